@@ -1,0 +1,209 @@
+"""What every channel layer has in common, and the synchronous interface.
+
+Contract layer.md sections 1 and 2: names, capacities, the two exceptions as attributes
+of the layer, and the methods that applications and third-party code call.  The
+two faces that only this project's processes use are in
+:mod:`channels.layers.faces`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from channels import exceptions, names
+
+if TYPE_CHECKING:
+    from channels.layers.faces import ServerFace, WorkerFace
+
+#: How long an unread message lives, in seconds.
+DEFAULT_EXPIRY = 60
+
+#: How long a membership lives after the last ``group_add``, in seconds.
+DEFAULT_GROUP_EXPIRY = 86400
+
+#: How many messages may wait on one channel.
+DEFAULT_CAPACITY = 100
+
+#: Most bytes of one packed message; the contract asks for at least 1 MB.
+DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
+
+ChannelCapacity = Mapping["str | re.Pattern[str]", int]
+
+
+class BaseChannelLayer:
+    """Settings, checks and the abstract interface of a channel layer.
+
+    Args:
+        expiry: Seconds that an unread message lives.
+        group_expiry: Seconds that a membership lives after its last
+            ``group_add``.
+        capacity: Messages that may wait on one channel.
+        channel_capacity: Capacities for some channels: a glob or a compiled
+            regular expression (matched at the start) to a number.  The first
+            pattern that fits wins.  A process-local name is looked up whole
+            first and then by its mailbox, so both ``"web.*!"`` and
+            ``"web.*!*"`` work (known-flaws.md F-21).
+        max_message_size: Bytes that one packed message may have.
+    """
+
+    extensions: list[str] = []
+
+    ChannelFull = exceptions.ChannelFull
+    MessageTooLarge = exceptions.MessageTooLarge
+
+    def __init__(
+        self,
+        expiry: float = DEFAULT_EXPIRY,
+        group_expiry: float = DEFAULT_GROUP_EXPIRY,
+        capacity: int = DEFAULT_CAPACITY,
+        channel_capacity: ChannelCapacity | None = None,
+        max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
+    ) -> None:
+        self.expiry = expiry
+        self.group_expiry = group_expiry
+        self.capacity = capacity
+        self.channel_capacity = compile_capacities(channel_capacity)
+        self.max_message_size = max_message_size
+        self._capacities: dict[str, int | None] = {}
+
+    # -- the interface ---------------------------------------------------------
+
+    def send(self, channel: str, message: Mapping[str, Any]) -> None:
+        """Store a message for whoever next receives on the channel.
+
+        Never blocks for room.  Delivery is at most once: the message is lost
+        when its reader dies, or when nobody takes it within ``expiry`` seconds.
+
+        Raises:
+            TypeError: The name is invalid, or the message holds a value that
+                cannot travel.  Nothing was stored.
+            AssertionError: The message is not a dict, or uses the reserved key
+                ``__asgi_channel__``.  Nothing was stored.
+            ChannelFull: Nothing was stored.
+            MessageTooLarge: Nothing was stored.
+            LayerUnavailable: It may or may not have been stored.
+        """
+        raise NotImplementedError
+
+    def receive(
+        self, channels: Iterable[str], block: bool = False
+    ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+        """Return the next ``(channel, message)``, or ``(None, None)`` if there is none.
+
+        Args:
+            channels: Names to look at, fairly; a process-local name must end at
+                its ``!`` and yields messages under their full names.
+            block: Wait for a message, at most a few seconds.
+        """
+        raise NotImplementedError
+
+    def new_channel(self, pattern: str) -> str:
+        """Return an unused single-reader name that starts with ``pattern``, which ends in ``?``."""
+        raise NotImplementedError
+
+    def receive_many(
+        self, channels: Iterable[str], block: bool = False
+    ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+        """Old name of :meth:`receive`."""
+        warnings.warn(
+            "receive_many() is the old name of receive(); call that instead",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.receive(channels, block)
+
+    # -- the faces that only our own processes use -------------------------------
+
+    def open_worker(
+        self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
+    ) -> WorkerFace:
+        """Return what a worker takes frames with; see :class:`~channels.layers.faces.WorkerFace`."""
+        raise NotImplementedError
+
+    def open_server(self, mailbox: str) -> ServerFace:
+        """Return an interface server's side; see :class:`~channels.layers.faces.ServerFace`."""
+        raise NotImplementedError
+
+    # -- capacities --------------------------------------------------------------
+
+    def get_capacity(self, channel: str) -> int:
+        """Return how many messages may wait on the channel (or share its mailbox)."""
+        configured = self.configured_capacity(channel)
+        return self.capacity if configured is None else configured
+
+    def configured_capacity(self, channel: str) -> int | None:
+        """Return what ``channel_capacity`` says of the channel, ``None`` if nothing."""
+        mailbox = names.non_local_name(channel)
+        if mailbox == channel:
+            # Unbounded only by the number of distinct names, so keep it small:
+            # new ``?`` names come with every large request.
+            if len(self._capacities) > 1000:
+                self._capacities.clear()
+            if channel not in self._capacities:
+                self._capacities[channel] = self._match_capacity(channel)
+            return self._capacities[channel]
+        whole = self._match_capacity(channel) if self.channel_capacity else None
+        return self.configured_capacity(mailbox) if whole is None else whole
+
+    def _match_capacity(self, name: str) -> int | None:
+        for pattern, capacity in self.channel_capacity:
+            if pattern.match(name):
+                return capacity
+        return None
+
+    # -- checks (contract layer.md section 2.3) --------------------------------------------
+
+    def valid_channel_name(self, name: object, receive: bool = False) -> bool:
+        """Return True, or raise ``TypeError`` with the reason."""
+        names.check_channel_name(name, receive=receive)
+        return True
+
+    def valid_group_name(self, name: object) -> bool:
+        """Return True, or raise ``TypeError`` with the reason."""
+        names.check_group_name(name)
+        return True
+
+    def valid_channel_names(self, names: object, receive: bool = False) -> bool:
+        """Return True for a non-empty list of valid names.
+
+        Raises:
+            AssertionError: It is not a list, or it is empty.
+            TypeError: One of the names is invalid.
+        """
+        if not isinstance(names, list) or not names:
+            raise AssertionError("channel names must be a non-empty list")
+        for name in names:
+            self.valid_channel_name(name, receive=receive)
+        return True
+
+    def non_local_name(self, name: str) -> str:
+        """Return the part of a channel name up to and including its ``!``."""
+        return names.non_local_name(name)
+
+
+def check_message(message: object) -> None:
+    """Refuse what no layer carries.
+
+    Raises:
+        AssertionError: Not a dict, or it uses a reserved key.
+    """
+    if not isinstance(message, dict):
+        raise AssertionError(f"a message must be a dict, not {type(message).__name__}")
+    if "__asgi_channel__" in message:
+        raise AssertionError("the key '__asgi_channel__' is reserved for channel layers")
+
+
+def compile_capacities(
+    channel_capacity: ChannelCapacity | None,
+) -> list[tuple[re.Pattern[str], int]]:
+    """Turn globs and regular expressions to a list of compiled patterns, in order."""
+    compiled = []
+    for pattern, capacity in (channel_capacity or {}).items():
+        if isinstance(pattern, str):
+            pattern = re.compile(fnmatch.translate(pattern))
+        compiled.append((pattern, capacity))
+    return compiled

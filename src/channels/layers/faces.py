@@ -1,0 +1,348 @@
+"""The two faces of a layer that only this project's own processes use.
+
+The synchronous interface (:mod:`channels.layers.base`) is for applications.  Our
+workers and interface servers need more: many messages in one round trip,
+receipts, an ordered mailbox per process, and a register of who is alive.
+A layer from elsewhere may lack both faces; then the plain interface is used.
+
+Vocabulary:
+
+frame
+    One or more messages from one sender for one channel, which one worker runs
+    in order.
+receipt
+    A number that the interface server gives to a frame, and gets back in its
+    mailbox once every message of the frame has run.  ``bytes`` on the worker's side:
+    opaque, it knows which mailbox to go to.
+mailbox
+    The list that holds everything addressed to one process, in the order in
+    which it was sent.  Its name ends in ``!``.
+
+Times are seconds; what a layer calls *now* is its own clock (Redis time for the
+Redis layer), never the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+#: How often a process writes its heartbeat, and how long one counts, in seconds.
+HEARTBEAT_INTERVAL = 2.0
+HEARTBEAT_TTL = 10.0
+
+Message = dict[str, Any]
+
+
+# -- the worker's side ---------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Frame:
+    """What one take gives a worker.
+
+    Attributes:
+        channel: Channel that it was taken from.
+        messages: At least one, in the order in which they must run.
+        receipt: To be answered with :class:`Answer` once all have run; ``None`` if
+            the sender wants no answer.
+        ordered: Whether the sender keeps one frame per connection in flight, so
+            that nothing else of this connection can be running.
+        expires: When it expires, on the layer's clock; handed back as it is.
+    """
+
+    channel: str
+    messages: list[Message]
+    receipt: bytes | None = None
+    ordered: bool = False
+    expires: float = 0.0
+
+
+@dataclass(slots=True)
+class Send:
+    """Send a message to a channel, within its capacity."""
+
+    channel: str
+    message: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class GroupSend:
+    """Send a message to a group; members that are full are skipped and counted."""
+
+    group: str
+    message: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Answer:
+    """Give a receipt back; never refused for lack of room."""
+
+    receipt: bytes
+
+
+@dataclass(slots=True)
+class GiveBack:
+    """Put a frame, or what is left of it, back on its channel past the capacity.
+
+    Attributes:
+        frame: Its messages, receipt, flag and expiry are kept.
+        at_head: Where to: the head for a frame that has not run (a graceful
+            stop), the tail for ``ConsumeLater``.
+    """
+
+    frame: Frame
+    at_head: bool = True
+
+
+Operation = Send | GroupSend | Answer | GiveBack
+
+
+class WorkerFace(Protocol):
+    """One worker thread's connection to the layer.  Not thread-safe but for :meth:`unblock`."""
+
+    def start(self) -> None:
+        """Connect, and start the heartbeat.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+        """
+        ...
+
+    def take(self) -> list[Frame]:
+        """Wait for frames, at most a few seconds; ``[]`` when none came or :meth:`unblock` was called.
+
+        Fair among the channels.  Frames that have expired or do not decode are
+        counted, logged, answered and left out.
+
+        Raises:
+            LayerUnavailable: A frame may have been lost on its way; the next
+                call connects anew.  The caller waits between tries.
+        """
+        ...
+
+    def exchange(
+        self, operations: Sequence[Operation], *, take: bool = True
+    ) -> tuple[list[Exception | None], list[Frame]]:
+        """Carry out operations and take at most one frame, in one round trip.
+
+        (Two, if a group is among them: its processes are read first.)
+
+        Operations on one channel or mailbox keep their order, and none of them
+        overtakes one that was full: everything behind that one, for the same
+        mailbox, is reported full too and was not stored.  A group item that
+        finds a mailbox full is skipped and counted, not reported.
+
+        Args:
+            operations: What to do, in this order.
+            take: Whether to take a frame too, without waiting for one.
+
+        Returns:
+            For each operation ``None`` or why it was not carried out (``ChannelFull``,
+            ``MessageTooLarge``, ``TypeError`` …), and the frames taken.
+
+        Raises:
+            LayerUnavailable: What was in the pipe may or may not have happened.
+                Nothing of it may be repeated but what the caller knows to be safe.
+        """
+        ...
+
+    def unblock(self) -> None:
+        """End a waiting :meth:`take` soon, without losing a frame.
+
+        May be called from another thread or a signal handler, before, during or
+        after a take.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop the heartbeat, take this worker off the register, and disconnect."""
+        ...
+
+
+# -- the interface server's side -----------------------------------------------------
+
+
+@dataclass(slots=True)
+class Reply:
+    """A message for one channel of this process; ``local`` is the part behind the ``!``."""
+
+    local: str
+    message: Message
+
+
+@dataclass(slots=True)
+class GroupMessage:
+    """A message for all members of a group in this process.
+
+    ``members`` are the local parts, in the order in which they joined: those
+    added before the send and not discarded since, none expired.
+    """
+
+    group: str
+    members: Collection[str]
+    message: Message
+
+
+@dataclass(slots=True)
+class Receipt:
+    """Every message of the frame sent with this number has run."""
+
+    number: int
+
+
+@dataclass(slots=True)
+class Joined:
+    """A channel of this process was added to a group.
+
+    The registry of the layer has it already.  If the connection is gone the
+    server answers with :meth:`ServerFace.forget`.
+    """
+
+    group: str
+    local: str
+
+
+@dataclass(slots=True)
+class MoreBody:
+    """There is something in the response body list of ``local``; see :meth:`ServerFace.read_body`."""
+
+    local: str
+
+
+Item = Reply | GroupMessage | Receipt | Joined | MoreBody
+
+
+@dataclass(slots=True)
+class SocketEntry:
+    """What is written down of an open socket, for whoever must end it if we die."""
+
+    local: str
+    path: str
+    connected_at: float
+
+
+@dataclass(slots=True)
+class ProcessEntry:
+    """One process on the register.
+
+    Attributes:
+        name: Mailbox of an interface server; any unique name of a worker.
+        kind: ``"server"`` or ``"worker"``.
+        channels: What it listens on; empty for a server.
+        held: Receipts that it holds: taken and not yet answered.
+        beat: Number of this heartbeat; grows by one at each.
+        seen: When it was written, on the layer's clock.
+        info: host, pid, version, counters.
+    """
+
+    name: str
+    kind: str
+    channels: frozenset[str] = frozenset()
+    held: frozenset[bytes] = frozenset()
+    beat: int = 0
+    seen: float = 0.0
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+class MailboxListener(Protocol):
+    """What an interface server is told; called in its event loop, never concurrently."""
+
+    def deliver(self, items: Sequence[Item]) -> None:
+        """Take the next items of the mailbox, in order.  Must not block or raise."""
+        ...
+
+    def layer_lost(self, error: Exception) -> None:
+        """Tell that the layer stopped answering.  Called once for each outage."""
+        ...
+
+    def layer_back(self) -> None:
+        """Tell that the layer answers again, memberships and sockets written back."""
+        ...
+
+
+Done = Callable[["Exception | None"], None]
+
+
+class ServerFace(Protocol):
+    """An interface server's connection to the layer, in an asyncio event loop.
+
+    ``send``, ``answer`` and ``forget`` return at once: what is asked for in one turn of the
+    loop leaves in one pipeline at its end, in order.
+    """
+
+    mailbox: str
+
+    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+        """Connect, register, and deliver the mailbox to ``listener`` from now on.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+        """
+        ...
+
+    def send(
+        self,
+        channel: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        receipt: int = 0,
+        done: Done | None = None,
+        expiry: float | None = None,
+        past_capacity: bool = False,
+        opens: SocketEntry | None = None,
+        closes: str | None = None,
+    ) -> None:
+        """Queue a frame.
+
+        Args:
+            channel: Shared or single-reader channel.
+            messages: One or more, to be run in order by one worker.
+            receipt: Number to get back as :class:`Receipt`; 0 for none.  Frames with
+                a receipt carry the flag *ordered*.
+            done: Called in the loop once the outcome is known: ``None``,
+                ``ChannelFull``, ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may or
+                may not have been stored).
+            expiry: Seconds that it lives; ``None`` for the layer's.
+            past_capacity: Store it even if the channel is full.
+            opens: Socket to write down in the same pipeline.
+            closes: Local part of the socket to remove in the same pipeline.
+        """
+        ...
+
+    def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
+        """Discard ``(group, local)`` memberships of this process."""
+        ...
+
+    def memberships(self, local: str) -> Collection[str]:
+        """Return the groups that the registry has this channel in."""
+        ...
+
+    def keep(self, locals_: Collection[str]) -> None:
+        """Renew the memberships of these live sockets for another ``group_expiry``."""
+        ...
+
+    async def read_body(self, local: str, limit: int) -> list[Message]:
+        """Take up to ``limit`` chunks from the response body list of ``local``, in order."""
+        ...
+
+    async def processes(self) -> list[ProcessEntry]:
+        """Return the register: every process whose heartbeat is younger than its TTL."""
+        ...
+
+    async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
+        """Return which of our receipts are still on frames waiting in the channel."""
+        ...
+
+    def held_as(self, receipt: int) -> bytes:
+        """Return the form in which :attr:`ProcessEntry.held` shows our receipt."""
+        ...
+
+    async def mark(self) -> None:
+        """Return when everything that was in the mailbox at the time of the call was delivered."""
+        ...
+
+    async def stop(self) -> None:
+        """Send what is queued, deliver what waits, take the process off the register, disconnect."""
+        ...

@@ -1,0 +1,1 @@
+"""The Redis channel layer."""

@@ -1,0 +1,94 @@
+"""Names of channels and groups: what is valid, and what their parts mean.
+
+======================  =================================================
+``http.request``        normal: any number of readers
+``body?Qx3f``           single-reader: one reader, somewhere
+``web.Zk81!Qx3f``       process-local: one reader, the process whose
+                        *mailbox* is ``web.Zk81!``
+======================  =================================================
+
+Names are ASCII, shorter than :data:`MAX_LENGTH`, and hold at most one of ``?`` and
+``!`` (contract layer.md sections 1.2 and 2.3, tightened to ASCII: known-flaws.md F-52).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+#: Names must be shorter than this, in characters.
+MAX_LENGTH = 100
+
+_CHANNEL = re.compile(r"[a-zA-Z0-9\-_.]+(?:[?!][a-zA-Z0-9\-_.]*)?")
+_GROUP = re.compile(r"[a-zA-Z0-9\-_.]+")
+
+
+def check_channel_name(name: object, *, receive: bool = False) -> str:
+    """Return ``name`` if a channel may be called so.
+
+    Args:
+        name: What the caller wants to use as a name.
+        receive: Whether it is meant for receiving, where a process-local name
+            ends at its ``!``: the whole mailbox is read at once.
+
+    Raises:
+        TypeError: It is not a valid name; the text says why and shows it.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a channel name must be a str, not {type(name).__name__}: {name!r}")
+    if len(name) >= MAX_LENGTH:
+        raise TypeError(f"a channel name must be under {MAX_LENGTH} characters: {name!r}")
+    if not _CHANNEL.fullmatch(name):
+        raise TypeError(
+            "a channel name may hold ASCII letters, digits, hyphens, underscores and full stops,"
+            f" and at most one '?' or '!' after the first part: {name!r}"
+        )
+    if name.endswith("?"):
+        raise TypeError(f"a single-reader channel name must not end in '?': {name!r}")
+    if receive and "!" in name and not name.endswith("!"):
+        raise TypeError(f"a process-local name must end at its '!' when received on: {name!r}")
+    return name
+
+
+def check_group_name(name: object) -> str:
+    """Return ``name`` if a group may be called so.
+
+    Raises:
+        TypeError: It is not a valid name; the text says why and shows it.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a group name must be a str, not {type(name).__name__}: {name!r}")
+    if len(name) >= MAX_LENGTH:
+        raise TypeError(f"a group name must be under {MAX_LENGTH} characters: {name!r}")
+    if not _GROUP.fullmatch(name):
+        raise TypeError(
+            "a group name may hold ASCII letters, digits, hyphens, underscores and full stops"
+            f" only: {name!r}"
+        )
+    return name
+
+
+def non_local_name(name: str) -> str:
+    """Return the mailbox of a process-local name, and any other name as it is.
+
+    >>> non_local_name("web.Zk81!Qx3f")
+    'web.Zk81!'
+    """
+    mailbox, mark, _ = name.partition("!")
+    return mailbox + mark
+
+
+def is_process_local(name: str) -> bool:
+    """Whether one process reads this channel, through its mailbox."""
+    return "!" in name
+
+
+def is_single_place(name: str) -> bool:
+    """Whether the channel lives on one host only (``?`` and ``!`` names)."""
+    return "!" in name or "?" in name
+
+
+def random_part(length: int) -> str:
+    """Return random ASCII letters that nobody can guess (known-flaws.md F-61)."""
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(length))
