@@ -270,9 +270,21 @@ class ServerFace(Protocol):
 
     ``send``, ``answer`` and ``forget`` return at once: what is asked for in one turn of the
     loop leaves in one pipeline at its end, in order.
+
+    Attributes:
+        mailbox: Name of the mailbox; ends in ``!``.
+        settled_since: Since when, on the layer's clock, the layer has answered without
+            having lost its memory; ``math.inf`` while it does not answer.  Until it is a
+            :data:`HEARTBEAT_TTL` ago nobody may be judged dead and nothing lost: the
+            others may not have written their heartbeats again.
     """
 
     mailbox: str
+    settled_since: float
+
+    def now(self) -> float:
+        """Return the time on the layer's clock, in seconds."""
+        ...
 
     async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
         """Connect, register, and deliver the mailbox to ``listener`` from now on.
@@ -306,8 +318,11 @@ class ServerFace(Protocol):
                 may not have been stored).
             expiry: Seconds that it lives; ``None`` for the layer's.
             past_capacity: Store it even if the channel is full.
-            opens: Socket to write down in the same pipeline.
-            closes: Local part of the socket to remove in the same pipeline.
+            opens: Socket to write down in the same pipeline.  If the frame is refused it
+                is taken off again; after ``LayerUnavailable`` it stays (the frame may have
+                been stored) until a frame with ``closes``.
+            closes: Local part of the socket to remove in the same pipeline; it stays
+                written down if the frame was not stored for certain.
         """
         ...
 
