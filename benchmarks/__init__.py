@@ -1,0 +1,1 @@
+"""Measurements against the stacks of today, side by side in one run."""

@@ -1,0 +1,78 @@
+# Everything a person does with this repository. `make` alone lists it.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PORT   ?= 8000
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint types format check coverage bench dist services clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo ## serve the demo project on 127.0.0.1:8000 (PORT=… for another), no Redis needed
+	@cd project && ../$(BIN)/python manage.py migrate --verbosity 0
+	@cd project && ../$(BIN)/python manage.py seed
+	@echo
+	@echo "  Open http://127.0.0.1:$(PORT)/ in two windows: a chat and a liveblog. Stop with Ctrl-C."
+	@echo
+	@cd project && exec ../$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
+
+test: $(VENV)/.dev services ## run every test, with a Redis of its own and a real Chromium (under 10 minutes)
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: $(VENV)/.dev ## run the tests that need no service (seconds)
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.dev ## mypy (strict) and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(VENV)/.dev ## rewrite the code as ruff wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types test ## all that CI runs
+
+coverage: $(VENV)/.dev services ## run every test with coverage and show what is missed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(VENV)/.dev services ## measure against Channels 4, side by side (about 15 minutes)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+dist: $(VENV)/.dev ## build the sdist and the wheel into dist/
+	$(BIN)/python -m build
+
+clean: ## remove the environment, caches and the demo's database
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage* project/demo.sqlite3
+
+# -- what the targets above stand on --------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "Installing channels-classic and what it needs (about a minute the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing channels-classic with its test and lint tools (a few minutes the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable . --group dev
+	@touch $@ $(VENV)/.demo
+
+services:
+	@deploy/install-test-services

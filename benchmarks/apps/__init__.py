@@ -1,0 +1,1 @@
+"""The same small application for each stack: echo, broadcast, hello."""

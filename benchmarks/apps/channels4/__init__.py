@@ -1,0 +1,1 @@
+"""The application as Channels 4 runs it; needs an environment of its own."""

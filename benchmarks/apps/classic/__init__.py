@@ -1,0 +1,1 @@
+"""The application as channels-classic runs it."""

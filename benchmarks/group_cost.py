@@ -1,0 +1,52 @@
+"""What one ``Group.send`` costs the worker that calls it, by the size of the group."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+from benchmarks import stacks
+from channels.layers.redis import RedisChannelLayer
+
+SENDS = 60
+
+
+def cost(port: int, redis_url: str) -> dict[str, float]:
+    """Return the median milliseconds of a send to 10 and to 10,000 members.
+
+    Each send waits until the one before was delivered, so that the servers'
+    fan-out, which has its own figure, does not compete with what is timed.
+    """
+    layer = RedisChannelLayer(hosts=[redis_url])
+    figures = {}
+    for members in (10, 10_000):
+        command = [sys.executable, "-m", "benchmarks.loadgen", "hold", "127.0.0.1", str(port)]
+        holder = subprocess.Popen(
+            [*command, str(members), "/group/"],
+            cwd=stacks.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        try:
+            if holder.stdout.readline() != b"open\n":
+                raise SystemExit("the members could not be connected")
+            while len(set(layer.group_channels("bench"))) != members:
+                time.sleep(0.2)
+            took = []
+            for _ in range(SENDS):
+                started = time.perf_counter()
+                layer.send_group("bench", {"text": "x" * 32})
+                took.append(time.perf_counter() - started)
+                time.sleep(0.02 + members / 50_000)
+            figures[f"ms_{members}"] = 1000 * statistics.median(took)
+        finally:
+            holder.stdin.close()
+            holder.wait(60)
+        while len(set(layer.group_channels("bench"))):
+            time.sleep(0.2)
+    figures["ratio"] = figures["ms_10000"] / figures["ms_10"]
+    return figures
