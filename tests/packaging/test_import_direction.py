@@ -1,0 +1,65 @@
+"""The import contracts hold, and each of them can fail."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+BREACHES = {
+    "Data goes one way": ("routing/matching.py", "import channels.message"),
+    "The interface server and the layers know nothing of Django": (
+        "interface_server/config.py",
+        "import django",
+    ),
+    "Workers, routing and messages never import the reactor's world": (
+        "worker/loop.py",
+        "import twisted",
+    ),
+    "Protocol machines do no I/O": ("interface_server/protocol/headers.py", "import socket"),
+}
+
+
+def lint_imports(folder):
+    """Run the linter on the tree in ``folder``, which is imported before the installed one."""
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for name in ("src", "routing", "worker", "interface_server", "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, symlinks=True)
+        else:
+            shutil.copy(source, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_breach_of_the_contract_is_reported(copy, contract):
+    file, line = BREACHES[contract]
+    path = copy / file
+    path.write_text(path.read_text() + f"\n{line}\n")
+
+    result = lint_imports(copy)
+
+    assert result.returncode != 0
+    assert f"{contract} BROKEN" in result.stdout
+
+
+def test_the_tree_keeps_every_contract(copy):
+    result = lint_imports(copy)
+
+    assert result.returncode == 0, result.stdout
+    assert "4 kept, 0 broken" in result.stdout
