@@ -1,0 +1,92 @@
+"""Names of everything that the layer keeps in Redis.
+
+Keys are tagged (the part in braces) by who owns them, because on a Redis Cluster
+only keys with one tag can be used by one script, and a tag can't be changed later:
+all shared queues of a host have one tag, everything of a process has the tag of
+that process, group -> processes has the tag of the group.  With ``P`` for the
+prefix and ``S`` for the prefix of statistics:
+
+=========================== ====== ==============================================
+``P{q}:<channel>``          LIST   frames that wait on a shared or ``?`` channel
+``P{p!}:mail``              LIST   the mailbox of process ``p!``
+``P{p!}:meta``              HASH   its counters, see :mod:`channels.layers.redis.scripts`
+``P{p!}:group:<group>``     ZSET   local part -> expiry, in Redis milliseconds
+``P{p!}:groups``            SET    groups with members in this process
+``P{p!}:sockets``           HASH   local part -> msgpack ``[path, connected_at]``
+``P{p!}:body:<local>``      LIST   response chunks; stamp and payload in turn
+``P{g:<group>}``            ZSET   ``p!`` or the name of a member -> expiry
+``P{<name>}:entry``         HASH   a process on the register
+``Pprocesses``              ZSET   process -> Redis milliseconds of its heartbeat
+``Pepoch``                  STRING random; made anew when Redis lost its memory
+``S{q}:<channel>``          HASH   counters of a queue; ``#global#`` for all queues
+``Smailboxes``              SET    mailboxes whose counters ``global_statistics`` adds
+=========================== ====== ==============================================
+"""
+
+from __future__ import annotations
+
+#: Stands for all queues of a host in the statistics; no valid channel name.
+GLOBAL_STATISTICS = "#global#"
+
+
+class Keys:
+    """Builds keys from a prefix.
+
+    Args:
+        prefix: Separates layers that share a Redis.
+        stats_prefix: The same for statistics.
+    """
+
+    def __init__(self, prefix: str = "asgi:", stats_prefix: str = "asgi-meta:") -> None:
+        self.prefix = prefix
+        self.stats_prefix = stats_prefix
+        self._queue = f"{prefix}{{q}}:"
+        self._statistics = f"{stats_prefix}{{q}}:"
+        self.global_statistics = self._statistics + GLOBAL_STATISTICS
+        self.processes = f"{prefix}processes"
+        self.epoch = f"{prefix}epoch"
+        self.mailboxes = f"{stats_prefix}mailboxes"
+
+    def queue(self, channel: str) -> str:
+        """Return the queue of a shared or single-reader channel."""
+        return self._queue + channel
+
+    def channel(self, queue: str) -> str:
+        """Return the channel that a queue's key belongs to."""
+        return queue[len(self._queue) :]
+
+    def statistics(self, channel: str) -> str:
+        """Return the counters of a queue."""
+        return self._statistics + channel
+
+    def mail(self, mailbox: str) -> str:
+        """Return the list of a mailbox; its name ends in ``!``."""
+        return f"{self.prefix}{{{mailbox}}}:mail"
+
+    def meta(self, mailbox: str) -> str:
+        """Return the counters of a mailbox."""
+        return f"{self.prefix}{{{mailbox}}}:meta"
+
+    def members(self, mailbox: str, group: str) -> str:
+        """Return the members of a group in one process (with ``""``: what such keys start with)."""
+        return f"{self.prefix}{{{mailbox}}}:group:{group}"
+
+    def groups(self, mailbox: str) -> str:
+        """Return the names of the groups with members in one process."""
+        return f"{self.prefix}{{{mailbox}}}:groups"
+
+    def sockets(self, mailbox: str) -> str:
+        """Return the open sockets of one process."""
+        return f"{self.prefix}{{{mailbox}}}:sockets"
+
+    def body(self, mailbox: str, local: str) -> str:
+        """Return the body list of a response (with ``""``: what such keys start with)."""
+        return f"{self.prefix}{{{mailbox}}}:body:{local}"
+
+    def group(self, group: str) -> str:
+        """Return the processes, and members that are not process-local, of a group."""
+        return f"{self.prefix}{{g:{group}}}"
+
+    def entry(self, name: str) -> str:
+        """Return the entry of a process on the register."""
+        return f"{self.prefix}{{{name}}}:entry"

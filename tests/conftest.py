@@ -1,0 +1,78 @@
+"""Fixtures that several areas share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.redis_server import Cluster, RedisServer, SentinelSet
+
+
+def _need_redis() -> None:
+    if shutil.which("redis-server") is None:
+        if os.environ.get("CI"):
+            pytest.fail("redis-server is not installed")
+        pytest.skip("redis-server is not installed")
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[RedisServer]:
+    _need_redis()
+    server = RedisServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server(_redis_server: RedisServer) -> RedisServer:
+    """A real, empty Redis; the process is shared by all tests of the run."""
+    _redis_server.flush()
+    return _redis_server
+
+
+@pytest.fixture(scope="session")
+def _second_redis_server() -> Iterator[RedisServer]:
+    _need_redis()
+    server = RedisServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def second_redis_server(_second_redis_server: RedisServer) -> RedisServer:
+    """Another real, empty Redis, for several hosts."""
+    _second_redis_server.flush()
+    return _second_redis_server
+
+
+@pytest.fixture(scope="session")
+def _redis_cluster() -> Iterator[Cluster]:
+    _need_redis()
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def redis_cluster(_redis_cluster: Cluster) -> Cluster:
+    """A real, empty Redis Cluster of three masters."""
+    _redis_cluster.flush()
+    return _redis_cluster
+
+
+@pytest.fixture(scope="session")
+def _redis_sentinel() -> Iterator[SentinelSet]:
+    _need_redis()
+    sentinel = SentinelSet()
+    yield sentinel
+    sentinel.close()
+
+
+@pytest.fixture
+def redis_sentinel(_redis_sentinel: SentinelSet) -> SentinelSet:
+    """A real, empty master with replica and Sentinel.  Never fail this one over."""
+    _redis_sentinel.flush()
+    return _redis_sentinel
