@@ -1,0 +1,28 @@
+"""From a message to a consumer and its keyword arguments (contract api.md section 6).
+
+Pure: no layer, no worker, no I/O.  An application's ``routing.py`` imports
+:func:`route`, :func:`route_class` and :func:`include` from here.
+"""
+
+from __future__ import annotations
+
+from channels.routing.defaults import connect_consumer, null_consumer
+from channels.routing.includes import Include
+from channels.routing.router import Router
+from channels.routing.routes import Route, RouteClass
+
+route = Route
+route_class = RouteClass
+include = Include
+
+__all__ = [
+    "Include",
+    "Route",
+    "RouteClass",
+    "Router",
+    "connect_consumer",
+    "include",
+    "null_consumer",
+    "route",
+    "route_class",
+]

@@ -1,0 +1,132 @@
+"""What a message is matched against: dotted paths, patterns and the routing protocol.
+
+Patterns are regular expressions over one key of a message's content.  They are
+anchored at the start and not at the end (contract api.md section 6).  A value that
+is no text, or bytes that are not ASCII, never matches and never raises: one odd
+message must not be able to stop a worker (known-flaws.md F-08).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+Consumer = Callable[..., Any]
+
+#: A consumer and the keyword arguments that the patterns found for it.
+Match = tuple[Consumer, dict[str, Any]]
+
+
+class RoutableChannel(Protocol):
+    """The part of a channel that routing looks at."""
+
+    name: Any
+
+
+class Routable(Protocol):
+    """The part of a message that routing looks at."""
+
+    @property
+    def channel(self) -> RoutableChannel:
+        """The channel that the message came from."""
+        ...
+
+    content: dict[str, Any]
+
+
+class RoutingObject(Protocol):
+    """What may stand in a routing; ours and anybody else's."""
+
+    def match(self, message: Any) -> Match | None:
+        """Return the consumer of a message with its arguments, or None."""
+        ...
+
+    def channel_names(self) -> set[str]:
+        """Return the channels that a worker must listen on for this object."""
+        ...
+
+
+#: How a routing asks one of its entries: ``find(channel name, content, message)``.
+#: ``content`` is what the entry sees; inside a prefixed include it differs from
+#: ``message.content`` by the parts that were cut off.
+Finder = Callable[[str, Mapping[str, Any], Any], "Match | None"]
+
+
+def foreign_finder(entry: RoutingObject) -> Finder:
+    """Return how to ask a routing object that only has ``match``."""
+
+    def find(channel: str, content: Mapping[str, Any], message: Any) -> Match | None:
+        if content is not message.content:
+            message = copy.copy(message)
+            message.content = content
+        return entry.match(message)
+
+    return find
+
+
+def import_dotted(path: str, what: str) -> Any:
+    """Return the object that a dotted path names.
+
+    Args:
+        path: Such as ``"shop.consumers.ws_connect"``.
+        what: What it was given as, for the error message.
+
+    Raises:
+        ImproperlyConfigured: There is no such thing, or importing it failed.
+    """
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ImproperlyConfigured(f"{what} {path!r} is not a dotted path to import")
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"{what} {path!r} cannot be imported: {error}") from error
+
+
+def normalise_re_arg(value: Any) -> Any:
+    """Return bytes as ASCII text, and anything else as it is.
+
+    Raises:
+        UnicodeDecodeError: The bytes are not ASCII.
+    """
+    return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+def compile_patterns(patterns: Mapping[str, Any], owner: str) -> dict[str, re.Pattern[str]]:
+    """Compile the keyword arguments of a route or an include, in their order.
+
+    Args:
+        patterns: Key of the content to a regular expression: text, ASCII bytes,
+            or already compiled from text.
+        owner: What they belong to, for the error message.
+
+    Raises:
+        ValueError: One of them is no regular expression; the text says which.
+    """
+    compiled = {}
+    for key, pattern in patterns.items():
+        try:
+            compiled[key] = re.compile(normalise_re_arg(pattern))
+        except (re.error, TypeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{owner}: {key}={pattern!r} is not a valid regular expression: {error}"
+            ) from error
+        if not isinstance(compiled[key].pattern, str):
+            raise ValueError(f"{owner}: {key}={pattern!r} must be compiled from text, not bytes")
+    return compiled
+
+
+def text_of(value: Any) -> str | None:
+    """Return a value as text to match on; None if it is not text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode("ascii")
+        except UnicodeDecodeError:
+            return None
+    return None

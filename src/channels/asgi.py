@@ -1,0 +1,218 @@
+"""The channel layers of a project, by their alias in ``CHANNEL_LAYERS``.
+
+A layer is built when it is first asked for, once for each process, and wrapped
+together with its routing (contract api.md section 1).
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+
+from channels import DEFAULT_CHANNEL_LAYER, conf
+from channels.backends import IN_MEMORY, load_backend
+from channels.exceptions import InvalidChannelLayerError
+from channels.routing import Router
+from channels.utils import name_that_thing
+
+__all__ = [
+    "ChannelLayerManager",
+    "ChannelLayerWrapper",
+    "InvalidChannelLayerError",
+    "channel_layers",
+    "get_channel_layer",
+]
+
+
+class ChannelLayerManager:
+    """Builds the layers of ``CHANNEL_LAYERS`` and keeps them.
+
+    Attributes:
+        backends: The layers built so far, by alias.
+    """
+
+    def __init__(self) -> None:
+        self.backends: dict[str, ChannelLayerWrapper] = {}
+        # Two threads must not build an in-memory layer each.  Building imports
+        # the project's routing, which may ask for a layer in turn.
+        self._building = threading.RLock()
+        self._in_memory_default = False
+
+    @property
+    def configs(self) -> Mapping[str, dict[str, Any]]:
+        """The entries by alias, read from the settings at each access."""
+        configured = conf.channel_layers()
+        if configured is None and self._in_memory_default:
+            return {DEFAULT_CHANNEL_LAYER: {"BACKEND": IN_MEMORY, "ROUTING": []}}
+        return configured or {}
+
+    def use_in_memory_default(self) -> None:
+        """Let a project without any ``CHANNEL_LAYERS`` setting have an in-memory layer here.
+
+        For ``runserver``, where server and workers are one process.  Everywhere
+        else such a project keeps getting ``KeyError``: a layer in the memory of
+        a shell or of a worker reaches nobody, and its messages would vanish
+        without a trace.  A setting that exists is never added to, not even an
+        empty one.
+        """
+        self._in_memory_default = True
+
+    def make_backend(self, name: str) -> ChannelLayerWrapper:
+        """Build a layer by its ``CONFIG``; it is not kept.
+
+        Raises:
+            KeyError: ``CHANNEL_LAYERS`` has no such alias.
+            InvalidChannelLayerError: The entry cannot be used; the text names
+                the setting.
+            ImproperlyConfigured: The routing or one of its consumers cannot be
+                imported; the text names the setting.
+        """
+        entry = self.configs[name]
+        return self._build(name, entry, "CONFIG", entry.get("CONFIG", {}))
+
+    def make_test_backend(self, name: str) -> ChannelLayerWrapper:
+        """Build a layer by its ``TEST_CONFIG``; it is not kept.
+
+        Raises:
+            InvalidChannelLayerError: As of :meth:`make_backend`; also if there is no such
+                alias, or no ``TEST_CONFIG``.
+            ImproperlyConfigured: As of :meth:`make_backend`.
+        """
+        entry = self.configs.get(name, {})
+        if "TEST_CONFIG" not in entry:
+            raise InvalidChannelLayerError(
+                f'{_setting(name)}["TEST_CONFIG"] is missing: tests with live servers need the'
+                " arguments of a layer of their own there"
+            )
+        return self._build(name, entry, "TEST_CONFIG", entry["TEST_CONFIG"])
+
+    def _build(
+        self, name: str, entry: Mapping[str, Any], config_key: str, config: Mapping[str, Any]
+    ) -> ChannelLayerWrapper:
+        setting = _setting(name)
+        if "BACKEND" not in entry:
+            raise InvalidChannelLayerError(f'{setting}["BACKEND"] is missing')
+        backend_class = load_backend(entry["BACKEND"], setting)
+        if "ROUTING" not in entry:
+            raise InvalidChannelLayerError(f'{setting}["ROUTING"] is missing')
+        layer = _construct(backend_class, config, f'{setting}["{config_key}"]')
+        routing_setting = f'{setting}["ROUTING"]'
+        try:
+            return ChannelLayerWrapper(layer, name, entry["ROUTING"])
+        except ImproperlyConfigured as error:
+            raise ImproperlyConfigured(f"{routing_setting}: {error}") from error
+        except ValueError as error:
+            raise InvalidChannelLayerError(f"{routing_setting}: {error}") from error
+
+    def __getitem__(self, key: str) -> ChannelLayerWrapper:
+        try:
+            return self.backends[key]
+        except KeyError:
+            pass
+        with self._building:
+            if key not in self.backends:
+                built = self.make_backend(key)
+                self.backends.setdefault(key, built)
+            return self.backends[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.configs
+
+    def set(self, key: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
+        """Put a layer in the place of another and return that; tests do so.
+
+        Args:
+            key: Alias.
+            layer: The layer, or ``None`` to have it built anew when it is asked for.
+
+        Returns:
+            The layer that had been built before; ``None`` if there was none.
+        """
+        old = self.backends.pop(key, None)
+        if layer is not None:
+            self.backends[key] = layer
+        return old
+
+
+class ChannelLayerWrapper:
+    """A channel layer with its alias and its routing.
+
+    Everything else is the layer's own: ``wrapper.send`` is ``layer.send``, and so on.
+    All attributes may be assigned, methods of the layer too (tests replace
+    ``send``); so look methods up on the wrapper at each call.
+
+    Attributes:
+        channel_layer: The layer itself.
+        alias: Its key in ``CHANNEL_LAYERS``.
+        routing: As it was configured.
+        router: What was built from it.
+    """
+
+    def __init__(self, channel_layer: Any, alias: str, routing: Any) -> None:
+        self.channel_layer = channel_layer
+        self.alias = alias
+        self.routing = routing
+        self.router = Router(routing)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "channel_layer":  # while unpickling or copying
+            raise AttributeError(name)
+        return getattr(self.channel_layer, name)
+
+    def __str__(self) -> str:
+        return f"{self.alias} ({name_that_thing(self.channel_layer)})"
+
+    def local_only(self) -> bool:
+        """Whether the layer lives in the memory of this process.
+
+        Told by the name of its module, so a subclass elsewhere counts as not
+        local: tests rely on it.
+        """
+        return "inmemory" in type(self.channel_layer).__module__
+
+    def replaced_methods(self) -> bool:
+        """Whether ``send`` or ``send_group`` was assigned on the wrapper, so must be called."""
+        own = vars(self)
+        return "send" in own or "send_group" in own
+
+
+channel_layers = ChannelLayerManager()
+
+
+def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
+    """Set Django up and return a layer, not wrapped; for a project's ``asgi.py``.
+
+    Raises:
+        KeyError: ``CHANNEL_LAYERS`` has no such alias.
+    """
+    django.setup(set_prefix=False)
+    return channel_layers[alias].channel_layer
+
+
+def _setting(name: str) -> str:
+    return f'CHANNEL_LAYERS["{name}"]'
+
+
+def _construct(backend_class: type[Any], config: Mapping[str, Any], setting: str) -> Any:
+    """Build a layer, blaming the setting for arguments that it does not take.
+
+    Raises:
+        InvalidChannelLayerError: An argument is unknown, missing or refused.
+    """
+    try:
+        inspect.signature(backend_class).bind(**config)
+    except TypeError as error:
+        raise InvalidChannelLayerError(
+            f"{setting} does not fit {name_that_thing(backend_class)}: {error}"
+        ) from error
+    except ValueError:
+        pass  # a class without a readable signature has to speak for itself
+    try:
+        return backend_class(**config)
+    except ValueError as error:
+        raise InvalidChannelLayerError(f"{setting}: {error}") from error

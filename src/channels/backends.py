@@ -1,0 +1,68 @@
+"""From the ``BACKEND`` string of a channel layer to its class.
+
+Strings of the distributions that once provided layers are translated to ours,
+with a deprecation warning that names the new string.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from channels.exceptions import InvalidChannelLayerError
+
+REDIS = "channels.layers.redis.RedisChannelLayer"
+REDIS_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
+IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+
+#: Old string to the new one, and what else the user should know.
+_OLD = {
+    "asgi_redis.RedisChannelLayer": (REDIS, ""),
+    "asgi_redis.RedisLocalChannelLayer": (
+        REDIS,
+        "; normal channels, which it kept on each machine, now go through Redis too",
+    ),
+    "asgi_redis.RedisSentinelChannelLayer": (REDIS_SENTINEL, ""),
+    "asgiref.inmemory.ChannelLayer": (IN_MEMORY, ""),
+}
+
+
+def translate(backend: str) -> tuple[str, str]:
+    """Return our string for an old one and a note to the user; other strings as they are."""
+    # Each class of asgi_redis could be reached by its own module as well.
+    package, _, rest = backend.partition(".")
+    if package == "asgi_redis":
+        return _OLD.get(f"asgi_redis.{rest.rpartition('.')[2]}", (backend, ""))
+    return _OLD.get(backend, (backend, ""))
+
+
+def load_backend(backend: Any, setting: str) -> type[Any]:
+    """Import a layer class.
+
+    Args:
+        backend: Dotted path of the class; old ones are translated.
+        setting: Where it was configured, for messages: ``CHANNEL_LAYERS["default"]``.
+
+    Raises:
+        InvalidChannelLayerError: There is no such class, or importing it failed.
+    """
+    if not isinstance(backend, str):
+        raise InvalidChannelLayerError(
+            f'{setting}["BACKEND"] must be the dotted path of a class, not {backend!r}'
+        )
+    path, note = translate(backend)
+    if path != backend:
+        warnings.warn(
+            f'{setting}["BACKEND"]: {backend!r} is an old name; use {path!r}{note}',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    try:
+        loaded: type[Any] = import_string(path)
+    except ImportError as error:
+        raise InvalidChannelLayerError(
+            f'{setting}["BACKEND"]: {backend!r} cannot be imported: {error}'
+        ) from error
+    return loaded

@@ -1,0 +1,82 @@
+"""The message that a consumer is called with (contract api.md section 3)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, KeysView, ValuesView
+from typing import Any
+
+from channels.channel import Channel
+from channels.outbox import PendingMessageStore, pending_message_store
+
+__all__ = ["Message", "PendingMessageStore", "pending_message_store"]
+
+
+class Message:
+    """One message from a channel, and the way to answer it.
+
+    Its content is read and written like a dict's.  Attributes may be added
+    freely; decorators add ``channel_session``, ``http_session`` and ``user``.
+
+    Args:
+        content: Kept as it is, not copied.
+        channel_name: Channel that it was taken from.
+        channel_layer: Layer that it was taken from; ``None`` for the default one.
+
+    Attributes:
+        content: The dict.
+        channel: The channel that it came from.
+        channel_layer: As given.
+        reply_channel: Where to answer; ``None`` if the sender expects no answer.
+        ordered: Whether the sender keeps one frame per connection in flight.
+            Then nothing else of this connection can be running, and this
+            message is next in turn: ``enforce_ordering`` has nothing to do.
+        __doomed__: Set by the worker when a further :class:`ConsumeLater
+            <channels.exceptions.ConsumeLater>` would drop the message.
+    """
+
+    ordered: bool = False
+    __doomed__: bool = False
+
+    # Declared loosely, because tests and applications put their own things here.
+    channel: Any
+    reply_channel: Any
+
+    def __init__(self, content: dict[str, Any], channel_name: Any, channel_layer: Any) -> None:
+        self.content = content
+        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel_layer = channel_layer
+        reply_to = content.get("reply_channel")
+        self.reply_channel = Channel(reply_to, channel_layer=channel_layer) if reply_to else None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.content[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.content
+
+    def keys(self) -> KeysView[str]:
+        """Return the keys of the content."""
+        return self.content.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values of the content."""
+        return self.content.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the items of the content."""
+        return self.content.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return one value of the content."""
+        return self.content.get(key, default)
+
+    def copy(self) -> Message:
+        """Return a message with a deep copy of the content, without added attributes."""
+        return type(self)(copy.deepcopy(self.content), self.channel.name, self.channel_layer)
+
+    def __repr__(self) -> str:
+        return f"<Message on {self.channel.name!r}: keys {sorted(map(str, self.content))}>"
