@@ -116,6 +116,19 @@ class BaseChannelLayer:
         )
         return self.receive(channels, block)
 
+    def send_body(self, channel: str, message: Mapping[str, Any]) -> None:
+        """Send the next chunk of a long response to its process-local reply channel.
+
+        Layers with a server face keep chunks on a list of their own, which the server reads
+        as its client drains it: a slow client does not fill the mailbox of the others.
+        Elsewhere a chunk is a message like any other.
+
+        Raises:
+            ChannelFull: The server is too far behind.  Nothing was stored.
+            TypeError, AssertionError, MessageTooLarge, LayerUnavailable: As :meth:`send`.
+        """
+        self.send(channel, message)
+
     # -- the faces that only our own processes use -------------------------------
 
     def open_worker(

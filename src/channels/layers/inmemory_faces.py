@@ -1,0 +1,326 @@
+"""The in-memory layer's two faces: what workers and interface servers take and send with.
+
+The same promises as of the Redis layer (:mod:`channels.layers.faces`), so that what
+works in development works in production.  There is nothing that could fail on its
+way, so nothing here raises ``LayerUnavailable``, and what a server sends is there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from channels import names
+from channels.exceptions import ChannelFull
+from channels.layers.faces import (
+    HEARTBEAT_INTERVAL,
+    Answer,
+    Done,
+    Frame,
+    GiveBack,
+    GroupSend,
+    Item,
+    MailboxListener,
+    Message,
+    Operation,
+    ProcessEntry,
+    Send,
+    SocketEntry,
+)
+from channels.layers.inmemory_queues import Mark, Waiter
+from channels.layers.inmemory_store import Store
+from channels.layers.values import packed_copies, packed_copy
+
+logger = logging.getLogger(__name__)
+
+#: Longest wait of one ``take``, in real seconds; as long as in Redis.
+TAKE_TIMEOUT = 5.0
+
+#: Items that a server is given at once, so that a flood doesn't stop its event loop.
+BATCH = 100
+
+
+class InMemoryWorkerFace:
+    """One worker thread's side; see :class:`~channels.layers.faces.WorkerFace`."""
+
+    def __init__(
+        self, store: Store, channels: Collection[str], held: Callable[[], Collection[bytes]]
+    ) -> None:
+        self.name = f"worker-{names.random_part(12)}"
+        self._store = store
+        self._channels = frozenset(channels)
+        # Each take starts one further on, so that a busy channel can't starve another.
+        self._order = deque(sorted(self._channels))
+        self._held = held
+        self._waiter = Waiter()
+
+    def start(self) -> None:
+        """Put this worker on the register."""
+        describe = _describe(self._store, self.name, "worker", self._channels, self._held, {})
+        self._store.register(self.name, describe)
+
+    def take(self) -> list[Frame]:
+        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds."""
+        frame = self._store.wait(self._channels, self._pop, self._waiter, TAKE_TIMEOUT)
+        return [] if frame is None else [frame]
+
+    def exchange(
+        self, operations: Sequence[Operation], *, take: bool = True
+    ) -> tuple[list[Exception | None], list[Frame]]:
+        """Carry out operations in order, and take a frame if there is one."""
+        full: dict[str, ChannelFull] = {}
+        outcomes = [self._outcome(operation, full) for operation in operations]
+        frame = self._pop() if take else None
+        return outcomes, [] if frame is None else [frame]
+
+    def unblock(self) -> None:
+        """End the take in progress, or the next one."""
+        self._waiter.stop()
+
+    def close(self) -> None:
+        """Take this worker off the register."""
+        self._store.unregister(self.name)
+
+    def _pop(self) -> Frame | None:
+        frame = self._store.pop(tuple(self._order))
+        if frame is None:
+            self._order.rotate(-1)
+        else:
+            served = self._order.index(names.non_local_name(frame.channel))
+            self._order.rotate(-served - 1)
+        return frame
+
+    def _outcome(self, operation: Operation, full: dict[str, ChannelFull]) -> Exception | None:
+        """Carry out one operation, unless it is behind something that was full."""
+        try:
+            target = _target(operation)
+            if target in full:
+                return ChannelFull(*full[target].args)
+            self._carry_out(operation, full)
+        except ChannelFull as error:
+            full[names.non_local_name(error.channel)] = error
+            return error
+        # Whatever else is wrong with it is for the caller to judge; the others go on.
+        except Exception as error:
+            return error
+        return None
+
+    def _carry_out(self, operation: Operation, full: Collection[str]) -> None:
+        store, limit = self._store, self._store.layer.max_message_size
+        if isinstance(operation, Send):
+            names.check_channel_name(operation.channel)
+            message, size = packed_copy(operation.message, operation.channel, limit)
+            store.push(operation.channel, [message], size)
+        elif isinstance(operation, GroupSend):
+            names.check_group_name(operation.group)
+            message, size = packed_copy(operation.message, operation.group, limit)
+            store.push_group(operation.group, message, size, skip=full)
+        elif isinstance(operation, Answer):
+            store.answer(operation.receipt)
+        else:
+            _give_back(store, operation)
+
+
+def _target(operation: Operation) -> str | None:
+    """Return the queue that an operation must not overtake, if there is one such."""
+    if isinstance(operation, Send):
+        return names.non_local_name(operation.channel)
+    if isinstance(operation, Answer):
+        return names.non_local_name(operation.receipt.decode())
+    # Groups skip what is full, and what is given back takes no room.
+    return None
+
+
+def _give_back(store: Store, operation: GiveBack) -> None:
+    frame = operation.frame
+    # Whoever ran it may have changed the messages and hold them still.
+    messages, size = packed_copies(frame.messages, frame.channel, store.layer.max_message_size)
+    copied = Frame(frame.channel, messages, frame.receipt, frame.ordered, frame.expires)
+    store.give_back(copied, size, at_head=operation.at_head)
+
+
+class InMemoryServerFace:
+    """An interface server's side; see :class:`~channels.layers.faces.ServerFace`."""
+
+    def __init__(self, store: Store, mailbox: str) -> None:
+        names.check_channel_name(mailbox)
+        if not mailbox.endswith("!"):
+            raise TypeError(f"the name of a mailbox must end in '!': {mailbox!r}")
+        self.mailbox = mailbox
+        self.settled_since = math.inf
+        self._store = store
+        self._scheduled = False
+        self._stopped = False
+
+    def now(self) -> float:
+        """Return the time on the layer's clock, in seconds."""
+        return self._store.now()
+
+    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+        """Register, and deliver the mailbox from now on.
+
+        Raises:
+            RuntimeError: Another server reads this mailbox.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._store.open_server(self.mailbox, self)
+        describe = _describe(self._store, self.mailbox, "server", (), tuple, info)
+        self._store.register(self.mailbox, describe)
+        self.settled_since = self.now()
+
+    def wake(self) -> None:
+        """Let the loop look into the mailbox soon; any thread may call it."""
+        if self._scheduled:
+            return
+        self._scheduled = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop was closed without stop(); the sender is not to blame.
+            logger.warning("the event loop that reads %s is gone", self.mailbox)
+
+    def _drain(self) -> None:
+        # Before looking, so that what comes in meanwhile schedules another turn.
+        self._scheduled = False
+        if self._stopped:
+            return
+        items = self._store.pop_items(self.mailbox, BATCH)
+        self._deliver(items)
+        if len(items) == BATCH:
+            self.wake()
+
+    def _deliver(self, items: Sequence[Item | Mark]) -> None:
+        batch: list[Item] = []
+        for item in items:
+            if isinstance(item, Mark):
+                self._tell(batch)
+                batch = []
+                if not item.passed.done():
+                    item.passed.set_result(None)
+            else:
+                batch.append(item)
+        self._tell(batch)
+
+    def _tell(self, batch: Sequence[Item]) -> None:
+        if not batch:
+            return
+        try:
+            self._listener.deliver(batch)
+        except Exception:
+            logger.exception("the interface server could not deliver %d items", len(batch))
+
+    def send(
+        self,
+        channel: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        receipt: int = 0,
+        done: Done | None = None,
+        expiry: float | None = None,
+        past_capacity: bool = False,
+        opens: SocketEntry | None = None,
+        closes: str | None = None,
+    ) -> None:
+        """Store a frame at once; ``done`` is called in a later turn of the loop."""
+        error: Exception | None = None
+        try:
+            names.check_channel_name(channel)
+            copies, size = packed_copies(messages, channel, self._store.layer.max_message_size)
+            self._store.push(
+                channel,
+                copies,
+                size,
+                receipt=self.held_as(receipt) if receipt else None,
+                expiry=expiry,
+                past_capacity=past_capacity,
+            )
+        except Exception as caught:  # reported below
+            error = caught
+        if error is None and opens is not None:
+            self._store.socket_opened(self.mailbox, opens)
+        if error is None and closes is not None:
+            self._store.socket_closed(self.mailbox, closes)
+        if done is not None:
+            self._loop.call_soon(done, error)
+        elif error is not None:
+            logger.warning("a frame for %s was not sent: %s", channel, error)
+
+    def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
+        """Discard ``(group, local)`` memberships of this process."""
+        for group, local in memberships:
+            self._store.leave(group, self.mailbox + local)
+
+    def memberships(self, local: str) -> Collection[str]:
+        """Return the groups that this channel is in."""
+        return self._store.groups_of(self.mailbox + local)
+
+    def keep(self, locals_: Collection[str]) -> None:
+        """Renew the memberships of these sockets for another ``group_expiry``."""
+        self._store.keep(self.mailbox + local for local in locals_)
+
+    async def read_body(self, local: str, limit: int) -> list[Message]:
+        """Take up to ``limit`` chunks from the response body list of ``local``, in order."""
+        return self._store.pop_body(self.mailbox + local, limit)
+
+    async def processes(self) -> list[ProcessEntry]:
+        """Return the register."""
+        return self._store.processes()
+
+    async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
+        """Return which of our receipts are still on frames waiting in the channel."""
+        waiting = self._store.queued_receipts(channel)
+        return {receipt for receipt in receipts if self.held_as(receipt) in waiting}
+
+    def held_as(self, receipt: int) -> bytes:
+        """Return the form in which workers hold our receipt."""
+        return f"{self.mailbox}{receipt}".encode()
+
+    async def mark(self) -> None:
+        """Return when everything that is in the mailbox now was delivered."""
+        if self._stopped:
+            return
+        mark = Mark(self._loop.create_future())
+        self._store.push_mark(self.mailbox, mark)
+        await mark.passed
+
+    async def stop(self) -> None:
+        """Deliver what waits, and leave: sockets, bodies and memberships go too."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._store.unregister(self.mailbox)
+        self._deliver(self._store.close_server(self.mailbox))
+        self.settled_since = math.inf
+        await asyncio.sleep(0)  # what send() scheduled is called first
+
+
+def _describe(
+    store: Store,
+    name: str,
+    kind: str,
+    channels: Collection[str],
+    held: Callable[[], Collection[bytes]],
+    info: Mapping[str, Any],
+) -> Callable[[], ProcessEntry]:
+    """Return what tells about a process.
+
+    It is alive as long as it is asked, so its heartbeats are counted, not written.
+    """
+    started = store.now()
+    common = {"host": socket.gethostname(), "pid": os.getpid(), **info}
+
+    def describe() -> ProcessEntry:
+        now = store.now()
+        beat = 1 + int((now - started) / HEARTBEAT_INTERVAL)
+        return ProcessEntry(
+            name, kind, frozenset(channels), frozenset(held()), beat, now, dict(common)
+        )
+
+    return describe

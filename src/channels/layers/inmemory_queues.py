@@ -1,0 +1,261 @@
+"""Parts of the in-memory layer: queues, groups, statistics and the waiting of threads.
+
+Nothing here locks but :class:`Waiter`; :class:`~channels.layers.inmemory_store.Store` calls
+everything else under its one lock.  Times are seconds on the layer's clock.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+from asyncio import Future
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from channels import names
+from channels.layers.faces import (
+    Frame,
+    GroupMessage,
+    Joined,
+    MoreBody,
+    Receipt,
+    Reply,
+)
+
+#: How long counters of a channel are kept after their last change, in seconds.
+STATISTICS_EXPIRY = 3600.0
+
+#: Counters are looked through for old ones when there are more channels than this.
+_STATISTICS_SWEEP = 1000
+
+
+@dataclass(slots=True)
+class Mark:
+    """An item that no one sees: resolves its future when it comes out of the mailbox."""
+
+    passed: Future[None]
+
+
+Control = Receipt | Joined | MoreBody | Mark
+Content = Frame | Reply | GroupMessage | Control
+
+
+@dataclass(slots=True)
+class Entry:
+    """One place in a queue.
+
+    Attributes:
+        content: What waits.
+        expires: When it is dropped.
+        since: When it was stored.
+        size: Bytes of its packed messages; 0 for control items.
+    """
+
+    content: Content
+    expires: float
+    since: float
+    size: int = 0
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it takes no room."""
+        return isinstance(self.content, Control)
+
+    @property
+    def messages(self) -> int:
+        """Number of messages in it, a group message counting once."""
+        if isinstance(self.content, Frame):
+            return len(self.content.messages)
+        return 0 if self.is_control else 1
+
+
+class Queue:
+    """What waits on one channel or in one mailbox.
+
+    Attributes:
+        entries: All of it, in order.
+        taken: Places that count towards the capacity.
+        size: Bytes of the messages.
+    """
+
+    __slots__ = ("entries", "size", "taken")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.taken = 0
+        self.size = 0
+
+    def append(self, entry: Entry) -> None:
+        """Add at the tail."""
+        self.entries.append(entry)
+        self._count(entry, 1)
+
+    def appendleft(self, entry: Entry) -> None:
+        """Add at the head."""
+        self.entries.appendleft(entry)
+        self._count(entry, 1)
+
+    def popleft(self) -> Entry:
+        """Take the head; there must be one."""
+        entry = self.entries.popleft()
+        self._count(entry, -1)
+        return entry
+
+    def take_expired(self, now: float) -> list[Entry]:
+        """Remove and return everything that has expired, in order."""
+        expired = [entry for entry in self.entries if entry.expires <= now]
+        if expired:
+            self.entries = deque(entry for entry in self.entries if entry.expires > now)
+            for entry in expired:
+                self._count(entry, -1)
+        return expired
+
+    def _count(self, entry: Entry, sign: int) -> None:
+        if not entry.is_control:
+            self.taken += sign
+            self.size += sign * entry.size
+
+
+class Groups:
+    """Which channels are in which group, until when."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, dict[str, float]] = {}
+        self._groups: dict[str, set[str]] = {}
+
+    def add(self, group: str, channel: str, expires: float) -> bool:
+        """Add a channel or renew its membership; tell whether it is new."""
+        members = self._members.setdefault(group, {})
+        is_new = channel not in members
+        members[channel] = expires
+        self._groups.setdefault(channel, set()).add(group)
+        return is_new
+
+    def discard(self, group: str, channel: str) -> None:
+        """Remove a channel from a group, if it is in it."""
+        members = self._members.get(group, {})
+        if members.pop(channel, None) is None:
+            return
+        if not members:
+            del self._members[group]
+        groups = self._groups[channel]
+        groups.discard(group)
+        if not groups:
+            del self._groups[channel]
+
+    def members(self, group: str, now: float) -> list[str]:
+        """Return the members in the order in which they joined, none of them expired."""
+        members = self._members.get(group, {})
+        for channel in [name for name, expires in members.items() if expires <= now]:
+            self.discard(group, channel)
+        return list(members)
+
+    def groups_of(self, channel: str, now: float) -> set[str]:
+        """Return the groups that a channel is in."""
+        groups = self._groups.get(channel, ())
+        return {group for group in groups if self._members[group][channel] > now}
+
+    def evict(self, channel: str) -> None:
+        """Remove a channel from all its groups."""
+        for group in list(self._groups.get(channel, ())):
+            self.discard(group, channel)
+
+    def evict_mailbox(self, mailbox: str) -> None:
+        """Remove every channel of a mailbox from its groups."""
+        for channel in [name for name in self._groups if names.non_local_name(name) == mailbox]:
+            self.evict(channel)
+
+    def keep(self, channels: Iterable[str], now: float, expires: float) -> None:
+        """Renew the memberships that channels have now."""
+        for channel in channels:
+            for group in self.groups_of(channel, now):
+                self._members[group][channel] = expires
+
+
+class Statistics:
+    """How many messages were stored and how many refused, in all and for each channel."""
+
+    def __init__(self) -> None:
+        self._total = [0, 0]
+        self._channels: dict[str, tuple[int, int, float]] = {}
+
+    def count(self, name: str, now: float, *, stored: int = 0, refused: int = 0) -> None:
+        """Add to the counters of a channel and of the whole layer."""
+        before = self._channels.get(name, (0, 0, 0.0))
+        self._channels[name] = (before[0] + stored, before[1] + refused, now)
+        self._total[0] += stored
+        self._total[1] += refused
+        if len(self._channels) > _STATISTICS_SWEEP:
+            self._forget_old(now)
+
+    def total(self) -> dict[str, int]:
+        """Return the counters of the whole layer."""
+        return {"messages_count": self._total[0], "channel_full_count": self._total[1]}
+
+    def channel(self, name: str) -> tuple[int, int]:
+        """Return how many messages a channel stored and how many it refused."""
+        stored, refused, _ = self._channels.get(name, (0, 0, 0.0))
+        return stored, refused
+
+    def _forget_old(self, now: float) -> None:
+        # Single-reader channels have random names: kept for ever they would be a leak.
+        kept = {
+            name: counters
+            for name, counters in self._channels.items()
+            if counters[2] > now - STATISTICS_EXPIRY
+        }
+        while len(kept) > _STATISTICS_SWEEP:
+            del kept[min(kept, key=lambda name: kept[name][2])]
+        self._channels = kept
+
+
+class Waiter:
+    """One thread's sleep until a channel has something for it.
+
+    Built on :class:`queue.SimpleQueue`, whose ``put`` may interrupt itself: so
+    :meth:`stop` is safe in a signal handler, whatever the thread was doing.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stopped = False
+
+    def wake(self) -> None:
+        """Let the thread look again."""
+        self._tokens.put(None)
+
+    def stop(self) -> None:
+        """Let the thread end its waiting; if it is not waiting, its next."""
+        self._stopped = True
+        self._tokens.put(None)
+
+    def take_stop(self) -> bool:
+        """Tell whether :meth:`stop` was called since this was last asked."""
+        stopped, self._stopped = self._stopped, False
+        return stopped
+
+    def sleep(self, timeout: float) -> None:
+        """Wait for :meth:`wake` or :meth:`stop`, at most ``timeout`` real seconds."""
+        try:
+            self._tokens.get(timeout=timeout)
+            while True:  # many may have come; one look serves them all
+                self._tokens.get_nowait()
+        except queue.Empty:
+            pass
+
+
+@dataclass(slots=True)
+class Body:
+    """Chunks of a response body that its server has not read yet.
+
+    Attributes:
+        chunks: Messages with their packed size in bytes.
+        size: Bytes in all.
+        expires: When all of it is dropped.
+    """
+
+    chunks: deque[tuple[dict[str, Any], int]]
+    size: int = 0
+    expires: float = math.inf

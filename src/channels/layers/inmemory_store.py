@@ -1,0 +1,546 @@
+"""What the in-memory layer holds, and every change to it, under one lock.
+
+The layer (:mod:`channels.layers.inmemory`) and its two faces
+(:mod:`channels.layers.inmemory_faces`) are thin shells around this.  Every public method
+may be called from any thread and leaves nothing half done; none waits, but
+:meth:`Store.wait`.
+
+Messages are copied on their way in, so what a queue holds belongs to nobody else and
+is handed out as it is.  Times are seconds on the layer's clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol, TypeVar
+
+from channels import names
+from channels.exceptions import ChannelFull
+from channels.layers.base import BaseChannelLayer
+from channels.layers.faces import (
+    Frame,
+    GroupMessage,
+    Item,
+    Joined,
+    Message,
+    MoreBody,
+    ProcessEntry,
+    Receipt,
+    Reply,
+    SocketEntry,
+)
+from channels.layers.inmemory_queues import (
+    Body,
+    Entry,
+    Groups,
+    Mark,
+    Queue,
+    Statistics,
+    Waiter,
+)
+from channels.layers.values import copy_message
+
+#: Messages and bytes that may wait in the mailbox of an interface server.
+SERVER_CAPACITY = 10_000
+SERVER_SIZE = 32 * 1024 * 1024
+
+#: Bytes of one response body that may wait for the server to read them.
+BODY_SIZE = 8 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class Server(Protocol):
+    """Who reads a mailbox from its event loop."""
+
+    def wake(self) -> None:
+        """Take note that the mailbox has something.  Called under the lock: must not block."""
+        ...
+
+
+class Store:
+    """Queues, groups, bodies, sockets and processes of one layer.
+
+    Args:
+        layer: Whose settings apply, as they are at each call.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, clock: Callable[[], float]) -> None:
+        self.layer = layer
+        self.now = clock
+        # Re-entrant: a signal handler may send while its thread is in here.
+        self._lock = threading.RLock()
+        self._waiting: dict[str, set[Waiter]] = {}
+        self._servers: dict[str, Server] = {}
+        self._sockets: dict[str, dict[str, SocketEntry]] = {}
+        self._processes: dict[str, Callable[[], ProcessEntry]] = {}
+        self.flush()
+
+    def flush(self) -> None:
+        """Drop all messages, groups and counters; processes and sockets are still there."""
+        with self._lock:
+            marks = [
+                (name, entry)
+                for name, queue in getattr(self, "_queues", {}).items()
+                for entry in queue.entries
+                if isinstance(entry.content, Mark)
+            ]
+            self._queues: dict[str, Queue] = {}
+            self._groups = Groups()
+            self._bodies: dict[str, Body] = {}
+            self._statistics = Statistics()
+            #: Nothing expires before this; may be too early, never too late.
+            self._next_expiry = math.inf
+            for name, entry in marks:  # somebody awaits them
+                self._append(name, entry)
+
+    # -- sending -----------------------------------------------------------------
+
+    def push(
+        self,
+        channel: str,
+        messages: list[Message],
+        size: int,
+        *,
+        receipt: bytes | None = None,
+        expiry: float | None = None,
+        past_capacity: bool = False,
+    ) -> None:
+        """Store messages as one frame, ordered if it wants a receipt.
+
+        Args:
+            channel: Where to; on a process-local name each message stands alone.
+            messages: Copies that nobody else holds.
+            size: Bytes that they pack to.
+            receipt: To be answered once all have run.
+            expiry: Seconds that they live, ``None`` for the layer's.
+            past_capacity: Whether to store them on a full channel too.
+
+        Raises:
+            ChannelFull: Nothing was stored.
+        """
+        with self._lock:
+            now = self._expire()
+            name = names.non_local_name(channel)
+            if not past_capacity:
+                self._check_room(channel, name, size, now)
+            expires = now + (self.layer.expiry if expiry is None else expiry)
+            frame = Frame(channel, messages, receipt, receipt is not None, expires)
+            for entry in _entries(frame, now, size):
+                self._append(name, entry)
+            self._statistics.count(name, now, stored=len(messages))
+
+    def push_group(
+        self, group: str, message: Message, size: int, skip: Collection[str] = ()
+    ) -> None:
+        """Store a message for every member; one item for each mailbox, skipping the full.
+
+        Args:
+            group: Whose members get it.
+            message: A copy that nobody else holds.
+            size: Bytes that it packs to.
+            skip: Channels and mailboxes that count as full.
+        """
+        with self._lock:
+            now = self._expire()
+            mailboxes: dict[str, list[str]] = {}
+            for channel in self._groups.members(group, now):
+                name = names.non_local_name(channel)
+                if "!" in channel:
+                    mailboxes.setdefault(name, []).append(channel[len(name) :])
+                elif name in skip:
+                    self._statistics.count(name, now, refused=1)
+                else:
+                    self._push_to_member(name, copy_message(message), size)
+            for mailbox, members in mailboxes.items():
+                if mailbox in skip:
+                    self._statistics.count(mailbox, now, refused=1)
+                else:
+                    content = GroupMessage(group, members, copy_message(message))
+                    self._push_group_item(mailbox, content, size, now)
+
+    def _push_to_member(self, channel: str, message: Message, size: int) -> None:
+        with contextlib.suppress(ChannelFull):  # counted where it was raised
+            self.push(channel, [message], size)
+
+    def _push_group_item(self, mailbox: str, item: GroupMessage, size: int, now: float) -> None:
+        try:
+            self._check_room(mailbox, mailbox, size, now)
+        except ChannelFull:
+            return
+        self._append(mailbox, Entry(item, now + self.layer.expiry, now, size))
+        self._statistics.count(mailbox, now, stored=1)
+
+    def _check_room(self, channel: str, name: str, size: int, now: float) -> None:
+        queue = self._queues.get(name)
+        if name in self._servers:
+            configured = self.layer.configured_capacity(channel)
+            capacity = SERVER_CAPACITY if configured is None else configured
+            # An empty mailbox takes a message of any size, or it could never be sent.
+            is_full = queue is not None and queue.taken > 0 and queue.size + size > SERVER_SIZE
+        else:
+            capacity = self.layer.get_capacity(channel)
+            is_full = False
+        if is_full or (queue.taken if queue else 0) >= capacity:
+            self._statistics.count(name, now, refused=1)
+            raise ChannelFull(channel, capacity)
+
+    def give_back(self, frame: Frame, size: int, *, at_head: bool) -> None:
+        """Store what is left of a frame as it was, past the capacity."""
+        with self._lock:
+            now = self._expire()
+            name = names.non_local_name(frame.channel)
+            entries = _entries(frame, now, size)
+            for entry in reversed(entries) if at_head else entries:
+                self._append(name, entry, at_head=at_head)
+
+    def answer(self, receipt: bytes) -> None:
+        """Put a receipt into its mailbox; if nobody reads that any more it is dropped."""
+        mailbox, mark, number = receipt.decode().partition("!")
+        self._push_control(mailbox + mark, Receipt(int(number)))
+
+    def push_mark(self, mailbox: str, mark: Mark) -> None:
+        """Put a mark behind everything that is in the mailbox now."""
+        self._push_control(mailbox, mark)
+
+    def _push_control(self, mailbox: str, content: Receipt | Joined | MoreBody | Mark) -> None:
+        with self._lock:
+            if mailbox in self._servers:
+                now = self._expire()
+                expires = math.inf if isinstance(content, Mark) else now + self.layer.group_expiry
+                self._append(mailbox, Entry(content, expires, now))
+
+    def _append(self, name: str, entry: Entry, *, at_head: bool = False) -> None:
+        queue = self._queues.setdefault(name, Queue())
+        if at_head:
+            queue.appendleft(entry)
+        else:
+            queue.append(entry)
+        self._next_expiry = min(self._next_expiry, entry.expires)
+        for waiter in self._waiting.get(name, ()):
+            waiter.wake()
+        server = self._servers.get(name)
+        if server is not None:
+            server.wake()
+
+    # -- receiving ---------------------------------------------------------------
+
+    def pop(self, channels: Iterable[str]) -> Frame | None:
+        """Take the first frame of the first channel that has one."""
+        with self._lock:
+            self._expire()
+            for name in channels:
+                while (queue := self._queues.get(name)) is not None:
+                    frame = self._frame_of(name, self._popleft(name, queue))
+                    if frame is not None:
+                        return frame
+            return None
+
+    def _frame_of(self, mailbox: str, entry: Entry) -> Frame | None:
+        content = entry.content
+        if isinstance(content, Frame):
+            return content
+        if isinstance(content, Reply):
+            return Frame(mailbox + content.local, [content.message], expires=entry.expires)
+        if isinstance(content, GroupMessage):
+            first, *others = content.members
+            if others:
+                rest = GroupMessage(content.group, others, copy_message(content.message))
+                self._append(
+                    mailbox, Entry(rest, entry.expires, entry.since, entry.size), at_head=True
+                )
+            return Frame(mailbox + first, [content.message], expires=entry.expires)
+        return None  # control items are for servers
+
+    def pop_message(self, channels: Iterable[str]) -> tuple[str, Message] | None:
+        """Take one message; the rest of its frame stays at the head, its last is answered."""
+        with self._lock:
+            frame = self.pop(channels)
+            if frame is None:
+                return None
+            message = frame.messages.pop(0)
+            if frame.messages:
+                # Sizes count in mailboxes only, and frames there hold one message.
+                self.give_back(frame, 0, at_head=True)
+            elif frame.receipt is not None:
+                self.answer(frame.receipt)
+            return frame.channel, message
+
+    def pop_items(self, mailbox: str, limit: int) -> list[Item | Mark]:
+        """Take up to ``limit`` items of a server's mailbox, in order."""
+        with self._lock:
+            self._expire()
+            items: list[Item | Mark] = []
+            while len(items) < limit and (queue := self._queues.get(mailbox)) is not None:
+                content = self._popleft(mailbox, queue).content
+                if not isinstance(content, Frame):
+                    items.append(content)
+            return items
+
+    def _popleft(self, name: str, queue: Queue) -> Entry:
+        entry = queue.popleft()
+        if not queue.entries:
+            del self._queues[name]
+        return entry
+
+    def wait(
+        self,
+        channels: Collection[str],
+        take: Callable[[], T | None],
+        waiter: Waiter,
+        timeout: float,
+    ) -> T | None:
+        """Call ``take`` until it returns something; sleep until there may be.
+
+        Returns:
+            ``None`` after ``timeout`` real seconds (never mind the layer's clock: a thread
+            sleeps in real time), or when the waiter was told to stop.
+        """
+        deadline = time.monotonic() + timeout
+        self._watch(channels, waiter)
+        try:
+            while not waiter.take_stop():
+                found = take()
+                left = deadline - time.monotonic()
+                if found is not None or left <= 0:
+                    return found
+                waiter.sleep(left)
+            return None
+        finally:
+            self._unwatch(channels, waiter)
+
+    def _watch(self, channels: Iterable[str], waiter: Waiter) -> None:
+        with self._lock:
+            for name in channels:
+                self._waiting.setdefault(name, set()).add(waiter)
+
+    def _unwatch(self, channels: Iterable[str], waiter: Waiter) -> None:
+        with self._lock:
+            for name in channels:
+                self._waiting[name].discard(waiter)
+                if not self._waiting[name]:
+                    del self._waiting[name]
+
+    def is_used(self, name: str) -> bool:
+        """Whether anything waits on a channel, or somebody waits for it."""
+        with self._lock:
+            return name in self._queues or name in self._waiting
+
+    def queued_receipts(self, channel: str) -> set[bytes]:
+        """Return the receipts of the frames that wait on a channel."""
+        with self._lock:
+            self._expire()
+            queue = self._queues.get(channel)
+            frames = (entry.content for entry in queue.entries) if queue else ()
+            return {
+                frame.receipt
+                for frame in frames
+                if isinstance(frame, Frame) and frame.receipt is not None
+            }
+
+    # -- expiry ------------------------------------------------------------------
+
+    def _expire(self) -> float:
+        """Drop what has expired, and return the time."""
+        now = self.now()
+        if now < self._next_expiry:
+            return now
+        expired: list[tuple[str, Entry]] = []
+        for name, queue in list(self._queues.items()):
+            expired += [(name, entry) for entry in queue.take_expired(now)]
+            if not queue.entries:
+                del self._queues[name]
+        for channel in [name for name, body in self._bodies.items() if body.expires <= now]:
+            del self._bodies[channel]
+        self._next_expiry = self._earliest_expiry()
+        for name, entry in expired:
+            self._has_expired(name, entry)
+        return now
+
+    def _earliest_expiry(self) -> float:
+        queued = (entry.expires for queue in self._queues.values() for entry in queue.entries)
+        bodies = (body.expires for body in self._bodies.values())
+        return min(min(queued, default=math.inf), min(bodies, default=math.inf))
+
+    def _has_expired(self, name: str, entry: Entry) -> None:
+        """Evict the channel from its groups (nobody reads it), and answer its frame."""
+        content = entry.content
+        if isinstance(content, Frame):
+            self._groups.evict(content.channel)
+            if content.receipt is not None:
+                self.answer(content.receipt)
+        elif isinstance(content, Reply):
+            self._groups.evict(name + content.local)
+        elif isinstance(content, GroupMessage):
+            for local in content.members:
+                self._groups.evict(name + local)
+
+    # -- groups ------------------------------------------------------------------
+
+    def join(self, group: str, channel: str) -> None:
+        """Add a channel to a group, or renew its membership."""
+        with self._lock:
+            now = self._expire()
+            # What has expired must not pass for a renewal.
+            self._groups.members(group, now)
+            mailbox, mark, local = channel.partition("!")
+            if self._groups.add(group, channel, now + self.layer.group_expiry) and mark:
+                self._push_control(mailbox + mark, Joined(group, local))
+
+    def leave(self, group: str, channel: str) -> None:
+        """Remove a channel from a group, if it is in it."""
+        with self._lock:
+            self._groups.discard(group, channel)
+
+    def members(self, group: str) -> list[str]:
+        """Return the members of a group in the order in which they joined."""
+        with self._lock:
+            return self._groups.members(group, self._expire())
+
+    def groups_of(self, channel: str) -> set[str]:
+        """Return the groups that a channel is in."""
+        with self._lock:
+            return self._groups.groups_of(channel, self._expire())
+
+    def keep(self, channels: Iterable[str]) -> None:
+        """Renew the memberships that channels have now."""
+        with self._lock:
+            now = self._expire()
+            self._groups.keep(channels, now, now + self.layer.group_expiry)
+
+    # -- response bodies ---------------------------------------------------------
+
+    def push_body(self, channel: str, message: Message, size: int) -> bool:
+        """Append a chunk to a response body, if a server reads the channel's mailbox.
+
+        Returns:
+            Whether one does; if not, nothing was stored.
+
+        Raises:
+            ChannelFull: Too many bytes wait already.  Nothing was stored.
+        """
+        with self._lock:
+            now = self._expire()
+            mailbox = names.non_local_name(channel)
+            if mailbox not in self._servers:
+                return False
+            body = self._bodies.setdefault(channel, Body(deque()))
+            is_first = not body.chunks
+            if not is_first and body.size + size > BODY_SIZE:
+                self._statistics.count(mailbox, now, refused=1)
+                raise ChannelFull(channel, len(body.chunks))
+            body.chunks.append((message, size))
+            body.size += size
+            body.expires = now + self.layer.group_expiry
+            self._next_expiry = min(self._next_expiry, body.expires)
+            self._statistics.count(mailbox, now, stored=1)
+            if is_first:
+                self._push_control(mailbox, MoreBody(channel[len(mailbox) :]))
+            return True
+
+    def pop_body(self, channel: str, limit: int) -> list[Message]:
+        """Take up to ``limit`` chunks of a response body, in order."""
+        with self._lock:
+            self._expire()
+            body = self._bodies.get(channel)
+            taken: list[Message] = []
+            while body is not None and body.chunks and len(taken) < limit:
+                message, size = body.chunks.popleft()
+                body.size -= size
+                taken.append(message)
+            if body is not None and not body.chunks:
+                del self._bodies[channel]
+            return taken
+
+    # -- processes and sockets ---------------------------------------------------
+
+    def register(self, name: str, describe: Callable[[], ProcessEntry]) -> None:
+        """Put a process on the register."""
+        with self._lock:
+            self._processes[name] = describe
+
+    def unregister(self, name: str) -> None:
+        """Take a process off the register."""
+        with self._lock:
+            self._processes.pop(name, None)
+
+    def processes(self) -> list[ProcessEntry]:
+        """Return the register as it is now."""
+        with self._lock:
+            describe = list(self._processes.values())
+        return [each() for each in describe]  # theirs to lock: not under our lock
+
+    def open_server(self, mailbox: str, server: Server) -> None:
+        """Let a server read a mailbox from now on.
+
+        Raises:
+            RuntimeError: Another one does.
+        """
+        with self._lock:
+            if mailbox in self._servers:
+                raise RuntimeError(f"an interface server reads {mailbox!r} already")
+            self._servers[mailbox] = server
+            server.wake()
+
+    def close_server(self, mailbox: str) -> list[Item | Mark]:
+        """End a server: return what waited, forget its bodies, sockets and memberships."""
+        with self._lock:
+            items = self.pop_items(mailbox, limit=len(self._queues.get(mailbox, Queue()).entries))
+            self._servers.pop(mailbox, None)
+            self._sockets.pop(mailbox, None)
+            self._groups.evict_mailbox(mailbox)
+            for channel in [name for name in self._bodies if name.startswith(mailbox)]:
+                del self._bodies[channel]
+            return items
+
+    def socket_opened(self, mailbox: str, socket: SocketEntry) -> None:
+        """Write down a socket."""
+        with self._lock:
+            self._sockets.setdefault(mailbox, {})[socket.local] = socket
+
+    def socket_closed(self, mailbox: str, local: str) -> None:
+        """Remove a socket, if it is there."""
+        with self._lock:
+            self._sockets.get(mailbox, {}).pop(local, None)
+
+    def sockets(self, mailbox: str) -> list[SocketEntry]:
+        """Return the sockets of a server."""
+        with self._lock:
+            return list(self._sockets.get(mailbox, {}).values())
+
+    # -- statistics --------------------------------------------------------------
+
+    def total_statistics(self) -> dict[str, int]:
+        """Return the counters of the whole layer."""
+        with self._lock:
+            return self._statistics.total()
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        """Return the counters of a channel or mailbox, and what waits there."""
+        with self._lock:
+            now = self._expire()
+            name = names.non_local_name(channel)
+            stored, refused = self._statistics.channel(name)
+            entries = self._queues[name].entries if name in self._queues else ()
+            waiting = [entry for entry in entries if not entry.is_control]
+            return {
+                "messages_count": stored,
+                "messages_pending": sum(entry.messages for entry in waiting),
+                "messages_max_age": max((now - entry.since for entry in waiting), default=0.0),
+                "channel_full_count": refused,
+            }
+
+
+def _entries(frame: Frame, now: float, size: int) -> list[Entry]:
+    """Return what a frame is stored as: in a mailbox every message stands alone."""
+    _, mark, local = frame.channel.partition("!")
+    if not mark:
+        return [Entry(frame, frame.expires, now, size)]
+    share = size // len(frame.messages)
+    return [Entry(Reply(local, message), frame.expires, now, share) for message in frame.messages]

@@ -1,0 +1,144 @@
+"""What a message may hold, and copies of it.
+
+Contract layer.md section 1.1: nested values are bytes, str, int (signed 64-bit), float,
+list, tuple, dict with str keys, bool and None.  Anything else is refused with a
+``TypeError`` that says where in the message it is.  Subclasses become plain types,
+and ``bytearray`` and ``memoryview`` become ``bytes``, as they would on their way
+through Redis.  Tuples stay tuples.
+
+No I/O, no clock; safe in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgpack
+
+from channels.exceptions import MessageTooLarge
+from channels.layers.base import check_message
+
+#: How deep containers may be nested.  msgpack ends at 511; we earlier, because the
+#: copy is recursive and a consumer's own stack may be deep already.
+MAX_DEPTH = 100
+
+#: Steps of the path to a bad value that an error shows.
+_SHOWN_STEPS = 10
+
+_MIN_INT = -(2**63)
+_MAX_INT = 2**63 - 1
+
+_PLAIN = frozenset({bytes, float, bool, type(None)})
+
+
+class _CannotTravel(Exception):
+    """Carries the reason up, and collects the path on its way."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[object] = []
+
+
+def packed_copy(message: Mapping[str, Any], target: str, limit: int) -> tuple[dict[str, Any], int]:
+    """Return a deep copy of a message and the bytes that it packs to.
+
+    Args:
+        message: What somebody wants to send.
+        target: Channel or group that it is meant for; appears in errors.
+        limit: Most bytes that it may pack to.
+
+    Raises:
+        AssertionError: It is not a dict, or uses a reserved key.
+        TypeError: It holds a value that cannot travel.
+        MessageTooLarge: It packs to more than ``limit`` bytes.
+    """
+    check_message(message)
+    try:
+        copied: dict[str, Any] = _copy(message, 0)
+    except _CannotTravel as found:
+        path = "".join(f"[{step!r}]" for step in found.path[: -_SHOWN_STEPS - 1 : -1])
+        raise TypeError(
+            f"cannot send to {target!r}: message{path} {found.reason}; a message may hold"
+            " bytes, str, int of 64 bits, float, bool, None, and lists, tuples and dicts"
+            " (with str keys) of these"
+        ) from None
+    size = len(msgpack.packb(copied))
+    if size > limit:
+        raise MessageTooLarge(target, size, limit)
+    return copied, size
+
+
+def packed_copies(
+    messages: Sequence[Mapping[str, Any]], target: str, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return copies of the messages of a frame and the bytes that they pack to in all.
+
+    Raises:
+        AssertionError, TypeError, MessageTooLarge: As :func:`packed_copy` does, for the
+            first message that is not good.
+    """
+    packed = [packed_copy(message, target, limit) for message in messages]
+    return [message for message, _ in packed], sum(size for _, size in packed)
+
+
+def copy_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deep copy of a message that :func:`packed_copy` made."""
+    copied: dict[str, Any] = _copy(message, 0)
+    return copied
+
+
+def _copy(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, str):
+        return _copy_str(value)
+    if isinstance(value, int):
+        return _copy_int(value)
+    if isinstance(value, (dict, list, tuple)):
+        return _copy_container(value, depth + 1)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, float):
+        return float(value)
+    raise _CannotTravel(f"is of type {kind.__name__}, which cannot travel")
+
+
+def _copy_str(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _CannotTravel("holds half of a surrogate pair, which is not text") from None
+    return value if type(value) is str else str.__str__(value)
+
+
+def _copy_int(value: int) -> int:
+    if not _MIN_INT <= value <= _MAX_INT:
+        raise _CannotTravel("is an integer that does not fit in 64 bits")
+    return int(value)
+
+
+def _copy_container(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise _CannotTravel(f"is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        return {_copy_key(key): _copy_item(item, key, depth) for key, item in value.items()}
+    copied = [_copy_item(item, at, depth) for at, item in enumerate(value)]
+    return tuple(copied) if isinstance(value, tuple) else copied
+
+
+def _copy_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise _CannotTravel(f"has the key {key!r}, which is not a str")
+    return _copy_str(key)
+
+
+def _copy_item(item: Any, key: object, depth: int) -> Any:
+    try:
+        return _copy(item, depth)
+    except _CannotTravel as found:
+        found.path.append(key)
+        raise
