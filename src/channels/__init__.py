@@ -18,6 +18,9 @@ __version__ = "0.1.0"
 
 DEFAULT_CHANNEL_LAYER = "default"
 
+#: For code that looks it up by its old name; Django itself finds the one in ``apps``.
+default_app_config = "channels.apps.ChannelsConfig"
+
 _HOME = {
     "channel_layers": "channels.asgi",
     "Channel": "channels.channel",
@@ -33,6 +36,7 @@ __all__ = [
     "Group",
     "__version__",
     "channel_layers",
+    "default_app_config",
     "include",
     "route",
     "route_class",

@@ -12,4 +12,13 @@ class ChannelsConfig(AppConfig):
     verbose_name = "Channels"
 
     def ready(self) -> None:
-        """Set things up; harmless when called again, as by tests that override settings."""
+        """Set things up; harmless when called again, as by tests that override settings.
+
+        Raises:
+            RuntimeError: A third-party channel layer is too old to work.
+        """
+        # Not at the top: this module is imported while INSTALLED_APPS is read.
+        from channels import checks, package_checks
+
+        package_checks.check_all()
+        checks.register()

@@ -1,0 +1,81 @@
+"""System checks: what is wrong with the environment or the settings, in one sentence each.
+
+=================  =======================================================
+``channels.E001``  another distribution provides the same package
+``channels.E002``  an entry of ``CHANNEL_LAYERS`` cannot be used
+``channels.W001``  a layer in the memory of one process, in production
+``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
+=================  =======================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from django.conf import settings
+from django.core import checks, mail
+from django.core.exceptions import ImproperlyConfigured
+
+from channels.asgi import ChannelLayerWrapper, channel_layers
+from channels.backends import translate
+
+
+def register() -> None:
+    """Register the checks with Django; once, however often it is called."""
+    checks.register(check_distributions, "channels")
+    checks.register(check_layers, "channels")
+
+
+def check_distributions(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Find the distribution whose package has the same name as ours."""
+    try:
+        other = metadata.distribution("channels")
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        checks.Error(
+            f"The distribution 'channels' {other.version} is installed beside 'channels-classic':"
+            " both provide the package 'channels', and their files are mixed.",
+            hint="Run 'pip uninstall channels channels-classic', then install the one you want.",
+            id="channels.E001",
+        )
+    ]
+
+
+def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Build every layer of ``CHANNEL_LAYERS`` with its routing, and look at it."""
+    found: list[checks.CheckMessage] = []
+    for alias in channel_layers.configs:
+        try:
+            wrapper = channel_layers.make_backend(alias)
+        except (ImproperlyConfigured, ValueError) as error:
+            found.append(checks.Error(str(error), id="channels.E002"))
+            continue
+        found.extend(_look_at(alias, wrapper))
+    return found
+
+
+def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckMessage]:
+    setting = f'CHANNEL_LAYERS["{alias}"]["BACKEND"]'
+    backend = channel_layers.configs[alias]["BACKEND"]
+    path, note = translate(backend)
+    if path != backend:
+        yield checks.Warning(
+            f"{setting} is {backend!r}, an old name of {path!r}{note}.",
+            hint=f"Write {path!r}.",
+            id="channels.W002",
+        )
+    if wrapper.local_only() and not settings.DEBUG and not _under_test():
+        yield checks.Warning(
+            f"{setting} is {backend!r}, which lives in the memory of one process, and DEBUG is"
+            " off: interface servers and workers in other processes will not be reached.",
+            hint="Use 'channels.layers.redis.RedisChannelLayer' in production.",
+            id="channels.W001",
+        )
+
+
+def _under_test() -> bool:
+    """Whether a test runner turned DEBUG off; an in-memory layer is right for it."""
+    return hasattr(mail, "outbox")  # documented to exist during tests only
