@@ -65,7 +65,9 @@ class GroupRegistry:
         self._seen = 0
         self._groups: dict[str, _Group] = {}
         self._groups_of: dict[str, set[str]] = {}
-        #: Whether the copy knows more than the authority.
+        #: Whether the copy knows more than the authority.  A rebuild only adds then, so
+        #: changes that it includes already are applied all the same: in order, each
+        #: item brings its channel to the state that the authority has.
         self._alone = False
 
     # -- items of the mailbox ------------------------------------------------------
@@ -73,16 +75,16 @@ class GroupRegistry:
     def join(self, number: int, group: str, local: str, expiry: float) -> Drift:
         """Apply a join item; anything but ``Drift.NONE`` means that it was not applied."""
         drift = self._admit(number)
-        if drift is Drift.NONE and number > self.number:
-            self.number = number
+        if drift is Drift.NONE and (number > self.number or self._alone):
+            self.number = max(self.number, number)
             self._add(group, local, expiry)
         return drift
 
     def leave(self, number: int, group: str, local: str) -> Drift:
         """Apply a leave item; anything but ``Drift.NONE`` means that it was not applied."""
         drift = self._admit(number)
-        if drift is Drift.NONE and number > self.number:
-            self.number = number
+        if drift is Drift.NONE and (number > self.number or self._alone):
+            self.number = max(self.number, number)
             self._remove(group, local)
         return drift
 
@@ -139,13 +141,17 @@ class GroupRegistry:
         self._seen = 0
         self._alone = True
 
-    def written_back(self, number: int) -> None:
+    def written_back(self, number: int, *, complete: bool = True) -> None:
         """Take note that the authority holds the copy again, its number being ``number``.
 
         The writer must have made sure that nothing was queued that the copy did not
         have: changes up to ``number`` that still arrive are passed over.
+
+        Args:
+            number: What the writing returned.
+            complete: Whether that was all; else more parts follow.
         """
-        self._alone = False
+        self._alone = not complete
         self.number = max(self.number, number)
 
     def all_memberships(self, now: float) -> list[Membership]:
