@@ -1,0 +1,131 @@
+"""The register of processes: what is written, and what can be read from it.  No I/O.
+
+Each process has a hash that lives for one ``HEARTBEAT_TTL`` after its last heartbeat, and
+a line in an index that stays, so that the dead can be found.  Beside it stands what
+tells whether Redis lost its memory: a random *epoch*, made by whoever finds none, and
+the run id of the server.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from channels.layers.faces import HEARTBEAT_TTL, ProcessEntry
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.scripts import Command
+
+#: How long the index remembers a process that nobody claimed, in seconds.
+INDEX_EXPIRY = 86400
+
+
+def write_entry(keys: Keys, entry: ProcessEntry) -> list[Command]:
+    """Return the commands that write an entry, for the host of its name."""
+    key = keys.entry(entry.name)
+    return [
+        (
+            "HSET",
+            key,
+            "kind",
+            entry.kind,
+            "beat",
+            entry.beat,
+            "seen",
+            round(entry.seen * 1000),
+            "channels",
+            _pack(sorted(entry.channels)),
+            "held",
+            _pack(sorted(entry.held)),
+            "info",
+            _pack(entry.info),
+        ),
+        ("PEXPIRE", key, round(HEARTBEAT_TTL * 1000)),
+    ]
+
+
+def write_index(keys: Keys, name: str, now: float) -> list[Command]:
+    """Return the commands that write the index, for the host of :attr:`Keys.processes`."""
+    return [
+        ("ZADD", keys.processes, round(now * 1000), name),
+        ("ZREMRANGEBYSCORE", keys.processes, "-inf", round((now - INDEX_EXPIRY) * 1000)),
+    ]
+
+
+def read_index(keys: Keys, now: float) -> Command:
+    """Return the command that lists who wrote a heartbeat within one TTL."""
+    return ("ZRANGEBYSCORE", keys.processes, round((now - HEARTBEAT_TTL) * 1000), "+inf")
+
+
+def read_entry(name: str, fields: Mapping[bytes, bytes] | Sequence[bytes]) -> ProcessEntry | None:
+    """Return what ``HGETALL`` answered as an entry; None if there is none or it is not ours."""
+    if not isinstance(fields, Mapping):
+        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        return ProcessEntry(
+            name=name,
+            kind=fields[b"kind"].decode(),
+            channels=frozenset(_unpack(fields[b"channels"])),
+            held=frozenset(_unpack(fields[b"held"])),
+            beat=int(fields[b"beat"]),
+            seen=int(fields[b"seen"]) / 1000,
+            info=dict(_unpack(fields[b"info"])),
+        )
+    except (KeyError, ValueError, TypeError, msgpack.UnpackException):
+        return None
+
+
+def _pack(value: Collection[Any]) -> bytes:
+    packed: bytes = msgpack.packb(value, use_bin_type=True, default=str)
+    return packed
+
+
+def _unpack(packed: bytes) -> Any:
+    return msgpack.unpackb(packed, raw=False, strict_map_key=False)
+
+
+# -- whether Redis lost its memory -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Which memory a host has; if it differs from what it was, what it held may be gone.
+
+    Attributes:
+        epoch: Random, made anew when it is missing.
+        run_id: Of the server process; empty if it does not tell.
+    """
+
+    epoch: bytes
+    run_id: str
+
+
+def ask_memory(keys: Keys) -> list[Command]:
+    """Return the commands whose answers :func:`read_memory` understands; the first is ``TIME``."""
+    return [
+        ("TIME",),
+        ("SET", keys.epoch, secrets.token_hex(16), "NX"),
+        ("GET", keys.epoch),
+        ("INFO", "server"),
+    ]
+
+
+def read_memory(answers: Sequence[Any]) -> Memory:
+    """Return what the answers to :func:`ask_memory` say.
+
+    Raises:
+        ValueError: Redis answered with an error; the text is its.
+    """
+    _, made, epoch, info = answers
+    for answer in (made, epoch):
+        if isinstance(answer, Exception):
+            raise ValueError(str(answer)) from answer
+    run_id = ""
+    if isinstance(info, bytes):
+        for line in info.decode(errors="replace").splitlines():
+            if line.startswith("run_id:"):
+                run_id = line[7:].strip()
+    return Memory(bytes(epoch or b""), run_id)
