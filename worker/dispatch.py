@@ -1,0 +1,163 @@
+"""One message through routing and consumer, with everything of the user's inside a guard.
+
+Nothing that a message, a route, a consumer, a signal's receiver or the callback does
+gets out of :meth:`Dispatcher.run`: not ``SystemExit``, not ``KeyboardInterrupt``
+raised by user code, not a recursion that ran too deep (known-flaws.md F-06, F-08).
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import close_old_connections, reset_queries
+
+from channels.channel import Group
+from channels.layers.faces import GroupSend, Operation, Send
+from channels.message import Message
+from channels.outbox import Item
+from channels.signals import consumer_finished, consumer_started
+from channels.worker.coroutines import CoroutineRunner
+from channels.worker.outcome import is_real_interrupt, judge, log_error, rescue
+
+logger = logging.getLogger("django.channels")
+
+Callback = Callable[[str, Message], object]
+
+
+@dataclass(slots=True)
+class Ran:
+    """What running one message left to do.
+
+    Attributes:
+        later: Whether the message goes back to its channel.
+        consumer: What ran it; ``None`` if no route matched.
+        sends: For the worker's own layer, in order.
+        others: For other layers, in order, with the layer of each.
+        interrupt: Ctrl-C by someone, to be raised once all is flushed.
+    """
+
+    later: bool = False
+    consumer: object = None
+    sends: list[Operation] = field(default_factory=list)
+    others: list[tuple[Any, Operation]] = field(default_factory=list)
+    interrupt: BaseException | None = None
+
+
+class Dispatcher:
+    """Runs messages for one worker.
+
+    Args:
+        layer: Wrapper of the layer that the messages come from.
+        sender: Sender of the signals: the worker's class.
+        callback: Called with channel name and message before each consumer.
+        retries: How often ``ConsumeLater`` may put one message back.
+    """
+
+    def __init__(
+        self, layer: Any, sender: type[Any], callback: Callback | None, retries: int
+    ) -> None:
+        self._layer = layer
+        self._sender = sender
+        self._callback = callback
+        self._retries = retries
+        self._coroutines = CoroutineRunner()
+        self._items: list[Item] = []
+
+    def collect(self, items: list[Item]) -> None:
+        """Take what a consumer has sent: the sink of this thread's outbox."""
+        self._items += items
+
+    def close(self) -> None:
+        """End the event loop of ``async def`` consumers, if there is one."""
+        self._coroutines.close()
+
+    def run(self, channel: str, content: dict[str, Any], ordered: bool = False) -> Ran:
+        """Run one message; never raises.
+
+        Args:
+            channel: Where it was taken from.
+            content: Its content, which the consumer may change.
+            ordered: Becomes :attr:`Message.ordered`.
+        """
+        ran = Ran()
+        message = None
+        verdict = "failed"
+        try:
+            message = Message(content, channel, self._layer)
+            if ordered:
+                message.ordered = True
+            if content.get("__retries__", 0) == self._retries:
+                message.__doomed__ = True
+            match = self._layer.router.match(message)
+            if match is None:
+                logger.error("Could not find match for message on %s! Check your routing.", channel)
+            else:
+                ran.consumer, kwargs = match
+                if self._callback is not None:
+                    self._call_back(channel, message, ran)
+                verdict = self._consume(message, ran.consumer, kwargs, ran)
+        except BaseException as error:
+            self._guard(error, ran)
+        ran.later = verdict == "later"
+        self._sort_items(ran)
+        if verdict == "failed" and message is not None:
+            rescue(message, ran.sends)
+        return ran
+
+    def _call_back(self, channel: str, message: Message, ran: Ran) -> None:
+        assert self._callback is not None
+        try:
+            self._callback(channel, message)
+        except BaseException as error:  # it only watches: the message runs all the same
+            self._guard(error, ran, self._callback)
+
+    def _consume(self, message: Message, consumer: Any, kwargs: dict[str, Any], ran: Ran) -> str:
+        """Call the consumer between the two signals and say what becomes of the message."""
+        verdict = "done"
+        try:
+            # What idled since the last consumer may have been closed by the
+            # database's end, as between two requests.
+            reset_queries()
+            close_old_connections()
+            consumer_started.send(sender=self._sender, environ={})
+            result = consumer(message, **kwargs)
+            if inspect.iscoroutine(result):
+                self._coroutines.run(result)
+        except BaseException as error:
+            try:
+                if is_real_interrupt(error):
+                    ran.interrupt = error
+                verdict = judge(error, message, consumer, self._retries)
+            except BaseException as second:
+                self._guard(second, ran)
+                verdict = "failed"
+        finally:
+            # Every receiver runs, whatever another one raises; Django logs it.
+            consumer_finished.send_robust(sender=self._sender)
+        return verdict
+
+    def _guard(self, error: BaseException, ran: Ran, culprit: object = None) -> None:
+        if is_real_interrupt(error):
+            ran.interrupt = error
+        log_error(error, ran.consumer if culprit is None else culprit)
+
+    def _sort_items(self, ran: Ran) -> None:
+        """Turn what the consumer sent into operations, the worker's own layer apart."""
+        if not self._items:
+            return
+        items, self._items = self._items, []
+        for sender, content in items:
+            operation: Operation
+            if isinstance(sender, Group):
+                operation = GroupSend(sender.name, content)
+            else:
+                operation = Send(sender.name, content)
+            layer = sender.channel_layer
+            if layer is self._layer or layer is self._layer.channel_layer:
+                ran.sends.append(operation)
+            else:
+                ran.others.append((layer, operation))

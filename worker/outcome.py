@@ -1,0 +1,126 @@
+"""What becomes of a message once its consumer has returned or raised.
+
+===================================  ================================================
+the consumer                         then
+===================================  ================================================
+returns                              done
+raises ``DenyConnection``            ``{"close": True}`` behind what it queued; on any
+                                     other channel than ``websocket.connect`` an error
+raises a ``ChannelSocketException``  its ``run(message)``; what that raises is an error
+raises ``ConsumeLater``              back to its channel, until its retries are used up
+raises anything else                 an error
+===================================  ================================================
+
+An error is logged and the message counts as done: its receipt is answered.  If a
+client still waits for its first answer, it gets one that ends the wait
+(:func:`rescue`, known-flaws.md F-29).
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels.layers.faces import Operation, Send
+from channels.message import Message
+from channels.utils import name_that_thing
+
+logger = logging.getLogger("django.channels")
+
+#: Keys of a reply that decide a handshake: any of them accepts or refuses it.
+_DECIDES_HANDSHAKE = frozenset({"accept", "close", "text", "bytes"})
+
+_ERROR_REPLY: dict[str, Any] = {
+    "status": 500,
+    "headers": [(b"Content-Type", b"text/plain")],
+    "content": b"Internal Server Error",
+    "more_content": False,
+}
+
+
+def judge(error: BaseException, message: Message, consumer: object, retries: int) -> str:
+    """Act on what a consumer raised, while its sends are still being collected.
+
+    Args:
+        error: What was raised; logged here if it is an error.
+        message: The message that was run.
+        consumer: Whose exception it is.
+        retries: How often a message may be put back.
+
+    Returns:
+        ``"done"``, ``"later"`` (put it back) or ``"failed"`` (see :func:`rescue`).
+    """
+    if isinstance(error, ConsumeLater):
+        return _count_retry(message, retries, consumer)
+    if isinstance(error, DenyConnection) and message.channel.name == "websocket.connect":
+        if message.reply_channel is not None:
+            message.reply_channel.send({"close": True})
+            return "done"
+    elif isinstance(error, ChannelSocketException):
+        try:
+            error.run(message)
+        except BaseException as second:
+            error = second
+        else:
+            return "done"
+    log_error(error, consumer)
+    return "failed"
+
+
+def log_error(error: BaseException, consumer: object) -> None:
+    """Log what user code raised, with its traceback."""
+    logger.error(
+        "Error processing message with consumer %s:", name_that_thing(consumer), exc_info=error
+    )
+
+
+def _count_retry(message: Message, retries: int, consumer: object) -> str:
+    content = message.content
+    before = content.get("__retries__", 0)
+    content["__retries__"] = count = before + 1 if isinstance(before, int) else 1
+    if count <= retries:
+        return "later"
+    logger.warning(
+        "Exceeded number of retries for message with consumer %s: %.100r",
+        name_that_thing(consumer),
+        content,
+    )
+    return "failed"
+
+
+def rescue(message: Message, sends: list[Operation]) -> None:
+    """Add the answer that a waiting client would otherwise never get.
+
+    A handshake that the consumer neither accepted nor refused is refused; a
+    request that it did not begin to answer gets a 500.
+    """
+    reply = message.reply_channel
+    if reply is None:
+        return
+    channel = message.channel.name
+    if channel == "websocket.connect" and not _answered(sends, reply.name, _DECIDES_HANDSHAKE):
+        sends.append(Send(reply.name, {"close": True}))
+    elif channel == "http.request" and not _answered(sends, reply.name, frozenset({"status"})):
+        sends.append(Send(reply.name, dict(_ERROR_REPLY)))
+
+
+def _answered(sends: list[Operation], reply: str, keys: frozenset[str]) -> bool:
+    return any(
+        isinstance(send, Send) and send.channel == reply and not keys.isdisjoint(send.message)
+        for send in sends
+    )
+
+
+def is_real_interrupt(error: BaseException) -> bool:
+    """Whether this is Ctrl-C pressed by someone, not ``KeyboardInterrupt`` raised by user code.
+
+    A worker with signal handlers never sees one: its handler takes the signal.
+    """
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
