@@ -151,7 +151,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end of the connection (called by the transport)."""
-        error = LayerUnavailable(f"the connection to Redis at {self._name} ended: {exc or 'closed'}")
+        error = LayerUnavailable(
+            f"the connection to Redis at {self._name} ended: {exc or 'closed'}"
+        )
         error.__cause__ = exc
         self.lose(error)
 

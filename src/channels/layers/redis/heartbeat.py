@@ -1,0 +1,208 @@
+"""The heartbeat of a process: a thread that keeps it on the register.
+
+Interface servers and workers are judged by it, so it must not depend on how busy they
+are: it has a thread and connections of its own.  With each beat it measures the
+offset of Redis time, and looks whether Redis still has the memory that it had
+(:class:`~channels.layers.redis.register.Memory`).
+
+It survives everything that Redis can do; an outage is told once when it starts and
+once when it is over.  Callbacks run in its thread.  Times are seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry
+from channels.layers.redis.clock import LayerClock
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.register import (
+    Memory,
+    ask_memory,
+    read_memory,
+    write_entry,
+    write_index,
+)
+from channels.layers.redis.scripts import Command
+
+logger = logging.getLogger("channels.layers.redis")
+
+
+class BeatHost(Protocol):
+    """A blocking connection to one host, used by the heartbeat's thread alone."""
+
+    def execute(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the answers, errors among them as exceptions; raises ``LayerUnavailable``."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class Heartbeat:
+    """Writes one process to the register every ``interval`` seconds.
+
+    Args:
+        hosts: Connections of its own, closed by :meth:`stop`.
+        host_of: Index in ``hosts`` for a name (of a process, or :attr:`Keys.processes`).
+        keys: Names of keys.
+        name: The process: mailbox of a server, any unique name of a worker.
+        kind: ``"server"`` or ``"worker"``.
+        clock: Set with each beat.
+        channels: What the process listens on.
+        held: Asked at each beat for the receipts that the process holds.
+        info: Asked at each beat for host, pid, version and counters.
+        beaten: Called after each beat with the memory of each host.
+        lost: Called once for each outage.
+        interval: Seconds between beats.
+        wait: Waits for that long and returns whether to stop; by default on an event.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[BeatHost],
+        host_of: Callable[[str], int],
+        keys: Keys,
+        name: str,
+        kind: str,
+        *,
+        clock: LayerClock,
+        channels: Collection[str] = (),
+        held: Callable[[], Collection[bytes]] = tuple,
+        info: Callable[[], Mapping[str, Any]] = dict,
+        beaten: Callable[[tuple[Memory, ...]], None] | None = None,
+        lost: Callable[[LayerUnavailable], None] | None = None,
+        interval: float = HEARTBEAT_INTERVAL,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.name = name
+        self.beat_number = 0
+        self._hosts = hosts
+        self._host_of = host_of
+        self._keys = keys
+        self._kind = kind
+        self._clock = clock
+        self._channels = frozenset(channels)
+        self._held = held
+        self._info = info
+        self._beaten = beaten
+        self._lost = lost
+        self._interval = interval
+        self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
+        self._down = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; the first beat is written at once, by it."""
+        self._thread = threading.Thread(
+            target=self.run, name=f"heartbeat of {self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Stop beating and take the process off the register.
+
+        Args:
+            timeout: Longest wait for the thread; if Redis hangs, the entry expires by
+                itself.
+        """
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def run(self) -> None:
+        """Beat until told to stop, then leave the register: what the thread does."""
+        try:
+            while True:
+                self._try_to_beat()
+                if self._wait(self._interval):
+                    break
+            self._leave()
+        finally:
+            for host in self._hosts:
+                host.close()
+
+    def beat(self) -> tuple[Memory, ...]:
+        """Write the entry once and return the memory of each host.
+
+        Raises:
+            LayerUnavailable: It may or may not have been written.
+        """
+        self.beat_number += 1
+        own, index = self._host_of(self.name), self._host_of(self._keys.processes)
+        memories = []
+        for number, host in enumerate(self._hosts):
+            commands = ask_memory(self._keys)
+            asked = len(commands)
+            if number == own:
+                commands += write_entry(self._keys, self._entry())
+            if number == index:
+                commands += write_index(self._keys, self.name, self._clock.now())
+            sent = self._clock.monotonic()
+            answers = host.execute(commands)
+            received = self._clock.monotonic()
+            self._check(answers)
+            if number == own and not isinstance(answers[0], Exception):
+                self._clock.set(answers[0], sent, received)
+            memories.append(read_memory(answers[:asked]))
+        return tuple(memories)
+
+    def _entry(self) -> ProcessEntry:
+        return ProcessEntry(
+            name=self.name,
+            kind=self._kind,
+            channels=self._channels,
+            held=frozenset(self._held()),
+            beat=self.beat_number,
+            seen=self._clock.now(),
+            info=dict(self._info()),
+        )
+
+    @staticmethod
+    def _check(answers: Sequence[Any]) -> None:
+        # TIME and INFO name no key, which a Cluster may refuse; all else must succeed.
+        for answer in (*answers[1:3], *answers[4:]):
+            if isinstance(answer, Exception):
+                raise LayerUnavailable(f"Redis refused the heartbeat: {answer}") from answer
+
+    def _try_to_beat(self) -> None:
+        try:
+            memories = self.beat()
+        except LayerUnavailable as error:
+            if not self._down:
+                self._down = True
+                logger.warning("no heartbeat of %s can be written: %s", self.name, error)
+                self._call(self._lost, error)
+            return
+        except Exception:
+            # What was asked for belongs to someone else; a process that lives must not
+            # be declared dead for a bug in its counters.
+            logger.exception("the heartbeat of %s failed", self.name)
+            return
+        if self._down:
+            self._down = False
+            logger.info("heartbeats of %s are written again", self.name)
+        self._call(self._beaten, memories)
+
+    def _call(self, callback: Callable[[Any], None] | None, argument: Any) -> None:
+        if callback is None:
+            return
+        try:
+            callback(argument)
+        except Exception:
+            logger.exception("a callback of the heartbeat of %s failed", self.name)
+
+    def _leave(self) -> None:
+        try:
+            self._hosts[self._host_of(self.name)].execute([("DEL", self._keys.entry(self.name))])
+            self._hosts[self._host_of(self._keys.processes)].execute(
+                [("ZREM", self._keys.processes, self.name)]
+            )
+        except LayerUnavailable as error:
+            logger.warning("%s could not leave the register: %s", self.name, error)

@@ -1,0 +1,207 @@
+"""The heartbeat against a host that does as it is told; no thread sleeps, no Redis runs."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.redis.clock import LayerClock
+from channels.layers.redis.heartbeat import Heartbeat
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.register import read_entry
+
+KEYS = Keys()
+
+
+class Host:
+    """Answers as Redis would, as far as a heartbeat asks."""
+
+    def __init__(self):
+        self.fails = False
+        self.epoch = b"first"
+        self.run_id = "aaa"
+        self.hashes = {}
+        self.index = {}
+        self.closed = False
+
+    def execute(self, commands):
+        if self.fails:
+            raise LayerUnavailable("connection refused")
+        return [getattr(self, f"on_{command[0].lower()}")(*command[1:]) for command in commands]
+
+    def close(self):
+        self.closed = True
+
+    def on_time(self):
+        return (5000, 0)
+
+    def on_set(self, key, value, nx):
+        return None
+
+    def on_get(self, key):
+        return self.epoch
+
+    def on_info(self, section):
+        return f"# Server\r\nrun_id:{self.run_id}\r\n".encode()
+
+    def on_hset(self, key, *fields):
+        self.hashes[key] = [f if isinstance(f, bytes) else str(f).encode() for f in fields]
+
+    def on_pexpire(self, key, milliseconds):
+        assert milliseconds == 10_000
+
+    def on_zadd(self, key, score, name):
+        self.index[name] = score
+
+    def on_zremrangebyscore(self, key, low, high):
+        return 0
+
+    def on_zrem(self, key, name):
+        self.index.pop(name, None)
+
+    def on_del(self, key):
+        self.hashes.pop(key, None)
+
+
+@pytest.fixture
+def host():
+    return Host()
+
+
+def heart(host, **options):
+    return Heartbeat(
+        [host],
+        lambda name: 0,
+        KEYS,
+        "web.abc!",
+        "server",
+        clock=LayerClock(lambda: 100.0),
+        **options,
+    )
+
+
+def turns(number):
+    """A wait that asks to stop at its ``number``-th call, and never waits."""
+    left = iter([False] * (number - 1) + [True])
+    return lambda seconds: next(left)
+
+
+def test_a_beat_writes_the_entry_and_the_index(host):
+    beat = heart(host, channels=["a", "b"], held=lambda: [b"r1"], info=lambda: {"pid": 7})
+
+    beat.beat()
+    beat.beat()
+
+    entry = read_entry("web.abc!", host.hashes[KEYS.entry("web.abc!")])
+    assert (entry.kind, entry.channels, entry.held) == ("server", {"a", "b"}, {b"r1"})
+    assert (entry.beat, entry.info) == (2, {"pid": 7})
+    assert entry.seen == pytest.approx(5000)
+    assert host.index["web.abc!"] == pytest.approx(5_000_000)
+
+
+def test_the_clock_is_set_to_redis_time(host):
+    clock = LayerClock(lambda: 100.0)
+    beat = Heartbeat([host], lambda name: 0, KEYS, "w", "worker", clock=clock)
+
+    beat.beat()
+
+    assert clock.now() == pytest.approx(5000.0)
+    assert clock.now_ms() == pytest.approx(5_000_000, abs=1)
+
+
+def test_the_memory_is_told_with_each_beat(host):
+    told = []
+    beat = heart(host, beaten=told.append, wait=turns(3))
+    original = host.execute
+
+    def execute(commands):
+        if beat.beat_number == 2:
+            host.epoch, host.run_id = b"second", "bbb"
+        return original(commands)
+
+    host.execute = execute
+    beat.run()
+
+    assert [memory[0].epoch for memory in told] == [b"first", b"second", b"second"]
+    assert [memory[0].run_id for memory in told] == ["aaa", "bbb", "bbb"]
+
+
+def test_an_outage_is_told_once_and_beating_goes_on(host):
+    lost, beaten = [], []
+    beat = heart(host, lost=lost.append, beaten=beaten.append, wait=turns(8))
+    original = host.execute
+
+    def execute(commands):
+        host.fails = beat.beat_number in (2, 3, 6)
+        return original(commands)
+
+    host.execute = execute
+    beat.run()
+
+    assert [type(error) for error in lost] == [LayerUnavailable] * 2
+    assert len(beaten) == 5
+
+
+def test_an_error_in_what_is_asked_for_does_not_end_it(host, caplog):
+    calls = []
+
+    def held():
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("a bug elsewhere")
+        return []
+
+    beaten = []
+    heart(host, held=held, beaten=beaten.append, wait=turns(2)).run()
+
+    assert len(beaten) == 1
+    assert "a bug elsewhere" in caplog.text
+
+
+def test_an_error_in_a_callback_does_not_end_it(host, caplog):
+    def beaten(memories):
+        raise RuntimeError("a bug elsewhere")
+
+    heart(host, beaten=beaten, wait=turns(3)).run()
+
+    assert caplog.text.count("RuntimeError: a bug elsewhere") == 3
+
+
+def test_a_refused_write_counts_as_an_outage(host):
+    lost = []
+    host.on_hset = lambda *arguments: ValueError("OOM command not allowed")
+
+    heart(host, lost=lost.append, wait=turns(1)).run()
+
+    assert "OOM" in str(lost[0])
+
+
+def test_stopping_is_prompt_takes_it_off_the_register_and_disconnects(host):
+    written = threading.Event()
+    beat = heart(host, beaten=lambda memories: written.set(), interval=3600)
+    beat.start()
+    assert written.wait(10)
+    assert host.index
+
+    beat.stop(timeout=10)
+
+    assert not host.index
+    assert not host.hashes
+    assert host.closed
+
+
+def test_stopping_while_redis_is_gone_raises_nothing(host, caplog):
+    host.fails = True
+
+    heart(host, wait=turns(1)).run()
+
+    assert "could not leave the register" in caplog.text
+    assert host.closed
+
+
+def test_an_entry_that_is_not_ours_is_none():
+    assert read_entry("x", []) is None
+    assert read_entry("x", [b"kind", b"server"]) is None
+    assert read_entry("x", {b"kind": b"server", b"beat": b"what"}) is None
