@@ -143,7 +143,7 @@ def resolve_routing(routing: Any) -> list[RoutingObject]:
         return [Route(channel, consumer) for channel, consumer in routing.items()]
     if isinstance(routing, (str, bytes)) or not isinstance(routing, Iterable):
         raise ImproperlyConfigured(
-            f"{what} is a {type(routing).__name__}, not a list of routes or a dict of"
+            f"{what} is of type {type(routing).__name__}, not a list of routes or a dict of"
             " channels to consumers"
         )
     return [_check_entry(entry, f"entry {n} of {what}") for n, entry in enumerate(routing)]

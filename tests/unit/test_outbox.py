@@ -1,0 +1,426 @@
+"""The outbox: what is kept, for whom, and where it goes when the consumer ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+
+from channels import Channel, Group, outbox
+from channels.exceptions import ChannelFull
+from channels.outbox import PendingMessageStore, deliver, pending_message_store
+from channels.signals import consumer_finished, consumer_started
+from tests.unit.recording import RecordingLayer
+
+
+@pytest.fixture
+def layer():
+    return RecordingLayer()
+
+
+@pytest.fixture
+def channel(layer):
+    return Channel("a.one", channel_layer=layer)
+
+
+@pytest.fixture
+def collected():
+    """Everything that the sink got, one list for each run."""
+    runs = []
+    with pending_message_store.collecting(runs.append):
+        yield runs
+
+
+class Clock:
+    """Seconds that pass only by sleeping."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.slept = []
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+def run(consumer):
+    """Run a consumer as a worker does."""
+    consumer_started.send(sender=run, environ={})
+    try:
+        return consumer()
+    finally:
+        consumer_finished.send(sender=run)
+
+
+def names(items):
+    return [(sender.name, content) for sender, content in items]
+
+
+def test_sends_wait_until_the_consumer_ends_and_keep_their_order(layer, channel):
+    group = Group("g", channel_layer=layer)
+
+    def consumer():
+        channel.send({"n": 1})
+        group.send({"n": 2})
+        channel.send({"n": 3})
+        assert pending_message_store.active
+        assert layer.sent == []
+
+    run(consumer)
+
+    assert layer.sent == [("a.one", {"n": 1}), ("*g", {"n": 2}), ("a.one", {"n": 3})]
+    assert not pending_message_store.active
+
+
+def test_sends_leave_also_if_the_consumer_raises(layer, channel):
+    def consumer():
+        channel.send({"n": 1})
+        raise RuntimeError("the consumer's own")
+
+    with pytest.raises(RuntimeError, match="the consumer's own"):
+        run(consumer)
+
+    assert layer.sent == [("a.one", {"n": 1})]
+
+
+def test_immediate_sends_do_not_wait(layer, channel):
+    def consumer():
+        channel.send({"n": 1})
+        channel.send({"n": 2}, immediately=True)
+        assert layer.sent == [("a.one", {"n": 2})]
+
+    run(consumer)
+
+    assert layer.sent == [("a.one", {"n": 2}), ("a.one", {"n": 1})]
+
+
+def test_an_immediate_send_to_a_full_channel_is_the_callers_to_handle(layer, channel):
+    layer.full.add("a.one")
+
+    with pytest.raises(ChannelFull):
+        run(lambda: channel.send({"n": 1}, immediately=True))
+
+
+def test_bad_content_is_refused_at_once_inside_a_consumer_too(channel):
+    with pytest.raises(TypeError):
+        run(lambda: channel.send("text"))
+
+
+def test_the_same_object_is_kept_not_a_copy(channel, collected):
+    content = {"n": 1}
+
+    run(lambda: channel.send(content))
+
+    assert collected[0][0][1] is content
+
+
+def test_the_sink_gets_each_run_once_and_nothing_is_sent(layer, channel, collected):
+    run(lambda: channel.send({"n": 1}))
+    run(lambda: None)
+    run(lambda: channel.send({"n": 2}))
+
+    assert [names(items) for items in collected] == [
+        [("a.one", {"n": 1})],
+        [("a.one", {"n": 2})],
+    ]
+    assert layer.sent == []
+
+
+def test_the_sink_is_of_one_thread(layer, channel, collected):
+    thread = threading.Thread(target=run, args=(lambda: channel.send({"n": 1}),))
+    thread.start()
+    thread.join(timeout=10)
+
+    assert collected == []
+    assert layer.sent == [("a.one", {"n": 1})]
+
+
+def test_after_the_sink_is_gone_messages_are_sent_here(layer, channel):
+    runs = []
+    with pending_message_store.collecting(runs.append):
+        pass
+
+    run(lambda: channel.send({"n": 1}))
+
+    assert (runs, layer.sent) == ([], [("a.one", {"n": 1})])
+
+
+def test_a_response_goes_first(channel, collected):
+    def consumer():
+        channel.send({"n": 1})
+        assert pending_message_store.keep_first(channel, {"status": 200})
+
+    run(consumer)
+
+    assert names(collected[0]) == [("a.one", {"status": 200}), ("a.one", {"n": 1})]
+
+
+def test_outside_of_a_run_nothing_is_kept(layer, channel):
+    assert not pending_message_store.keep(channel, {"n": 1})
+    assert not pending_message_store.keep_first(channel, {"n": 2})
+    assert layer.sent == []
+
+    pending_message_store.append(channel, {"n": 3})
+    assert layer.sent == [("a.one", {"n": 3})]
+
+
+def test_a_run_that_was_never_finished_is_forgotten(channel, collected, caplog):
+    before = outbox.dropped().get("error", 0)
+    consumer_started.send(sender=run)
+    channel.send({"n": 1})
+
+    run(lambda: channel.send({"n": 2}))
+
+    assert [names(items) for items in collected] == [[("a.one", {"n": 2})]]
+    assert outbox.dropped()["error"] == before + 1
+    assert "never finished" in caplog.text
+
+
+def test_finishing_without_a_run_is_harmless(layer):
+    consumer_finished.send(sender=run)
+    pending_message_store.send_and_flush()
+
+    assert layer.sent == []
+
+
+def test_what_receivers_of_the_end_send_goes_at_once(layer, channel):
+    def receiver(**kwargs):
+        channel.send({"n": 2})
+
+    consumer_finished.connect(receiver)
+    try:
+        run(lambda: channel.send({"n": 1}))
+    finally:
+        consumer_finished.disconnect(receiver)
+
+    assert layer.sent == [("a.one", {"n": 1}), ("a.one", {"n": 2})]
+
+
+def test_threads_of_a_consumer_send_at_once(layer, channel):
+    def consumer():
+        thread = threading.Thread(target=channel.send, args=({"n": 1},))
+        thread.start()
+        thread.join(timeout=10)
+        assert layer.sent == [("a.one", {"n": 1})]
+
+    run(consumer)
+
+
+def test_an_async_consumer_and_all_it_awaits_share_the_outbox(layer, channel, collected):
+    async def consumer():
+        channel.send({"from": "coroutine"})
+        await sync_to_async(channel.send)({"from": "sync_to_async"})
+        await sync_to_async(channel.send, thread_sensitive=False)({"from": "another thread"})
+        await asyncio.to_thread(channel.send, {"from": "to_thread"})
+
+        async def task():
+            channel.send({"from": "task"})
+
+        await asyncio.create_task(task())
+        await asyncio.gather(task(), task())
+
+    run(lambda: async_to_sync(consumer)())
+
+    assert layer.sent == []
+    assert [content["from"] for _, content in collected[0]] == [
+        "coroutine",
+        "sync_to_async",
+        "another thread",
+        "to_thread",
+        "task",
+        "task",
+        "task",
+    ]
+
+
+def test_an_async_consumer_ends_its_run_in_the_workers_thread(layer, channel):
+    async def consumer():
+        channel.send({"n": 1})
+
+    run(lambda: async_to_sync(consumer)())
+    channel.send({"n": 2})
+
+    assert layer.sent == [("a.one", {"n": 1}), ("a.one", {"n": 2})]
+
+
+def test_a_thread_of_an_async_consumer_sends_at_once(layer, channel):
+    async def consumer():
+        thread = threading.Thread(target=channel.send, args=({"n": 1},))
+        thread.start()
+        thread.join(timeout=10)
+        assert layer.sent == [("a.one", {"n": 1})]
+
+    run(lambda: async_to_sync(consumer)())
+
+
+def test_what_outlives_its_consumer_sends_at_once(layer, channel):
+    """A copy of the context is left behind, and the run that it knows has ended."""
+    import contextvars
+
+    left_behind = []
+    run(lambda: left_behind.append(contextvars.copy_context()))
+
+    left_behind[0].run(channel.send, {"n": 1})
+
+    assert layer.sent == [("a.one", {"n": 1})]
+
+
+def test_two_consumers_at_once_do_not_mix():
+    """As in a process with several worker threads."""
+    layers = [RecordingLayer() for _ in range(4)]
+    together = threading.Barrier(4, timeout=10)
+
+    def work(layer):
+        channel = Channel("a.one", channel_layer=layer)
+
+        def consumer():
+            for n in range(50):
+                channel.send({"n": n})
+            together.wait()
+            assert layer.sent == []
+
+        run(consumer)
+
+    threads = [threading.Thread(target=work, args=(layer,)) for layer in layers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+
+    assert [len(layer.sent) for layer in layers] == [50] * 4
+
+
+# -- sending without a sink ------------------------------------------------------------
+
+
+def test_a_full_channel_is_tried_again_and_order_is_kept(layer, channel):
+    clock = Clock()
+    other = Channel("a.two", channel_layer=layer)
+    layer.full.add("a.one")
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        if len(clock.slept) == 2:
+            layer.full.clear()
+
+    items = [(channel, {"n": 1}), (other, {"n": 2}), (channel, {"n": 3})]
+    errors = deliver(items, clock=clock.time, sleep=sleep)
+
+    assert errors == []
+    assert layer.sent == [("a.two", {"n": 2}), ("a.one", {"n": 1}), ("a.one", {"n": 3})]
+    assert clock.slept == [0.2, 0.2]
+
+
+def test_what_stays_full_is_dropped_in_time_and_the_rest_is_sent(layer, channel, caplog):
+    clock = Clock()
+    before = outbox.dropped().get("full", 0)
+    layer.full.update({"a.one", "a.two"})
+    others = [Channel(name, channel_layer=layer) for name in ("a.two", "a.three")]
+
+    errors = deliver(
+        [(one, {"n": 1}) for one in (channel, channel, *others)],
+        clock=clock.time,
+        sleep=clock.sleep,
+    )
+
+    assert errors == []
+    assert layer.sent == [("a.three", {"n": 1})]
+    assert clock.now == pytest.approx(2.0, abs=0.21)  # for all of them, not for each
+    assert outbox.dropped()["full"] == before + 3
+    assert "channel 'a.one' was full for 2 seconds" in caplog.text
+
+
+def test_nothing_overtakes_a_full_mailbox(layer):
+    """A group may reach any process, so it waits behind a reply, and replies behind it."""
+    clock = Clock()
+    reply, neighbour = (Channel(n, channel_layer=layer) for n in ("web!a", "web!b"))
+    elsewhere, plain = (Channel(n, channel_layer=layer) for n in ("api!c", "a.one"))
+    group = Group("g", channel_layer=layer)
+    layer.full.add("web!a")
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        layer.full.clear()
+
+    order = [elsewhere, reply, neighbour, plain, group, elsewhere]
+    deliver([(sender, {"n": n}) for n, sender in enumerate(order)], clock=clock.time, sleep=sleep)
+
+    assert layer.sent == [
+        ("api!c", {"n": 0}),
+        ("a.one", {"n": 3}),
+        ("web!a", {"n": 1}),
+        ("web!b", {"n": 2}),
+        ("*g", {"n": 4}),
+        ("api!c", {"n": 5}),
+    ]
+
+
+def test_an_error_loses_one_message_only_and_is_raised_at_the_end(layer, channel, caplog):
+    class Broken(RecordingLayer):
+        def send(self, channel, message):
+            raise TypeError("no such name")
+
+    broken = Channel("bad name", channel_layer=Broken())
+    before = outbox.dropped().get("error", 0)
+
+    def consumer():
+        broken.send({"n": 1})
+        channel.send({"n": 2})
+
+    with pytest.raises(TypeError, match="no such name"):
+        run(consumer)
+
+    assert layer.sent == [("a.one", {"n": 2})]
+    assert outbox.dropped()["error"] == before + 1
+    assert "Could not send to channel 'bad name'" in caplog.text
+    assert not pending_message_store.active
+
+
+def test_a_full_error_of_the_layers_own_counts_too():
+    class OwnFull(Exception):
+        pass
+
+    class Elsewhere(RecordingLayer):
+        ChannelFull = OwnFull
+
+        def send(self, channel, message):
+            raise OwnFull(channel)
+
+    clock = Clock()
+    channel = Channel("a.one", channel_layer=Elsewhere())
+
+    assert deliver([(channel, {})], clock=clock.time, sleep=clock.sleep) == []
+    assert clock.slept
+
+
+def test_a_sender_on_a_layer_without_the_error_class_is_sent_to():
+    sent = []
+
+    class Bare:
+        def send(self, *args):
+            sent.append(args)
+
+    assert deliver([(Channel("a.one", channel_layer=Bare()), {"n": 1})]) == []
+    assert sent == [("a.one", {"n": 1})]
+
+
+def test_the_times_of_a_store_are_its_attributes(layer, channel):
+    class Impatient(PendingMessageStore):
+        retry_time = 0
+        retry_interval = 0
+
+    assert (PendingMessageStore.retry_time, PendingMessageStore.retry_interval) == (2, 0.2)
+
+    layer.full.add("a.one")
+    store = Impatient()
+    store.prepare()
+    store.append(channel, {"n": 1})
+    store.send_and_flush()
+
+    assert not store.active
+    assert layer.sent == []
