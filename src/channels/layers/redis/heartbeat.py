@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry
-from channels.layers.redis.clock import LayerClock
 from channels.layers.redis.keys import Keys
+from channels.layers.redis.links import Clock
 from channels.layers.redis.register import (
     Memory,
     ask_memory,
@@ -33,14 +33,10 @@ logger = logging.getLogger("channels.layers.redis")
 
 
 class BeatHost(Protocol):
-    """A blocking connection to one host, used by the heartbeat's thread alone."""
+    """One host of the layer, whose blocking connections are safe in threads."""
 
     def execute(self, commands: Sequence[Command]) -> list[Any]:
         """Return the answers, errors among them as exceptions; raises ``LayerUnavailable``."""
-        ...
-
-    def close(self) -> None:
-        """Disconnect."""
         ...
 
 
@@ -48,7 +44,7 @@ class Heartbeat:
     """Writes one process to the register every ``interval`` seconds.
 
     Args:
-        hosts: Connections of its own, closed by :meth:`stop`.
+        hosts: Of the layer; they lend each thread a connection of its own.
         host_of: Index in ``hosts`` for a name (of a process, or :attr:`Keys.processes`).
         keys: Names of keys.
         name: The process: mailbox of a server, any unique name of a worker.
@@ -71,7 +67,7 @@ class Heartbeat:
         name: str,
         kind: str,
         *,
-        clock: LayerClock,
+        clock: Clock,
         channels: Collection[str] = (),
         held: Callable[[], Collection[bytes]] = tuple,
         info: Callable[[], Mapping[str, Any]] = dict,
@@ -118,15 +114,11 @@ class Heartbeat:
 
     def run(self) -> None:
         """Beat until told to stop, then leave the register: what the thread does."""
-        try:
-            while True:
-                self._try_to_beat()
-                if self._wait(self._interval):
-                    break
-            self._leave()
-        finally:
-            for host in self._hosts:
-                host.close()
+        while True:
+            self._try_to_beat()
+            if self._wait(self._interval):
+                break
+        self._leave()
 
     def beat(self) -> tuple[Memory, ...]:
         """Write the entry once and return the memory of each host.
@@ -139,18 +131,17 @@ class Heartbeat:
         memories = []
         for number, host in enumerate(self._hosts):
             commands = ask_memory(self._keys)
-            asked = len(commands)
+            asking = len(commands)
             if number == own:
                 commands += write_entry(self._keys, self._entry())
             if number == index:
-                commands += write_index(self._keys, self.name, self._clock.now())
-            sent = self._clock.monotonic()
+                commands += write_index(self._keys, self.name, self._clock.now_ms() / 1000)
+            asked = self._clock.monotonic()
             answers = host.execute(commands)
-            received = self._clock.monotonic()
             self._check(answers)
             if number == own and not isinstance(answers[0], Exception):
-                self._clock.set(answers[0], sent, received)
-            memories.append(read_memory(answers[:asked]))
+                self._clock.measure(answers[0], asked)
+            memories.append(read_memory(answers[:asking]))
         return tuple(memories)
 
     def _entry(self) -> ProcessEntry:
@@ -160,7 +151,7 @@ class Heartbeat:
             channels=self._channels,
             held=frozenset(self._held()),
             beat=self.beat_number,
-            seen=self._clock.now(),
+            seen=self._clock.now_ms() / 1000,
             info=dict(self._info()),
         )
 
