@@ -63,6 +63,6 @@ def load_backend(backend: Any, setting: str) -> type[Any]:
         loaded: type[Any] = import_string(path)
     except ImportError as error:
         raise InvalidChannelLayerError(
-            f'{setting}["BACKEND"]: {backend!r} cannot be imported: {error}'
+            f'{setting}["BACKEND"]: {path!r} cannot be imported: {error}'
         ) from error
     return loaded

@@ -1,0 +1,161 @@
+"""System checks, and the versions that are checked when Django starts."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+from django.core import checks as django_checks
+from django.core import mail
+
+from channels import checks, package_checks
+from tests.unit.test_asgi import RECORDING, entry
+
+IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+
+
+@pytest.fixture
+def production(settings, monkeypatch):
+    """As a server sees it: no DEBUG, and no test runner that turned it off."""
+    settings.DEBUG = False
+    monkeypatch.delattr(mail, "outbox")
+
+
+def ids(found):
+    return [one.id for one in found]
+
+
+def test_the_checks_are_registered_once():
+    before = len(django_checks.registry.registry.registered_checks)
+
+    checks.register()
+    checks.register()
+
+    assert len(django_checks.registry.registry.registered_checks) == before
+    assert "channels" in django_checks.registry.registry.tags_available()
+
+
+def test_django_runs_them(settings):
+    settings.CHANNEL_LAYERS = {"default": {}}
+
+    assert "channels.E002" in ids(django_checks.run_checks(tags=["channels"]))
+
+
+def test_the_other_distribution_is_found(tmp_path, monkeypatch):
+    info = tmp_path / "channels-4.2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: channels\nVersion: 4.2.0\n")
+    assert checks.check_distributions() == []
+
+    monkeypatch.syspath_prepend(tmp_path)
+
+    (found,) = checks.check_distributions()
+    assert found.id == "channels.E001"
+    assert found.is_serious()
+    assert "'channels' 4.2.0 is installed beside 'channels-classic'" in found.msg
+    assert "pip uninstall" in found.hint
+
+
+def test_good_layers_are_silent(settings, production):
+    settings.CHANNEL_LAYERS = {"default": entry(), "other": entry()}
+
+    assert checks.check_layers() == []
+
+
+def test_every_bad_layer_is_an_error_that_names_its_setting(settings):
+    settings.CHANNEL_LAYERS = {
+        "a": {"ROUTING": []},
+        "b": entry(ROUTING="no.such.routing"),
+        "c": entry(ROUTING={"a.one": "no.such.consumer"}),
+        "d": entry(ROUTING="tests.unit.bad_routing.routing"),
+        "e": entry(),
+    }
+
+    found = checks.check_layers()
+
+    assert ids(found) == ["channels.E002"] * 4
+    for alias, one in zip("abcd", found, strict=True):
+        assert one.msg.startswith(f'CHANNEL_LAYERS["{alias}"]')
+        assert one.is_serious()
+
+
+def test_a_layer_in_memory_is_a_warning_in_production(settings, production):
+    settings.CHANNEL_LAYERS = {"default": entry(BACKEND=IN_MEMORY)}
+
+    (found,) = checks.check_layers()
+
+    assert found.id == "channels.W001"
+    assert not found.is_serious()
+    assert found.msg.startswith('CHANNEL_LAYERS["default"]["BACKEND"]')
+
+
+def test_a_layer_in_memory_is_right_for_development_and_tests(settings, monkeypatch):
+    settings.CHANNEL_LAYERS = {"default": entry(BACKEND=IN_MEMORY)}
+    assert checks.check_layers() == []
+
+    monkeypatch.delattr(mail, "outbox")
+    settings.DEBUG = True
+    assert checks.check_layers() == []
+
+
+def test_an_old_name_is_a_warning(settings):
+    settings.CHANNEL_LAYERS = {"default": entry(BACKEND="asgiref.inmemory.ChannelLayer")}
+
+    with pytest.warns(DeprecationWarning, match="old name"):
+        found = checks.check_layers()
+
+    assert ids(found) == ["channels.W002"]
+    assert IN_MEMORY in found[0].hint
+
+
+def test_checking_builds_no_layer_that_stays(settings):
+    from channels import channel_layers
+
+    settings.CHANNEL_LAYERS = {"checked": entry()}
+    checks.check_layers()
+
+    assert "checked" not in channel_layers.backends
+    assert entry()["BACKEND"] == RECORDING
+
+
+# -- versions of third-party layers ------------------------------------------------------
+
+
+@pytest.fixture
+def package(monkeypatch):
+    """Pretend that asgi_redis is installed: ``package("1.0")``."""
+
+    def pretend(version=None):
+        module = types.ModuleType("asgi_redis")
+        if version is not None:
+            module.__version__ = version
+        monkeypatch.setitem(sys.modules, "asgi_redis", module)
+
+    return pretend
+
+
+def test_missing_packages_do_not_matter():
+    package_checks.check_all()
+
+
+@pytest.mark.parametrize("version", ["1.2.0", "1.2.1.dev3", "2", "1.4.3rc1", "1.10", None])
+def test_new_enough_and_unversioned_packages_pass(package, version):
+    package(version)
+    package_checks.check_all()
+
+
+@pytest.mark.parametrize("version", ["1.1.9", "0.9", "1", "unknown"])
+def test_an_old_package_is_refused_with_what_to_do(package, version):
+    package(version)
+
+    with pytest.raises(RuntimeError, match=f"asgi_redis {version} is too old.*pip install"):
+        package_checks.check_all()
+
+
+def test_the_versions_are_those_of_the_contract():
+    assert package_checks.required_versions == {
+        "asgi_rabbitmq": "0.4.0",
+        "asgi_redis": "1.2.0",
+        "asgi_ipc": "1.3.0",
+    }

@@ -1,0 +1,35 @@
+"""Settings with their defaults."""
+
+from __future__ import annotations
+
+from channels import conf
+
+
+def test_the_session_engine_of_channels_defaults_to_that_of_http(settings):
+    settings.SESSION_ENGINE = "one"
+    assert conf.channel_session_engine() == "one"
+
+    settings.CHANNEL_SESSION_ENGINE = "two"
+    assert conf.channel_session_engine() == "two"
+
+
+def test_subprotocols_are_none_unless_given(settings):
+    assert conf.ws_protocols() is None
+
+    settings.CHANNELS_WS_PROTOCOLS = ["graphql-ws"]
+    assert conf.ws_protocols() == ["graphql-ws"]
+
+
+def test_the_root_path_is_empty_unless_given(settings):
+    assert conf.root_path() == ""
+
+    settings.FORCE_SCRIPT_NAME = "/app"
+    assert conf.root_path() == "/app"
+
+
+def test_no_setting_and_an_empty_one_differ(settings):
+    settings.CHANNEL_LAYERS = {}
+    assert conf.channel_layers() == {}
+
+    del settings.CHANNEL_LAYERS
+    assert conf.channel_layers() is None
