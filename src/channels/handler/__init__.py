@@ -1,0 +1,16 @@
+"""Django's views as consumers of ``http.request`` (contract api.md section 8).
+
+====================  ====================================================
+:class:`AsgiRequest`      a Django request made of a message
+:class:`AsgiHandler`      runs Django's middleware and views; yields replies
+:class:`ViewConsumer`     the consumer: sends these replies
+:class:`HttpResponseLater`  what a view returns to answer by itself, later
+====================  ====================================================
+"""
+
+from channels.handler.consumer import ViewConsumer
+from channels.handler.handler import AsgiHandler
+from channels.handler.later import HttpResponseLater
+from channels.handler.request import AsgiRequest
+
+__all__ = ["AsgiHandler", "AsgiRequest", "HttpResponseLater", "ViewConsumer"]

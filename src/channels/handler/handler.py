@@ -1,0 +1,190 @@
+"""Django's request handler: a message in, the messages of its response out.
+
+Knows no layer but for the body of a request: sending the replies is up to the
+consumer (:mod:`channels.handler.consumer`).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.core.handlers import exception as django_errors
+from django.core.handlers.base import BaseHandler
+from django.core.signals import request_finished, request_started
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseServerError,
+)
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
+from channels.handler.encode import encode_headers, stream_parts
+from channels.handler.later import HttpResponseLater
+from channels.handler.request import AsgiRequest
+from channels.message import Message
+
+logger = logging.getLogger("django.request")
+
+#: How much of a file is read at once, in bytes.
+FILE_BLOCK_SIZE = 512 * 1024
+
+
+class AsgiHandler(BaseHandler):
+    """Calls Django's middleware and views.
+
+    Building one loads the project's middleware: build it once, use it for every
+    request.  It may be used by several threads.
+
+    Attributes:
+        request_class: What requests are made with.
+        chunk_size: Most bytes of content in one reply.
+    """
+
+    request_class: type[AsgiRequest] = AsgiRequest
+    chunk_size = 512 * 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def __call__(self, message: Message) -> Generator[dict[str, Any], None, None]:
+        """Yield the replies to a request; none if somebody else answers or nobody waits."""
+        set_script_prefix(message.get("root_path") or "")
+        request_started.send(sender=self.__class__, message=message)
+        request: AsgiRequest | None = None
+        response: HttpResponseBase | None
+        try:
+            request = self.request_class(message)
+        except RequestAborted:
+            response = None
+        except (RequestTimeout, UnicodeDecodeError, SuspiciousOperation) as error:
+            response = _refuse(message, error)
+        else:
+            response = self._respond(request)
+        if response is None:
+            # The request stays open: whoever answers later may still read it.
+            request_finished.send(sender=self.__class__)
+            return
+        response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
+        try:
+            yield from self.encode_response(response)
+        finally:
+            response.close()
+            if request is not None:
+                request.close()
+
+    def _respond(self, request: AsgiRequest) -> HttpResponseBase | None:
+        """Return the view's response; None if there will be none."""
+        try:
+            response: HttpResponseBase = self.get_response(request)
+        except ResponseLater:
+            return None
+        except Exception:
+            # A view's errors are responses already; this is one of Django's own
+            # error handling, or of the project's handler500.
+            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+                raise
+            logger.exception("Handling an error of %s failed itself", request.path)
+            return _last_resort()
+        if isinstance(response, HttpResponseLater):
+            return None
+        if isinstance(response, FileResponse):
+            response.block_size = FILE_BLOCK_SIZE
+        return response
+
+    def process_exception_by_middleware(
+        self, exception: Exception, request: HttpRequest
+    ) -> HttpResponse:
+        """Let middleware answer an exception of a view; ``ResponseLater`` is none.
+
+        Left alone, it would become a 500 before it gets here (known-flaws.md F-30).
+        """
+        if isinstance(exception, ResponseLater):
+            return HttpResponseLater()
+        response: HttpResponse = super().process_exception_by_middleware(exception, request)
+        return response
+
+    def handle_uncaught_exception(
+        self, request: HttpRequest, resolver: Any, exc_info: Any
+    ) -> HttpResponseBase:
+        """Return the response to an exception, whatever the project's handler500 does."""
+        try:
+            response: HttpResponseBase = django_errors.handle_uncaught_exception(
+                request, resolver, exc_info
+            )
+        except Exception:
+            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+                raise
+            logger.exception("Handling an error of %s failed itself", request.path)
+            return _last_resort()
+        return response
+
+    @classmethod
+    def encode_response(cls, response: HttpResponseBase) -> Iterator[dict[str, Any]]:
+        """Yield the replies that carry a response, the first with status and headers.
+
+        It does not close the response.
+        """
+        first: dict[str, Any] = {
+            "status": response.status_code,
+            "headers": encode_headers(response),
+        }
+        for part in cls._encode_content(response):
+            yield {**first, **part}
+            first = {}
+
+    @classmethod
+    def _encode_content(cls, response: Any) -> Iterator[dict[str, Any]]:
+        if not response.streaming:
+            for chunk, last in cls.chunk_bytes(response.content):
+                yield {"content": chunk, "more_content": not last}
+            return
+        for part in stream_parts(response):
+            for chunk, _ in cls.chunk_bytes(part):
+                yield {"content": chunk, "more_content": True}
+        # Which part is the last was not known before.
+        yield {"more_content": False}
+
+    @classmethod
+    def chunk_bytes(cls, data: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Yield ``(chunk, is last)``, at least once; no chunk is longer than ``chunk_size``."""
+        position = 0
+        while True:
+            end = position + cls.chunk_size
+            yield data[position:end], end >= len(data)
+            position = end
+            if position >= len(data):
+                return
+
+
+def _refuse(message: Message, error: Exception) -> HttpResponse:
+    """Return the answer to a request that cannot be made of its message."""
+    response: HttpResponse
+    if isinstance(error, RequestTimeout):
+        response = HttpResponse(
+            "408 Request Timeout (upload too slow)", status=408, content_type="text/plain"
+        )
+    else:
+        response = HttpResponseBadRequest()
+    logger.warning(
+        "Refused a request for %s: %s",
+        message.get("path"),
+        error,
+        extra={"status_code": response.status_code},
+    )
+    return response
+
+
+def _last_resort() -> HttpResponse:
+    """Return the answer to the exception being handled, without the project's help."""
+    text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
+    return HttpResponseServerError(text, content_type="text/plain")

@@ -1,0 +1,253 @@
+"""A Django request made of an ``http.request`` message.
+
+Unlike Django's own, its body can be read any number of times and in any way
+(``read``, ``body``, ``POST``): applications rely on it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, QueryDict, parse_cookie
+from django.utils.functional import cached_property
+from django.utils.http import parse_header_parameters
+
+from channels import exceptions
+from channels.handler.body import read_body
+from channels.message import Message
+
+
+class AsgiRequest(HttpRequest):
+    """A request; see the table in contract api.md section 8 for each attribute.
+
+    The constructor waits for the whole body.
+
+    Args:
+        message: An ``http.request``; a ``websocket.connect`` with a ``method`` put in
+            will do.
+
+    Attributes:
+        ResponseLater: To be raised by a view that answers by itself, later.
+        body_receive_timeout: Seconds that the body may take to arrive.
+
+    Raises:
+        KeyError: The message has no ``path`` or no ``method``.
+        UnicodeDecodeError: The query string is not UTF-8.
+        TooManyFieldsSent: The query string has more fields than Django's
+            settings allow.
+        RequestTimeout, RequestAborted, AssertionError, LayerUnavailable: As
+            :func:`~channels.handler.body.read_body`.
+    """
+
+    ResponseLater = exceptions.ResponseLater
+    body_receive_timeout: float = 60
+
+    META: dict[str, Any]
+    _files: Any
+    _stream: Any
+
+    # Django's base class sets these in a constructor that neither this class
+    # nor Django's own subclasses call.
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.reply_channel = message.reply_channel
+        self.resolver_match = None
+        self._post_parse_error = False
+        self._read_started = False
+        self.path = message["path"]
+        self.script_name = message.get("root_path") or ""
+        self.path_info = _path_info(self.path, self.script_name)
+        self.method = message["method"].upper()
+        self.META = {
+            "REQUEST_METHOD": self.method,
+            "QUERY_STRING": _text(message.get("query_string", "")),
+            "SCRIPT_NAME": self.script_name,
+            "PATH_INFO": self.path_info,
+            # What is written for WSGI expects these.
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            **_addresses(message.get("client"), message.get("server")),
+            **_meta_headers(_header_pairs(message)),
+        }
+        self._take_content_type()
+        try:
+            self._content_length = int(self.META.get("CONTENT_LENGTH", 0))
+        except ValueError:
+            self._content_length = 0
+        self._take_body()
+
+    def _take_content_type(self) -> None:
+        self.content_type, self.content_params = parse_header_parameters(
+            self.META.get("CONTENT_TYPE", "")
+        )
+        charset = self.content_params.get("charset")
+        if charset is not None:
+            with contextlib.suppress(LookupError):  # not known, so ignored
+                codecs.lookup(charset)
+                # Django parses the query string here, so META must be complete.
+                self.encoding = charset
+
+    def _take_body(self) -> None:
+        body = read_body(
+            self.message.get("body", b""),
+            self.message.get("body_channel"),
+            self.message.channel_layer,
+            timeout=self.body_receive_timeout,
+            memory_limit=settings.FILE_UPLOAD_MAX_MEMORY_SIZE,
+        )
+        self._stream = body.stream
+        self._body_size = body.size
+        if body.spooled:
+            # For a request that its view keeps (ResponseLater): nobody closes that.
+            weakref.finalize(self, body.stream.close)
+
+    # -- what is parsed when it is asked for -----------------------------------------
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]  # as Django's own subclasses do
+        """The fields of the query string."""
+        return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
+
+    @cached_property
+    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # as Django's own subclasses do
+        """The cookies by name."""
+        return parse_cookie(self.META.get("HTTP_COOKIE", ""))
+
+    def _get_post(self) -> QueryDict:
+        if not hasattr(self, "_post"):
+            self._load_post_and_files()
+        return self._post
+
+    def _set_post(self, post: QueryDict) -> None:
+        self._post = post
+
+    def _get_files(self) -> Any:
+        if not hasattr(self, "_files"):
+            self._load_post_and_files()
+        return self._files
+
+    POST: Any = property(_get_post, _set_post)
+    FILES: Any = property(_get_files)
+
+    def _get_scheme(self) -> str:
+        return self.message.get("scheme") or "http"
+
+    # -- the body --------------------------------------------------------------------
+
+    @property
+    def body(self) -> bytes:
+        """The whole body, wherever reading stands.
+
+        Raises:
+            RequestDataTooBig: It is larger than ``DATA_UPLOAD_MAX_MEMORY_SIZE``;
+                read it by parts (known-flaws.md F-34).
+        """
+        if not hasattr(self, "_body"):
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            if limit is not None and max(self._body_size, self._content_length) > limit:
+                raise RequestDataTooBig(
+                    "Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE."
+                )
+            with self._rewound():
+                self._body = self._stream.read()
+        return self._body
+
+    def parse_file_upload(self, META: Mapping[str, Any], post_data: Any) -> Any:
+        """Return the fields and files of a ``multipart/form-data`` body.
+
+        Django's parser believes the Content-Length; a body that came without one
+        (chunked) has the length that it has.
+        """
+        with self._rewound():
+            actual = {**META, "CONTENT_LENGTH": str(self._body_size)}
+            return super().parse_file_upload(actual, self._stream)
+
+    def _load_post_and_files(self) -> None:
+        # Django refuses after a read, because its streams can't be rewound.
+        self._read_started = False
+        super()._load_post_and_files()
+
+    def _mark_post_parse_error(self) -> None:
+        super()._mark_post_parse_error()  # type: ignore[misc]  # Django's, not in its stubs
+        self._post_parse_error = True
+
+    @contextlib.contextmanager
+    def _rewound(self) -> Iterator[None]:
+        position = self._stream.tell()
+        self._stream.seek(0)
+        try:
+            yield
+        finally:
+            self._stream.seek(position)
+
+    def close(self) -> None:
+        """Close uploaded files and the body."""
+        super().close()
+        self._stream.close()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _path_info(path: str | bytes, script_name: str) -> str:
+    """Return the path behind the script name, which must end where a segment does.
+
+    ``/a`` is no part of ``/ab`` (known-flaws.md F-33).
+    """
+    if isinstance(path, bytes):
+        path = path.decode("utf-8", "replace")
+    prefix = script_name.rstrip("/")
+    if path == prefix or path.startswith(f"{prefix}/"):
+        return path[len(prefix) :]
+    return path
+
+
+def _addresses(client: Any, server: Any) -> dict[str, Any]:
+    meta: dict[str, Any] = {"SERVER_NAME": "unknown", "SERVER_PORT": "0"}
+    if client:
+        meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = client[0]
+        meta["REMOTE_PORT"] = client[1]
+    if server:
+        meta["SERVER_NAME"] = server[0]
+        meta["SERVER_PORT"] = str(server[1])
+    return meta
+
+
+def _header_pairs(message: Message) -> Iterable[Any]:
+    """Return the headers as pairs; a dict of them is rewritten in the message."""
+    headers = message.get("headers") or []
+    if isinstance(headers, dict):
+        headers = [[_bytes(name), _bytes(value)] for name, value in headers.items()]
+        message["headers"] = headers
+    return headers
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("latin-1") if isinstance(value, str) else value
+
+
+def _meta_headers(pairs: Iterable[Any]) -> dict[str, str]:
+    """Return the headers under their names in ``META``, repeated ones joined."""
+    collected: dict[str, list[str]] = {}
+    for name, value in pairs:
+        header = _bytes(name).decode("latin-1")
+        if "_" in header:
+            continue  # could pass for the header with a hyphen
+        collected.setdefault(_meta_name(header), []).append(_bytes(value).decode("latin-1"))
+    return {
+        # HTTP/2 clients send one field for each cookie (known-flaws.md F-32).
+        name: ("; " if name == "HTTP_COOKIE" else ",").join(values)
+        for name, values in collected.items()
+    }
+
+
+def _meta_name(header: str) -> str:
+    name = header.upper().replace("-", "_")
+    return name if name in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{name}"
