@@ -150,6 +150,27 @@ def test_threads_that_ask_at_once_get_one_layer(layers):
     assert len(set(map(id, got))) == 1
 
 
+def test_a_thread_that_waited_takes_what_another_built_meanwhile(layers):
+    manager = layers(default=entry())
+    mine = ChannelLayerWrapper(RecordingLayer(), "default", [])
+    missed, got = threading.Event(), []
+
+    class Backends(dict):
+        def __missing__(self, alias):
+            missed.set()
+            raise KeyError(alias)
+
+    manager.backends = Backends()
+    thread = threading.Thread(target=lambda: got.append(manager["default"]))
+    with manager._building:
+        thread.start()
+        assert missed.wait(timeout=10)
+        manager.backends["default"] = mine
+    thread.join(timeout=10)
+
+    assert got == [mine]
+
+
 def test_the_error_class_is_reachable_in_both_places():
     assert channels.asgi.InvalidChannelLayerError is channels.exceptions.InvalidChannelLayerError
     assert issubclass(InvalidChannelLayerError, ValueError)
