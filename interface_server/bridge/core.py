@@ -1,0 +1,177 @@
+"""What the parts of the bridge share: who is here, what is in flight, and the layer.
+
+Everything runs in one thread, the event loop's.  The dictionaries are read on
+the way of every frame, so they are plain attributes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from channels import names
+from channels.interface_server.bridge.clock import Clock
+from channels.interface_server.bridge.delays import DelayQueue
+from channels.interface_server.bridge.lines import Lines
+from channels.interface_server.bridge.settings import BridgeSettings, Counters
+from channels.layers.faces import ServerFace
+
+log = logging.getLogger(__name__)
+
+#: Letters of a local name: nobody guesses 2**91 (known-flaws.md F-61).
+LOCAL_LENGTH = 16
+
+#: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
+#: unanswered for as long as the server runs; they are in the layer in any case.
+MOST_FAREWELLS = 10_000
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Owner(Protocol):
+    """Who waits for a receipt."""
+
+    channel: str
+    reply_channel: str
+
+    def answered(self, receipt: int) -> None:
+        """Take note that every message of the frame has run."""
+        ...
+
+    def lost(self, receipt: int, cause: str) -> None:
+        """Take note that the frame will never be answered: ``"lost"`` or ``"expired"``."""
+        ...
+
+
+class Link(Protocol):
+    """A socket or a request, by its reply channel."""
+
+    reply_channel: str
+
+    def reply(self, message: Mapping[str, Any]) -> None:
+        """Carry out a message on the reply channel."""
+        ...
+
+    def broken(self) -> None:
+        """End it: carrying out a message raised."""
+        ...
+
+
+class Stalling(Protocol):
+    """A socket with a time limit."""
+
+    def stalled(self) -> None:
+        """Take note that it was not read for too long."""
+        ...
+
+    def overdue(self) -> None:
+        """Take note that its disconnect has waited for long enough."""
+        ...
+
+    def advance(self) -> None:
+        """Send what comes next, if anything can be sent."""
+        ...
+
+
+class Core:
+    """The shared state of one interface server's bridge.
+
+    Attributes:
+        up: Whether the layer answers.
+        refusing: Whether new sockets and requests are turned away (draining).
+        links: Sockets and requests by the local part of their reply channel.
+        in_flight: Frames without a receipt so far, in the order of sending.
+        farewells: The same for disconnects, which nobody waits for.
+        chunks: The same for request bodies.
+        held: Sockets that have something to send when the layer is back.
+        unfinished: Announced sockets whose disconnect has not left.
+        last_receipt: The number that was given last.
+        frame_messages: Messages that one frame carries at most.
+    """
+
+    def __init__(
+        self, face: ServerFace, settings: BridgeSettings, clock: Clock, spawn: Spawn
+    ) -> None:
+        self.face = face
+        self.settings = settings
+        self.clock = clock
+        self.spawn = spawn
+        self.counters = Counters()
+        self.up = False
+        self.refusing = False
+        self.links: dict[str, Link] = {}
+        self.in_flight: dict[int, Owner] = {}
+        self.farewells: dict[int, Owner] = {}
+        self.chunks: dict[int, Owner] = {}
+        self.held: dict[Stalling, None] = {}
+        self.unfinished = 0
+        self.sockets = 0
+        self.last_receipt = 0
+        self.frame_messages = settings.frame_messages
+        self.watching = False
+        self.on_watch: Callable[[], None] = lambda: None
+        self.on_finished: Callable[[], None] = lambda: None
+        self.lines = Lines(clock, lambda: self.up)
+        self.stalls: DelayQueue[Stalling] = DelayQueue(
+            clock, settings.stall_timeout, lambda link: link.stalled()
+        )
+        self.overdue: DelayQueue[Stalling] = DelayQueue(
+            clock, settings.farewell_timeout, lambda link: link.overdue()
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether new sockets and requests get 503."""
+        return self.refusing or not self.up
+
+    def new_local(self) -> str:
+        """Return a local name that nobody can guess and nobody here has."""
+        while True:
+            local = names.random_part(LOCAL_LENGTH)
+            if local not in self.links:
+                return local
+
+    def new_receipt(self, owner: Owner) -> int:
+        """Return the number of a frame that is about to leave."""
+        self.last_receipt = receipt = self.last_receipt + 1
+        self.in_flight[receipt] = owner
+        if not self.watching:
+            self.on_watch()
+        return receipt
+
+    def new_farewell(self, owner: Owner) -> int:
+        """Return the number of a disconnect that is about to leave."""
+        receipt = self.new_receipt(owner)
+        del self.in_flight[receipt]
+        self.farewells[receipt] = owner
+        if len(self.farewells) > MOST_FAREWELLS:
+            del self.farewells[next(iter(self.farewells))]
+        return receipt
+
+    def new_chunk(self, owner: Owner) -> int:
+        """Return the number of a part of a request body that is about to leave."""
+        self.last_receipt = receipt = self.last_receipt + 1
+        self.chunks[receipt] = owner
+        return receipt
+
+    def finished(self) -> None:
+        """Take note that the end of one announced socket was told."""
+        self.unfinished -= 1
+        if not self.unfinished:
+            self.on_finished()
+
+    def malformed(self, channel: str, problem: str) -> None:
+        """Log a reply that could not be carried out."""
+        self.counters.malformed += 1
+        log.error("malformed reply on %s: %s", channel, problem)
+
+    # -- the layer goes and comes back ----------------------------------------------------
+
+    def layer_back(self) -> None:
+        """Let everything that waited for the layer leave."""
+        self.up = True
+        held, self.held = self.held, {}
+        for link in held:
+            link.advance()
+        self.lines.resume()

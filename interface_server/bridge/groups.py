@@ -1,0 +1,119 @@
+"""Group messages to the members in this process, and the life of their memberships."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from typing import Any
+
+from channels.interface_server.bridge.clock import Timer
+from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.websocket import WebSocketLink
+from channels.interface_server.protocol.websocket import OPEN, payload_of, problem_when_open
+from channels.layers.faces import GroupMessage
+
+log = logging.getLogger(__name__)
+
+#: A membership is renewed so many times before it would end (known-flaws.md F-58).
+RENEWALS_PER_EXPIRY = 4
+
+#: Sockets whose memberships are renewed at once, and the pause between two lots in seconds.
+RENEWED_AT_ONCE = 500
+RENEWAL_PAUSE = 0.05
+
+
+def fan_out(core: Core, item: GroupMessage) -> None:
+    """Give a group message to each member, checked and built once for all open sockets.
+
+    What only an open socket takes as one frame goes out as one prepared frame per
+    ``framing``.  Every other message, and every other member, takes the ordinary path of a
+    reply.  A message that no socket can carry out is logged once and costs no
+    socket anything: its members did nothing wrong, and none of them waits for it.
+    """
+    message = item.message
+    payload = payload_of(message)
+    if payload is None:
+        _one_by_one(core, item)
+        return
+    links = core.links
+    prepared: dict[Hashable, Any] = {}
+    for local in tuple(item.members):
+        link = links.get(local)
+        if link is None:
+            continue
+        try:
+            if type(link) is not WebSocketLink or link.machine.state is not OPEN:
+                link.reply(message)
+                continue
+            port = link.port
+            frame = prepared.get(port.framing)
+            if frame is None:
+                if isinstance(payload, str):
+                    frame = port.prepare(text=payload)
+                else:
+                    frame = port.prepare(data=payload)
+                prepared[port.framing] = frame
+            port.send_prepared(frame)
+        except Exception:
+            log.exception("%s: a group message could not be delivered", link.reply_channel)
+            link.broken()
+
+
+def _one_by_one(core: Core, item: GroupMessage) -> None:
+    problem = problem_when_open(item.message)
+    malformed = False
+    for local in tuple(item.members):
+        link = core.links.get(local)
+        if link is None:
+            continue
+        if problem is not None and type(link) is WebSocketLink:
+            malformed = True
+            continue
+        try:
+            link.reply(item.message)
+        except Exception:
+            log.exception("%s: a group message could not be delivered", link.reply_channel)
+            link.broken()
+    if malformed:
+        core.counters.group_malformed += 1
+        log.error("malformed message to group %s, dropped: %s", item.group, problem)
+
+
+class Renewal:
+    """Keeps the memberships of live sockets from ending before the sockets do.
+
+    Goes through all sockets four times per ``group_expiry``, in lots, so that ten
+    thousand sockets are no burst.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._interval = core.settings.group_expiry / RENEWALS_PER_EXPIRY
+        self._left: list[str] = []
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Begin; nothing is due before the first interval has passed."""
+        self._timer = self._core.clock.call_later(self._interval, self._round)
+
+    def stop(self) -> None:
+        """End."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _round(self) -> None:
+        self._left = [
+            local for local, link in self._core.links.items() if isinstance(link, WebSocketLink)
+        ]
+        self._lot()
+
+    def _lot(self) -> None:
+        lot, self._left = self._left[:RENEWED_AT_ONCE], self._left[RENEWED_AT_ONCE:]
+        live = [local for local in lot if local in self._core.links]
+        if live:
+            self._core.face.keep(live)
+        if self._left:
+            self._timer = self._core.clock.call_later(RENEWAL_PAUSE, self._lot)
+        else:
+            self._timer = self._core.clock.call_later(self._interval, self._round)

@@ -1,0 +1,186 @@
+"""One HTTP request between network and layer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from channels import names
+from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.interface_server.bridge.body import RequestBody
+from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.ports import BodySource, HttpPort
+from channels.interface_server.bridge.register import Listeners
+from channels.interface_server.bridge.response import ResponseBody
+from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, Write
+
+log = logging.getLogger(__name__)
+
+REQUEST = "http.request"
+DISCONNECT = "http.disconnect"
+BODY = "http.request.body?"
+
+#: Reasons on error pages.  They never show what the layer or a worker said
+#: (known-flaws.md F-28).
+QUEUE_FULL = "Request queue full."
+NO_LAYER = "The service is not available at the moment."
+TOO_SLOW = "Worker server failed to respond within time limit."
+WORKER_LOST = "The worker that held this request is gone."
+BAD_REPLY = "The application sent an invalid response."
+PROCESSING = "HTTP processing error"
+
+
+class HttpExchange:
+    """What ``net`` calls, and what messages from the layer act on.
+
+    A request that was announced ends once, and ``http.disconnect`` tells of it,
+    unless it is known that no worker listens for that (known-flaws.md F-17).
+
+    Attributes:
+        reply_channel: Where workers send to.
+        channel: Where the request went.
+    """
+
+    __slots__ = (
+        "_body",
+        "_core",
+        "_listeners",
+        "_machine",
+        "_out",
+        "_path",
+        "_port",
+        "_receipt",
+        "channel",
+        "local",
+        "reply_channel",
+    )
+
+    def __init__(
+        self, core: Core, port: HttpPort, local: str, path: str, listeners: Listeners
+    ) -> None:
+        self.reply_channel = core.face.mailbox + local
+        self.channel = REQUEST
+        self.local = local
+        self._core = core
+        self._port: HttpPort | None = port
+        self._path = path
+        self._listeners = listeners
+        self._machine = Response()
+        self._body: RequestBody | None = None
+        self._receipt = 0
+        self._out = ResponseBody(
+            core, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
+        )
+
+    # -- from the network --------------------------------------------------------------
+
+    def announce(self, request: Mapping[str, Any], rest: BodySource | None) -> None:
+        """Send ``http.request``, and the rest of the body after it."""
+        core = self._core
+        core.links[self.local] = self
+        message = {**request, "reply_channel": self.reply_channel}
+        if rest is not None:
+            message["body_channel"] = channel = BODY + names.random_part(16)
+            self._body = RequestBody(core, channel, rest, self._body_broken)
+        self._receipt = core.new_receipt(self)
+        core.face.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
+
+    def gone(self) -> None:
+        """Take note that the client went away before the response was complete."""
+        if self._port is not None:
+            if self._body is not None:
+                self._body.abandon()
+            self._ended()
+
+    def drained(self) -> None:
+        """Take note that the client's socket took everything."""
+        self._out.drained()
+
+    def timed_out(self) -> None:
+        """Give up waiting for the application."""
+        self._fail(503, TOO_SLOW)
+
+    # -- from the layer ----------------------------------------------------------------
+
+    def reply(self, message: Mapping[str, Any]) -> None:
+        """Carry out a message on the reply channel, or from the body list."""
+        for action in self._machine.reply(message):
+            if self._port is None:
+                return  # one of the actions was its end
+            if isinstance(action, Write):
+                self._out.write(action.data)
+            elif isinstance(action, Start):
+                self._port.start(action.status, action.headers)
+            elif isinstance(action, Malformed):
+                self._core.malformed(self.reply_channel, action.problem)
+            elif isinstance(action, Fail):
+                self._fail(action.status, BAD_REPLY)
+            else:
+                self._out.finish()
+
+    def more_body(self) -> None:
+        """Take note that the response continues on its body list."""
+        self._out.more()
+
+    def broken(self) -> None:
+        """End it: carrying out a reply raised."""
+        self._fail(500, PROCESSING)
+
+    def answered(self, receipt: int) -> None:
+        """Take note that the consumer has run; its response may still be to come."""
+
+    def lost(self, receipt: int, cause: str) -> None:
+        """Take note that the worker that held the request is gone."""
+        log.warning("the request of %s is %s", self.reply_channel, cause)
+        self._fail(502 if cause == "lost" else 503, WORKER_LOST if cause == "lost" else TOO_SLOW)
+
+    # -- ends --------------------------------------------------------------------------
+
+    def _announced(self, error: Exception | None) -> None:
+        core = self._core
+        if error is None:
+            if self._body is not None and self._port is not None:
+                self._body.pump()
+            return
+        if isinstance(error, LayerUnavailable):
+            core.counters.requests_refused += 1
+            self._fail(503, NO_LAYER, core.settings.retry_after)
+            return
+        core.in_flight.pop(self._receipt, None)
+        if isinstance(error, ChannelFull):
+            core.counters.requests_refused += 1
+            self._fail(503, QUEUE_FULL, core.settings.retry_after)
+        else:
+            log.error("%s: the request cannot be carried: %s", self.reply_channel, error)
+            self._fail(500, PROCESSING)
+
+    def _body_broken(self, error: Exception) -> None:
+        log.error("%s: the request body cannot be carried: %s", self.reply_channel, error)
+        self._fail(503, NO_LAYER, self._core.settings.retry_after)
+
+    def _cut_short(self, reason: str) -> None:
+        self._core.counters.responses_broken += 1
+        log.error("%s: response cut short: %s", self.reply_channel, reason)
+        self._fail(502, PROCESSING)
+
+    def _fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
+        port = self._port
+        if port is not None:
+            self._ended()
+            port.fail(status, reason, retry_after)
+
+    def _ended(self) -> None:
+        """Forget the request, and tell whoever wants to know."""
+        core = self._core
+        self._port = None
+        self._machine.end()
+        self._out.stop()
+        if self._body is not None:
+            self._body.stop()
+        core.links.pop(self.local, None)
+        groups = core.face.memberships(self.local)
+        if groups:
+            core.face.forget([(group, self.local) for group in groups])
+        if core.up and self._listeners.may_listen(DISCONNECT):
+            core.face.send(DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}])

@@ -1,0 +1,249 @@
+"""The bridge of one interface server, put together.
+
+``net`` sees it as a :class:`~channels.interface_server.bridge.ports.BridgePort`, the layer as a
+:class:`~channels.layers.faces.MailboxListener`.  What happens to one socket or request is
+in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: the layer
+coming and going, draining and stopping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from channels import names
+from channels.interface_server.bridge.clock import Clock, LoopClock
+from channels.interface_server.bridge.core import Core, Spawn
+from channels.interface_server.bridge.groups import Renewal
+from channels.interface_server.bridge.http import NO_LAYER, HttpExchange
+from channels.interface_server.bridge.outbound import Outbound
+from channels.interface_server.bridge.plain import PlainServerFace
+from channels.interface_server.bridge.ports import (
+    BodySource,
+    HttpEnd,
+    HttpPort,
+    WebSocketEnd,
+    WebSocketPort,
+)
+from channels.interface_server.bridge.register import Listeners
+from channels.interface_server.bridge.settings import BridgeSettings, Counters, LiveInfo
+from channels.interface_server.bridge.watch import Watch
+from channels.interface_server.bridge.websocket import WebSocketLink
+from channels.layers.faces import Item, ServerFace
+
+log = logging.getLogger(__name__)
+
+#: Letters that tell one server's mailbox from another's.
+MAILBOX_LENGTH = 16
+
+#: Sockets are closed in steps of at least so many seconds while draining.
+DRAIN_STEP = 0.02
+
+
+def open_face(layer: Any, kind: str = "web") -> ServerFace:
+    """Return the server's side of a layer, under a mailbox of its own.
+
+    Args:
+        layer: Any layer; one without ``open_server`` is used through its plain interface.
+        kind: Start of the mailbox's name.
+    """
+    mailbox = f"{kind}.{names.random_part(MAILBOX_LENGTH)}!"
+    open_server = getattr(layer, "open_server", None)
+    if open_server is not None:
+        try:
+            face: ServerFace = open_server(mailbox)
+        except NotImplementedError:
+            pass
+        else:
+            return face
+    return PlainServerFace(layer, mailbox)
+
+
+class Hub:
+    """The bridge of one interface server.
+
+    Args:
+        face: The layer.
+        settings: How to behave.
+        clock: Moves every timer; the running loop's if not given.
+        spawn: Runs a coroutine in the background; a task of the running loop if not given.
+        info: More to show on the register.
+
+    Attributes:
+        counters: What was dropped, refused, lost or skipped.
+    """
+
+    def __init__(
+        self,
+        face: ServerFace,
+        settings: BridgeSettings | None = None,
+        *,
+        clock: Clock | None = None,
+        spawn: Spawn | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._core = core = Core(
+            face, settings or BridgeSettings(), clock or LoopClock(), spawn or self._spawn
+        )
+        if isinstance(face, PlainServerFace):
+            core.frame_messages = 1  # its sends cannot be undone half way
+        self._outbound = Outbound(core)
+        self._listeners = Listeners(core)
+        self._renewal = Renewal(core)
+        self._watch = Watch(core)
+        self._info = LiveInfo(core.counters, lambda: core.sockets, info)
+        self._closing: deque[WebSocketLink] = deque()
+        self._finished: asyncio.Future[None] | None = None
+        core.on_finished = self._all_finished
+
+    @property
+    def counters(self) -> Counters:
+        """What was dropped, refused, lost or skipped."""
+        return self._core.counters
+
+    @property
+    def mailbox(self) -> str:
+        """Name of this process in the layer."""
+        return self._core.face.mailbox
+
+    @property
+    def sockets(self) -> int:
+        """Number of WebSockets that are not gone."""
+        return self._core.sockets
+
+    @property
+    def up(self) -> bool:
+        """Whether the layer answers."""
+        return self._core.up
+
+    # -- from the network --------------------------------------------------------------
+
+    def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
+        """Announce a socket whose handshake waits: sends ``websocket.connect``."""
+        core = self._core
+        if core.closed:
+            core.counters.connects_refused += 1
+            port.reject(503, core.settings.retry_after)
+            return TurnedAway(core.face.mailbox)
+        link = WebSocketLink(core, port, core.new_local(), connect["path"])
+        link.announce(connect)
+        return link
+
+    def open_http(
+        self, port: HttpPort, request: Mapping[str, Any], rest: BodySource | None
+    ) -> HttpEnd:
+        """Pass on a request that was read completely."""
+        core = self._core
+        if core.closed:
+            core.counters.requests_refused += 1
+            if rest is not None:
+                rest.close()
+            port.fail(503, NO_LAYER, core.settings.retry_after)
+            return TurnedAway(core.face.mailbox)
+        exchange = HttpExchange(core, port, core.new_local(), request["path"], self._listeners)
+        exchange.announce(request, rest)
+        return exchange
+
+    # -- from the layer ----------------------------------------------------------------
+
+    def deliver(self, items: Sequence[Item]) -> None:
+        """Hand the items of the mailbox to sockets and requests, in order."""
+        self._outbound.deliver(items)
+
+    def layer_lost(self, error: Exception) -> None:
+        """Keep the sockets, and answer new ones with 503 until the layer is back."""
+        log.warning("the channel layer does not answer, sockets stay open: %s", error)
+        self._core.up = False
+        self._watch.layer_lost()
+
+    def layer_back(self) -> None:
+        """Let everything that waited leave."""
+        log.info("the channel layer is back")
+        self._core.layer_back()
+
+    # -- start and end -----------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect to the layer.
+
+        Raises:
+            LayerUnavailable: There is no answer; nothing was started.
+        """
+        await self._core.face.start(self, self._info)
+        self._core.up = True
+        self._renewal.start()
+
+    def refuse_new(self) -> None:
+        """From now on answer every new socket and request with 503 (draining)."""
+        self._core.refusing = True
+
+    def close_sockets(self, code: int, within: float) -> None:
+        """Close every WebSocket, spread evenly over ``within`` seconds."""
+        self._closing = deque(
+            link for link in self._core.links.values() if isinstance(link, WebSocketLink)
+        )
+        if not self._closing:
+            return
+        step = max(DRAIN_STEP, within / len(self._closing))
+        each = (
+            max(1, round(len(self._closing) * step / within)) if within > 0 else len(self._closing)
+        )
+        self._close_some(code, each, step)
+
+    def _close_some(self, code: int, each: int, step: float) -> None:
+        for _ in range(min(each, len(self._closing))):
+            self._closing.popleft().close(code)
+        if self._closing:
+            self._core.clock.call_later(step, lambda: self._close_some(code, each, step))
+
+    async def stop(self) -> None:
+        """Wait until every disconnect has left for the layer, then leave it.
+
+        Sockets that are still open are closed with 1012 first.  Gives up after
+        ``stop_timeout`` seconds; another process then tells of what is left.
+        """
+        core = self._core
+        self.refuse_new()
+        self.close_sockets(1012, 0)
+        if core.unfinished:
+            self._finished = asyncio.get_running_loop().create_future()
+            timer = core.clock.call_later(core.settings.stop_timeout, self._all_finished)
+            await self._finished
+            timer.cancel()
+        if core.unfinished:
+            log.warning("stopping although %d disconnects have not left", core.unfinished)
+        self._renewal.stop()
+        core.up = False
+        await core.face.stop()
+
+    def _all_finished(self) -> None:
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)  # the loop itself holds tasks only weakly
+        task.add_done_callback(self._tasks.discard)
+
+
+class TurnedAway:
+    """The end of a socket or request that was answered with 503 and never announced."""
+
+    def __init__(self, mailbox: str) -> None:
+        self.reply_channel = mailbox
+
+    def received(self, payload: str | bytes) -> None:
+        """Ignore it."""
+
+    def gone(self, code: int = 0) -> None:
+        """Ignore it."""
+
+    def drained(self) -> None:
+        """Ignore it."""
+
+    def timed_out(self) -> None:
+        """Ignore it."""

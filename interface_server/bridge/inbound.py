@@ -1,0 +1,131 @@
+"""The in-flight rule for one socket, without I/O: events in, frames out.
+
+At most one frame of a socket is unanswered at any time.  What the client sends
+meanwhile waits here and leaves together as one frame, so the events of a socket
+are run strictly in order and a busy socket gets batches instead of round trips.
+
+A frame is a list of messages.  Its life: :meth:`Inbound.connect`, :meth:`Inbound.take`
+or :meth:`Inbound.next` gives it out; :meth:`Inbound.answered` says that it has run, or
+:meth:`Inbound.put_back` that the layer had no room for it.  The numbers in
+``order`` are given when a message leaves, so what is discarded leaves no gap.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class Inbound:
+    """What one socket has said and no worker has run yet.
+
+    Args:
+        reply_channel: Goes into every message.
+        path: Likewise.
+
+    Attributes:
+        busy: Whether a frame is in flight.
+        size: Bytes (characters, for text) that wait.
+        end: Close code, once the connection is gone.
+    """
+
+    __slots__ = ("_order", "_refused", "_waiting", "busy", "end", "path", "reply_channel", "size")
+
+    def __init__(self, reply_channel: str, path: str) -> None:
+        self.reply_channel = reply_channel
+        self.path = path
+        self.busy = False
+        self.size = 0
+        self.end: int | None = None
+        self._order = 0
+        self._waiting: deque[str | bytes] | None = None
+        self._refused: list[Message] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Number of messages that wait."""
+        return len(self._refused or ()) + len(self._waiting or ())
+
+    def connect(self, details: Mapping[str, Any]) -> Message:
+        """Return the message that announces the socket; it is in flight from now on."""
+        self.busy = True
+        return {**details, "reply_channel": self.reply_channel, "order": 0}
+
+    def take(self, payload: str | bytes) -> list[Message] | None:
+        """Take what the client sent; return the frame that leaves now, if one does."""
+        if self.busy or self._refused is not None or self._waiting is not None:
+            self.hold(payload)
+            return None
+        self.busy = True
+        return [self._message(payload)]
+
+    def hold(self, payload: str | bytes) -> None:
+        """Keep what the client sent until :meth:`next`."""
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(payload)
+        self.size += len(payload)
+
+    def answered(self) -> None:
+        """Take note that the frame in flight has run, or never will."""
+        self.busy = False
+
+    def put_back(self, frame: list[Message]) -> None:
+        """Take note that the layer had no room for the frame; it is the next to leave."""
+        self.busy = False
+        self._refused = frame
+
+    def next(self, most: int, size: int) -> list[Message] | None:
+        """Return the next frame, with all that waits; ``None`` if nothing does or one is in flight.
+
+        Args:
+            most: Messages that a frame may carry.
+            size: Bytes that a frame may carry; a single message may have more.
+        """
+        if self.busy:
+            return None
+        frame = self._refused or []
+        self._refused = None
+        waiting = self._waiting
+        if waiting is not None:
+            room = size
+            while waiting and (not frame or (len(frame) < most and len(waiting[0]) <= room)):
+                payload = waiting.popleft()
+                room -= len(payload)
+                self.size -= len(payload)
+                frame.append(self._message(payload))
+            if not waiting:
+                self._waiting = None
+        self.busy = bool(frame)
+        return frame or None
+
+    def discard(self) -> int:
+        """Drop all that waits, and return how many messages that was."""
+        dropped = self.waiting
+        if self._refused:
+            # They had their numbers, and nobody saw them.
+            self._order -= len(self._refused)
+        self._refused = self._waiting = None
+        self.size = 0
+        return dropped
+
+    def farewell(self) -> Message:
+        """Return the message that tells of the end; nothing leaves after it."""
+        return {
+            "reply_channel": self.reply_channel,
+            "path": self.path,
+            "order": self._order + 1,
+            "code": self.end,
+        }
+
+    def _message(self, payload: str | bytes) -> Message:
+        self._order = order = self._order + 1
+        return {
+            "reply_channel": self.reply_channel,
+            "path": self.path,
+            "order": order,
+            "text" if isinstance(payload, str) else "bytes": payload,
+        }

@@ -1,0 +1,106 @@
+"""Looks after frames without a receipt, while there are any."""
+
+from __future__ import annotations
+
+import logging
+
+from channels.exceptions import LayerError
+from channels.interface_server.bridge.core import Core, Owner
+from channels.interface_server.bridge.lost import MOST_SUSPECTS, LostPolicy
+from channels.interface_server.bridge.websocket import DISCONNECT
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks; the first while something is missing.
+INTERVAL = 1.0
+CALM_INTERVAL = 2.0
+
+
+class Watch:
+    """Drives :class:`LostPolicy`: one timer, and none while nothing is in flight."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        settings = core.settings
+        self._policy = LostPolicy(
+            lambda channel: settings.group_expiry if channel == DISCONNECT else settings.expiry,
+            core.face.held_as,
+        )
+        self._looking = False
+        self._outages = 0
+        core.on_watch = self.start
+
+    def start(self) -> None:
+        """Begin to look, as something is in flight."""
+        self._core.watching = True
+        self._note()
+        self._wind()
+
+    def layer_lost(self) -> None:
+        """Forget what is being looked at: nothing is lost while the layer is away."""
+        self._outages += 1
+
+    def _note(self) -> int:
+        core = self._core
+        settled = core.face.now() - core.face.settled_since
+        return self._policy.note(core.clock.monotonic(), core.last_receipt, settled)
+
+    def _wind(self) -> None:
+        interval = INTERVAL if self._policy.anything_missing else CALM_INTERVAL
+        self._core.clock.call_later(interval, self._tick)
+
+    def _tick(self) -> None:
+        core = self._core
+        if not core.in_flight and not core.farewells:
+            core.watching = False
+            return
+        limit = self._note()
+        if limit and core.up and not self._looking:
+            suspects = self._suspects(limit)
+            if suspects:
+                self._looking = True
+                core.spawn(self._look(suspects))
+        self._wind()
+
+    def _suspects(self, limit: int) -> dict[str, list[int]]:
+        suspects: dict[str, list[int]] = {}
+        for frames in (self._core.in_flight, self._core.farewells):
+            for receipt, owner in frames.items():
+                if receipt > limit:
+                    break  # in the order of sending
+                receipts = suspects.setdefault(owner.channel, [])
+                if len(receipts) < MOST_SUSPECTS:
+                    receipts.append(receipt)
+        return suspects
+
+    async def _look(self, suspects: dict[str, list[int]]) -> None:
+        core, face, outages = self._core, self._core.face, self._outages
+        try:
+            processes = await face.processes()
+            queued = {
+                channel: await face.queued(channel, receipts)
+                for channel, receipts in suspects.items()
+            }
+            if outages != self._outages:
+                return
+            verdicts = self._policy.look(core.clock.monotonic(), suspects, processes, queued)
+            if verdicts:
+                await face.mark()
+            if outages == self._outages:
+                for verdict in verdicts:
+                    self._give_up(verdict.receipt, verdict.cause)
+        except LayerError as error:
+            log.debug("could not look after frames without a receipt: %s", error)
+        finally:
+            self._looking = False
+
+    def _give_up(self, receipt: int, cause: str) -> None:
+        core = self._core
+        owner: Owner | None = core.in_flight.pop(receipt, None) or core.farewells.pop(receipt, None)
+        if owner is None:
+            return  # its receipt was in the mailbox
+        if cause == "lost":
+            core.counters.lost += 1
+        else:
+            core.counters.expired += 1
+        owner.lost(receipt, cause)

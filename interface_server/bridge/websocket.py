@@ -1,0 +1,456 @@
+"""One WebSocket between network and layer.
+
+Puts together the state machine (what replies do), the in-flight rule (what leaves
+when) and the layer.  There are many of these and most are idle, so one is small:
+no timer, no buffer, no closure of its own until something waits.
+
+A socket that was announced with ``websocket.connect`` gets exactly one
+``websocket.disconnect``; one that was refused for a full queue gets none, as the
+application was never told (known-flaws.md F-38).
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.inbound import Inbound, Message
+from channels.interface_server.bridge.ports import WebSocketPort
+from channels.interface_server.protocol.websocket import (
+    CONNECTING,
+    INTERNAL_ERROR,
+    OPEN,
+    Accept,
+    Action,
+    Close,
+    Malformed,
+    Reject,
+    SendBytes,
+    SendText,
+    Socket,
+    payload_of,
+)
+from channels.layers.faces import SocketEntry
+
+log = logging.getLogger(__name__)
+
+CONNECT = "websocket.connect"
+RECEIVE = "websocket.receive"
+DISCONNECT = "websocket.disconnect"
+
+#: Close codes of our own making (RFC 6455 section 7.4, and its registry).
+TOO_LARGE = 1009
+TRY_AGAIN_LATER = 1013
+
+
+class Stage(enum.Enum):
+    """How far the application knows of a socket."""
+
+    ANNOUNCED = "announced"
+    REFUSED = "refused"
+    LEFT = "left"
+
+
+class WebSocketLink:
+    """What ``net`` calls, and what messages from the layer act on.
+
+    Attributes:
+        reply_channel: Where workers send to.
+        channel: Where the frame in flight went.
+        machine: State of the socket.
+        port: The network's side.
+    """
+
+    __slots__ = (
+        "_core",
+        "_frame",
+        "_inbound",
+        "_muted",
+        "_paused",
+        "_receipt",
+        "_stage",
+        "_unsure",
+        "channel",
+        "local",
+        "machine",
+        "port",
+        "reply_channel",
+    )
+
+    def __init__(self, core: Core, port: WebSocketPort, local: str, path: str) -> None:
+        self.reply_channel = core.face.mailbox + local
+        self.local = local
+        self.port = port
+        self.machine = Socket()
+        self.channel = CONNECT
+        self._core = core
+        self._inbound = Inbound(self.reply_channel, path)
+        self._frame: list[Message] | None = None
+        self._receipt = 0
+        self._paused = False
+        self._muted = False
+        self._unsure = False
+        self._stage = Stage.ANNOUNCED
+
+    # -- from the network --------------------------------------------------------------
+
+    def announce(self, details: Mapping[str, Any]) -> None:
+        """Send ``websocket.connect``."""
+        core = self._core
+        core.links[self.local] = self
+        core.unfinished += 1
+        core.sockets += 1
+        self._receipt = receipt = core.new_receipt(self)
+        core.face.send(
+            CONNECT,
+            [self._inbound.connect(details)],
+            receipt=receipt,
+            done=self._announced,
+            opens=SocketEntry(self.local, self._inbound.path, time.time()),
+        )
+
+    def received(self, payload: str | bytes) -> None:
+        """Take one complete message from the client."""
+        if self.machine.state is not OPEN:
+            return  # said while we close
+        core = self._core
+        if core.up and not core.lines.by_channel:
+            frame = self._inbound.take(payload)
+            if frame is not None:
+                self._transmit(frame)
+                return
+        else:
+            self._inbound.hold(payload)
+            self.advance()
+        if not self._paused and self._crowded(1.0):
+            self._paused = True
+            self.port.pause_reading()
+            core.stalls.add(self)
+
+    def gone(self, code: int) -> None:
+        """Take note that the connection ended with this close code."""
+        core = self._core
+        self.machine.gone()
+        self._inbound.end = code
+        core.sockets -= 1
+        core.links.pop(self.local, None)
+        core.stalls.discard(self)
+        self._paused = False
+        del self.port  # what the network keeps of a socket is large; nothing acts on it any more
+        groups = core.face.memberships(self.local)
+        if groups:
+            core.face.forget([(group, self.local) for group in groups])
+        if self._stage is Stage.REFUSED:
+            core.finished()
+            return
+        self.advance()
+        if self._stage is Stage.ANNOUNCED:
+            core.overdue.add(self)
+
+    # -- from the layer ----------------------------------------------------------------
+
+    def reply(self, message: Mapping[str, Any]) -> None:
+        """Carry out a message on the reply channel."""
+        if self.machine.state is OPEN:
+            payload = payload_of(message)
+            if payload is not None:
+                if isinstance(payload, str):
+                    self.port.send_text(payload)
+                else:
+                    self.port.send_bytes(payload)
+                return
+        self._act(self.machine.reply(message))
+
+    def broken(self) -> None:
+        """End the socket: carrying out a reply raised."""
+        self._act(self.machine.close(INTERNAL_ERROR, 500))
+
+    def answered(self, receipt: int) -> None:
+        """Take note that every message of the frame in flight has run."""
+        if self._stage is Stage.LEFT:
+            if self._unsure:
+                self._unsure = False
+                self._core.finished()
+            return
+        self._frame = None
+        self._inbound.answered()
+        self.advance()
+        if self._paused:
+            self._relax()
+
+    def lost(self, receipt: int, cause: str) -> None:
+        """Take note that the frame in flight will never be answered."""
+        if self._stage is Stage.LEFT:
+            self._farewell_lost(cause)
+            return
+        log.warning("the frame of %s on %s is %s", self.reply_channel, self.channel, cause)
+        if cause == "lost" and self._core.settings.on_lost_message == "close":
+            self._act(self.machine.close(INTERNAL_ERROR, 500))
+        self.answered(receipt)
+
+    # -- what leaves when --------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Send what comes next, if nothing is in flight and the layer can be tried."""
+        core, inbound = self._core, self._inbound
+        if inbound.busy:
+            return
+        if not inbound.waiting:
+            if inbound.end is not None and self._stage is Stage.ANNOUNCED:
+                self._leave()
+        elif not core.up:
+            core.held[self] = None
+        elif RECEIVE in core.lines.by_channel:
+            core.lines.join(RECEIVE, self)
+        else:
+            self._send_waiting()
+
+    def attempt(self) -> None:
+        """Try again what found its channel full (called by the line)."""
+        if self._stage is Stage.LEFT:
+            self._send_farewell()
+        else:
+            self._send_waiting()
+
+    def overdue(self) -> None:
+        """Send the disconnect without the receipt of the frame in flight."""
+        core, inbound = self._core, self._inbound
+        if self._stage is not Stage.ANNOUNCED:
+            return
+        if not core.up:
+            core.overdue.add(self)  # nothing is given up while the layer is away
+            return
+        core.counters.unanswered += 1
+        dropped = inbound.discard()
+        core.counters.undelivered += dropped
+        log.warning(
+            "%s: no receipt within %s s of its end, its disconnect goes ahead;"
+            " %d messages were dropped",
+            self.reply_channel,
+            core.settings.farewell_timeout,
+            dropped,
+        )
+        core.in_flight.pop(self._receipt, None)
+        core.lines.leave(RECEIVE, self)
+        self._frame = None
+        inbound.answered()
+        self.advance()
+
+    def stalled(self) -> None:
+        """Close a socket that was not read for too long."""
+        self._core.counters.stalled += 1
+        log.warning("%s: not read for too long, closing with 1013", self.reply_channel)
+        self._act(self.machine.close(TRY_AGAIN_LATER))
+
+    def close(self, code: int) -> None:
+        """Close the socket for the server's own reasons; what the client said still counts."""
+        self._act(self.machine.close(code), discard=False)
+
+    def _send_waiting(self) -> None:
+        core = self._core
+        frame = self._inbound.next(core.frame_messages, core.settings.buffer_size)
+        if frame is None:
+            core.lines.leave(RECEIVE, self)
+            self.advance()
+        else:
+            self._transmit(frame)
+
+    def _transmit(self, frame: list[Message]) -> None:
+        core = self._core
+        self._frame = frame
+        self.channel = RECEIVE
+        self._receipt = receipt = core.new_receipt(self)
+        core.face.send(RECEIVE, frame, receipt=receipt, done=self._stored)
+
+    def _stored(self, error: Exception | None) -> None:
+        core = self._core
+        if error is None:
+            if core.lines.by_channel:
+                core.lines.stored(RECEIVE, self)
+            if self._paused:
+                self._relax()
+        elif isinstance(error, LayerUnavailable):
+            # It may have been stored: its receipt may come, or it is found to be lost.
+            core.lines.leave(RECEIVE, self)
+        elif isinstance(error, ChannelFull):
+            self._refused()
+        else:
+            self._not_carried(error)
+
+    def _refused(self) -> None:
+        core, frame = self._core, self._frame
+        if frame is None or core.in_flight.pop(self._receipt, None) is None:
+            return  # given up meanwhile
+        core.counters.held_back += 1
+        self._frame = None
+        self._inbound.put_back(frame)
+        if self._muted:
+            self._discard()
+            return
+        line = core.lines.by_channel.get(RECEIVE)
+        if line is not None and self in line.trying:
+            core.lines.refused(RECEIVE, self)
+        else:
+            core.lines.join(RECEIVE, self)
+
+    def _not_carried(self, error: Exception) -> None:
+        """Close the socket: what it said can never be carried."""
+        core = self._core
+        if core.in_flight.pop(self._receipt, None) is None:
+            return
+        core.lines.leave(RECEIVE, self)
+        log.error("%s: closing, a message cannot be carried: %s", self.reply_channel, error)
+        self._frame = None
+        self._inbound.answered()
+        if isinstance(error, MessageTooLarge):
+            core.counters.too_large += 1
+            self._act(self.machine.close(TOO_LARGE))
+        else:
+            self._act(self.machine.close(INTERNAL_ERROR))
+        self._discard()
+
+    def _announced(self, error: Exception | None) -> None:
+        core = self._core
+        if error is None:
+            return
+        if isinstance(error, LayerUnavailable):
+            # The application may know of it, so it is told of its end, too.
+            core.counters.connects_refused += 1
+            self._reject(503)
+            return
+        core.in_flight.pop(self._receipt, None)
+        self._stage = Stage.REFUSED
+        if self._inbound.end is not None:  # gone already, and waiting for its receipt
+            core.overdue.discard(self)
+            core.finished()
+        elif isinstance(error, ChannelFull):
+            core.counters.connects_refused += 1
+            self._reject(503)
+        else:
+            log.error("%s: cannot be announced: %s", self.reply_channel, error)
+            self._reject(500)
+
+    def _reject(self, status: int) -> None:
+        """Refuse the handshake; if a worker has accepted already, only its messages count."""
+        if self.machine.state is CONNECTING:
+            self._act(self.machine.close(INTERNAL_ERROR, status))
+
+    # -- the farewell ------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Send ``websocket.disconnect``, or see to it that it is sent as soon as it can be."""
+        core = self._core
+        core.overdue.discard(self)
+        if not core.up:
+            core.held[self] = None
+            return
+        self._stage = Stage.LEFT
+        if DISCONNECT in core.lines.by_channel:
+            core.lines.join(DISCONNECT, self)
+        else:
+            self._send_farewell()
+
+    def _send_farewell(self) -> None:
+        core = self._core
+        self.channel = DISCONNECT
+        self._receipt = receipt = core.new_farewell(self)
+        core.face.send(
+            DISCONNECT,
+            [self._inbound.farewell()],
+            receipt=receipt,
+            done=self._left,
+            expiry=core.settings.group_expiry,
+            past_capacity=True,
+            closes=self.local,
+        )
+
+    def _left(self, error: Exception | None) -> None:
+        core = self._core
+        if isinstance(error, ChannelFull):  # a layer that knows no way past the capacity
+            core.farewells.pop(self._receipt, None)
+            line = core.lines.by_channel.get(DISCONNECT)
+            if line is not None and self in line.trying:
+                core.lines.refused(DISCONNECT, self)
+            else:
+                core.lines.join(DISCONNECT, self)
+            return
+        if error is None and core.lines.by_channel:
+            core.lines.stored(DISCONNECT, self)
+        else:
+            core.lines.leave(DISCONNECT, self)
+        if isinstance(error, LayerUnavailable):
+            # Not repeated before it is known that nobody has it.
+            self._unsure = self._receipt in core.farewells
+            if self._unsure:
+                return
+        elif error is not None:
+            core.farewells.pop(self._receipt, None)
+            log.error("%s: its disconnect cannot be carried: %s", self.reply_channel, error)
+        core.finished()
+
+    def _farewell_lost(self, cause: str) -> None:
+        core = self._core
+        if self._unsure:
+            self._unsure = False
+            core.counters.disconnects_repeated += 1
+            self._stage = Stage.ANNOUNCED
+            self._leave()
+        else:
+            log.warning("the disconnect of %s is %s", self.reply_channel, cause)
+
+    # -- small things ------------------------------------------------------------------
+
+    def _act(self, actions: list[Action], discard: bool = True) -> None:
+        port = self.port
+        for action in actions:
+            if isinstance(action, SendText):
+                port.send_text(action.text)
+            elif isinstance(action, SendBytes):
+                port.send_bytes(action.data)
+            elif isinstance(action, Accept):
+                port.accept()
+            elif isinstance(action, Malformed):
+                self._core.malformed(self.reply_channel, action.problem)
+            else:
+                self._end(action, discard)
+
+    def _end(self, action: Close | Reject, discard: bool) -> None:
+        if discard:
+            self._muted = True
+            self._discard()
+        if self._paused:
+            # The peer's answer to our close frame must be read.
+            self._paused = False
+            self._core.stalls.discard(self)
+            self.port.resume_reading()
+        if isinstance(action, Close):
+            self.port.close(action.code)
+        else:
+            retry_after = self._core.settings.retry_after if action.status == 503 else None
+            self.port.reject(action.status, retry_after)
+
+    def _discard(self) -> None:
+        core = self._core
+        core.counters.discarded += self._inbound.discard()
+        core.lines.leave(RECEIVE, self)
+        self.advance()
+
+    def _crowded(self, share: float) -> bool:
+        """Whether more waits than this share of what may wait."""
+        inbound, settings = self._inbound, self._core.settings
+        return (
+            inbound.size >= settings.buffer_size * share
+            or inbound.waiting >= settings.buffer_messages * share
+        )
+
+    def _relax(self) -> None:
+        """Read on, if there is room again."""
+        if not self._crowded(0.5):
+            self._paused = False
+            self._core.stalls.discard(self)
+            self.port.resume_reading()

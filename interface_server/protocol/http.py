@@ -1,0 +1,167 @@
+"""One HTTP response as a state machine: replies in, actions out, no I/O.
+
+A response is WAITING until its first valid message, then STARTED, then COMPLETE.
+Calls never raise.  A message is checked as a whole before anything changes
+(known-flaws.md F-27): a malformed one becomes a :class:`Malformed` action, for the
+log, and a :class:`Fail`, which is an error page while nothing was written and
+an aborted connection afterwards.
+
+What a message may hold is contract messages.md sections 1.3, 1.4 and 1.7.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Headers = list[tuple[bytes, bytes]]
+
+# RFC 9110 section 5.6.2: what a field name is made of.
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# What must never reach the wire inside a value: it would start a new header.
+_LINE_BREAKS = re.compile(rb"[\r\n\0]+")
+
+
+class State(enum.Enum):
+    """How far a response is."""
+
+    WAITING = "waiting"
+    STARTED = "started"
+    COMPLETE = "complete"
+
+
+@dataclass(slots=True)
+class Start:
+    """Write the status line and the headers."""
+
+    status: int
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Write:
+    """Write a part of the body; never empty."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class Finish:
+    """Complete the response."""
+
+
+@dataclass(slots=True)
+class Malformed:
+    """Log that a message could not be carried out, and why."""
+
+    problem: str
+
+
+@dataclass(slots=True)
+class Fail:
+    """Answer with this error page, or abort if the response has started."""
+
+    status: int
+
+
+Action = Start | Write | Finish | Malformed | Fail
+
+
+class Response:
+    """The state of one response.
+
+    Attributes:
+        state: How far it is; read it, never set it.
+    """
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        self.state = State.WAITING
+
+    def reply(self, message: Mapping[str, Any]) -> list[Action]:
+        """Return what one message on the reply channel makes happen."""
+        if self.state is State.COMPLETE:
+            return []
+        try:
+            return self._carry_out(message)
+        except _Problem as problem:
+            self.state = State.COMPLETE
+            return [Malformed(str(problem)), Fail(500)]
+
+    def end(self) -> None:
+        """Take note that there is nobody left to answer."""
+        self.state = State.COMPLETE
+
+    def _carry_out(self, message: Mapping[str, Any]) -> list[Action]:
+        if not isinstance(message, Mapping):
+            raise _Problem(f"a reply must be a dict, not {type(message).__name__}")
+        actions: list[Action] = []
+        if self.state is State.WAITING:
+            if "status" not in message:
+                if "request" in message:
+                    return []  # a server push, which may be dropped (messages.md section 1.5)
+                raise _Problem("the first message of a response needs a status")
+            actions.append(Start(_status(message["status"]), _headers(message.get("headers"))))
+        elif "status" in message:
+            raise _Problem("a second status: the response has started already")
+        content = _content(message.get("content"))
+        if content:
+            actions.append(Write(content))
+        if message.get("more_content"):
+            self.state = State.STARTED
+        else:
+            self.state = State.COMPLETE
+            actions.append(Finish())
+        return actions
+
+
+class _Problem(Exception):
+    """What is wrong with a message."""
+
+
+def _status(status: object) -> int:
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise _Problem(f"status must be an int, not {type(status).__name__}")
+    if not 200 <= status <= 999:
+        raise _Problem(f"status {status} cannot be sent: use 200 to 599")
+    return status
+
+
+def _content(content: object) -> bytes:
+    if content is None:
+        return b""
+    if not isinstance(content, bytes):
+        raise _Problem(f"content must be bytes, not {type(content).__name__}")
+    return content
+
+
+def _headers(headers: object) -> Headers:
+    if headers is None:
+        return []
+    if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
+        raise _Problem(f"headers must be a list of pairs, not {type(headers).__name__}")
+    return [_header(pair) for pair in headers]
+
+
+def _header(pair: object) -> tuple[bytes, bytes]:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise _Problem(f"a header must be a pair of a name and a value, not {pair!r:.80}")
+    name, value = _octets(pair[0], "name"), _octets(pair[1], "value")
+    if not _TOKEN.fullmatch(name):
+        raise _Problem(f"{name!r:.80} is not a valid header name")
+    return name, _LINE_BREAKS.sub(b" ", value)
+
+
+def _octets(part: object, what: str) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    if not isinstance(part, str):
+        raise _Problem(f"a header {what} must be bytes, not {type(part).__name__}")
+    try:
+        return part.encode("latin-1")
+    except UnicodeEncodeError:
+        raise _Problem(f"the header {what} {part!r:.80} has characters beyond latin-1") from None

@@ -1,0 +1,41 @@
+import pytest
+
+from channels.interface_server.bridge.hub import Hub
+from channels.interface_server.bridge.settings import BridgeSettings
+from tests.unit.interface_server.fakes import FakeClock, FakeFace, FakeSocket, run_now
+
+CONNECT = {"path": "/chat", "headers": [(b"host", b"example.com")], "query_string": b"a=1"}
+
+
+class Bench:
+    """A hub with everything round it scripted."""
+
+    def __init__(self, **settings):
+        self.clock = FakeClock()
+        self.face = FakeFace(self.clock)
+        self.hub = Hub(
+            self.face, BridgeSettings(**settings), clock=self.clock, spawn=run_now
+        )
+        run_now(self.hub.start())
+
+    @property
+    def counters(self):
+        return self.hub.counters
+
+    def connecting(self, **kwargs):
+        port = FakeSocket(**kwargs)
+        return port, self.hub.open_websocket(port, CONNECT)
+
+    def open(self, **kwargs):
+        """Return port and end of a socket that was announced and accepted."""
+        port, end = self.connecting(**kwargs)
+        self.face.resolve()
+        self.face.reply(end, {"accept": True})
+        self.face.answer()
+        port.calls.clear()
+        return port, end
+
+
+@pytest.fixture
+def bench():
+    return Bench()
