@@ -94,6 +94,8 @@ def modules_of(package):
     for folder, name in FOLDERS.items():
         top = ROOT / folder
         for path in top.rglob("*.py"):
+            if path.name == "__main__.py":
+                continue  # runs when it is imported
             parts = path.relative_to(top).with_suffix("").parts
             found.add(".".join([name, *(part for part in parts if part != "__init__")]))
     return sorted(one for one in found if one == package or one.startswith(f"{package}."))
