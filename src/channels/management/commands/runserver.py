@@ -1,0 +1,364 @@
+"""``manage.py runserver``: interface server and workers in one process, for development.
+
+Contract api.md section 17.  Extends Django's command, and is itself extended by the one of
+``django.contrib.staticfiles`` (:mod:`channels.hacks`).  Importing it imports neither Twisted nor
+the interface server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from logging import Logger
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.staticfiles.management.commands.runserver import Command as StaticRunserver
+from django.core.management.base import CommandError, CommandParser
+from django.core.management.commands.runserver import Command as RunserverCommand
+from django.db import connections
+from django.utils import autoreload
+
+from channels import DEFAULT_CHANNEL_LAYER, channel_layers, conf
+from channels.asgi import ChannelLayerWrapper
+from channels.handler import ViewConsumer
+from channels.log import setup_logger
+from channels.worker import Worker
+from channels.worker.backoff import Backoff
+
+__all__ = ["Command", "Worker", "WorkerThread", "sys"]
+
+#: Workers in threads; one with ``--nothreading``.
+WORKER_THREADS = 4
+
+#: Longest wait at the end for consumers that still run, in seconds.
+END_PATIENCE = 5.0
+
+
+class _InterfaceServer:
+    """Stands for the interface server's class until somebody asks for it.
+
+    An ordinary class attribute would import Twisted with the command.  Being
+    no data descriptor, it gives way to whatever is assigned to ``server_cls`` on
+    the class, on a subclass or on an instance.
+    """
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        from channels.interface_server.server import Server
+
+        return Server
+
+
+class Command(RunserverCommand):
+    """Serves HTTP and WebSocket, and runs the consumers.
+
+    Attributes:
+        server_cls: Class of the server; assign or override it.
+        protocol: Scheme of the address that is printed.
+    """
+
+    help = (
+        "Start a web server for development: HTTP, WebSocket and the workers in one process. It"
+        " restarts when code changes. Runs until CONTROL-C or SIGTERM and then exits with status 0."
+    )
+    protocol = "http"
+    server_cls: Any = _InterfaceServer()
+    logger: Logger
+
+    # Set by Django's handle().
+    addr: str
+    port: str
+    use_ipv6: bool
+    _raw_ipv6: bool
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options: Django's, ours, and those of staticfiles if it does not do so."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            default=True,
+            help="run no workers here: start them with runworker, on a layer that other processes"
+            " can reach",
+        )
+        parser.add_argument(
+            "--noasgi",
+            action="store_false",
+            dest="use_asgi",
+            default=True,
+            help="run Django's own WSGI server, without WebSockets and workers",
+        )
+        parser.add_argument(
+            "--http_timeout",
+            "--http-timeout",
+            dest="http_timeout",
+            type=int,
+            default=60,
+            metavar="SECONDS",
+            help="longest wait for a view's response (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--websocket_handshake_timeout",
+            "--websocket-handshake-timeout",
+            dest="websocket_handshake_timeout",
+            type=int,
+            default=5,
+            metavar="SECONDS",
+            help="longest duration of a WebSocket's opening handshake (default: %(default)s)",
+        )
+        if apps.is_installed("django.contrib.staticfiles") and not isinstance(
+            self, StaticRunserver
+        ):
+            _add_static_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Set the logger up, then run, under the autoreloader if it is asked for."""
+        self.verbosity = options.get("verbosity", 1)
+        self.logger = setup_logger("django.channels", self.verbosity)
+        self.http_timeout = options.get("http_timeout", 60)
+        self.websocket_handshake_timeout = options.get("websocket_handshake_timeout", 5)
+        super().handle(*args, **options)
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Serve until the server stops; the autoreloader calls this in a thread of its own.
+
+        Raises:
+            CommandError: The server could not start.
+        """
+        # What went wrong while Django loaded was put off to here.
+        autoreload.raise_last_exception()
+        channel_layers.use_in_memory_default()
+        if not options.get("use_asgi", True) or DEFAULT_CHANNEL_LAYER not in channel_layers:
+            self.server_cls = RunserverCommand.server_cls
+            super().inner_run(*args, **options)
+            return
+        channel_layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        channel_layer.router.check_default(http_consumer=self.get_consumer(*args, **options))
+        self._check_project(options)
+        self._print_banner(channel_layer)
+        workers = self._start_workers(channel_layer, options)
+        try:
+            self._serve(channel_layer, options)
+        except KeyboardInterrupt:
+            shutdown_message = options.get("shutdown_message", "")
+            if shutdown_message:
+                self.stdout.write(shutdown_message)
+        finally:
+            _end(workers)
+
+    def _serve(self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+        from channels.interface_server.server import StartError
+
+        try:
+            self._make_server(channel_layer, options).run()
+        except StartError as error:
+            if threading.current_thread() is threading.main_thread():
+                raise CommandError(str(error)) from error
+            # The autoreloader would wait for a change of code that mends it.
+            self.stderr.write(f"Error: {error}")
+            self.stderr.flush()
+            os._exit(1)
+        self.logger.debug("Server stopped")
+
+    def get_consumer(self, *args: Any, **options: Any) -> ViewConsumer:
+        """Return the consumer of ``http.request`` that takes what no route does."""
+        use_static = options.get(
+            "use_static_handler", apps.is_installed("django.contrib.staticfiles")
+        )
+        if use_static and (settings.DEBUG or options.get("insecure_serving", False)):
+            from channels.staticfiles import StaticFilesConsumer
+
+            return StaticFilesConsumer()
+        return ViewConsumer()
+
+    # -- starting --------------------------------------------------------------------
+
+    def _check_project(self, options: Mapping[str, Any]) -> None:
+        if not options.get("skip_checks"):
+            self.stdout.write("Performing system checks...\n\n")
+            self.check(display_num_errors=True)
+        self.check_migrations()
+        # They belong to this thread, which needs no database any more.
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+
+    def _print_banner(self, channel_layer: ChannelLayerWrapper) -> None:
+        now = datetime.now().strftime("%B %d, %Y - %X")
+        addr = f"[{self.addr}]" if self._raw_ipv6 else _interface(self.addr)
+        quit_command = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
+        self.stdout.write(
+            f"{now}\n"
+            f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
+            f"Starting Channels development server at {self.protocol}://{addr}:{self.port}/\n"
+            f"Channel layer {channel_layer}\n"
+            f"Quit the server with {quit_command}.\n"
+        )
+
+    def _start_workers(
+        self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]
+    ) -> list[WorkerThread]:
+        if not options.get("run_worker", True):
+            return []
+        number = WORKER_THREADS if options.get("use_threading", True) else 1
+        workers = [WorkerThread(channel_layer, self.logger) for _ in range(number)]
+        for worker in workers:
+            worker.start()
+        return workers
+
+    def _make_server(self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Any:
+        # These arguments and no others: projects put their own server here.
+        return self.server_cls(
+            channel_layer=channel_layer,
+            endpoints=[self._endpoint()],
+            # The autoreloader has the main thread, which alone may take signals.
+            signal_handlers=not options.get("use_reloader", True),
+            action_logger=self.log_action,
+            http_timeout=self.http_timeout,
+            ws_protocols=conf.ws_protocols(),
+            root_path=conf.root_path(),
+            websocket_handshake_timeout=self.websocket_handshake_timeout,
+        )
+
+    def _endpoint(self) -> str:
+        """Return where to listen, as a Twisted endpoint string."""
+        addr = _interface(self.addr)
+        if self.use_ipv6 and not self._raw_ipv6:
+            # Twisted takes a name for an IPv4 one.
+            found = socket.getaddrinfo(addr, None, socket.AF_INET6, socket.SOCK_STREAM)
+            addr = str(found[0][4][0])
+        escaped = addr.replace(":", "\\:")
+        return f"tcp:port={int(self.port)}:interface={escaped}"
+
+    # -- what happened -----------------------------------------------------------------
+
+    def log_action(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
+        """Write a line about a request or a WebSocket to standard error.
+
+        Args:
+            protocol: ``"http"`` or ``"websocket"``.
+            action: ``"complete"``, or ``"connecting"``, ``"connected"``, ``"disconnected"``,
+                ``"rejected"``.
+            details: As of the interface server's access log.
+        """
+        line = datetime.now().strftime("[%Y/%m/%d %H:%M:%S] ")
+        if protocol == "http" and action == "complete":
+            line += self._describe_request(details)
+        elif protocol == "websocket" and action in _WEBSOCKET_ACTIONS:
+            word, style = _WEBSOCKET_ACTIONS[action]
+            text = f"WebSocket {word} {details['path']} [{details['client']}]\n"
+            line += getattr(self.style, style)(text)
+        sys.stderr.write(line)
+
+    def _describe_request(self, details: Mapping[str, Any]) -> str:
+        text = (
+            f"HTTP {details['method']} {details['path']} {details['status']}"
+            f" [{details['time_taken']:.2f}, {details['client']}]\n"
+        )
+        styled: str = getattr(self.style, _http_style(details["status"]))(text)
+        return styled
+
+
+#: What is written of a WebSocket's actions, and in which of Django's styles.
+_WEBSOCKET_ACTIONS = {
+    "connecting": ("HANDSHAKING", "HTTP_INFO"),
+    "connected": ("CONNECT", "HTTP_SUCCESS"),
+    "disconnected": ("DISCONNECT", "HTTP_INFO"),
+    "rejected": ("REJECT", "HTTP_BAD_REQUEST"),
+}
+
+
+def _http_style(status: int) -> str:
+    """Return the name of Django's style for a status code."""
+    exact = {304: "HTTP_NOT_MODIFIED", 404: "HTTP_NOT_FOUND"}
+    by_class = {
+        1: "HTTP_INFO",
+        2: "HTTP_SUCCESS",
+        3: "HTTP_REDIRECT",
+        4: "HTTP_BAD_REQUEST",
+    }
+    return exact.get(status) or by_class.get(status // 100, "HTTP_SERVER_ERROR")
+
+
+class WorkerThread(threading.Thread):
+    """A worker in a daemon thread; started again, after a pause, if it dies.
+
+    Args:
+        channel_layer: Wrapper of the layer to work for.
+        logger: Where its death is told.
+        backoff: The pauses.
+    """
+
+    def __init__(
+        self, channel_layer: ChannelLayerWrapper, logger: Logger, backoff: Backoff | None = None
+    ) -> None:
+        super().__init__(name="channels-worker", daemon=True)
+        self.channel_layer = channel_layer
+        self.logger = logger
+        self._backoff = backoff or Backoff()
+        self._stopping = threading.Event()
+        self._worker: Worker | None = None
+
+    def run(self) -> None:
+        """Run a worker until it ends as asked."""
+        while not self._stopping.is_set():
+            try:
+                self._run_worker()
+                return
+            except Exception:
+                self.logger.exception("A worker thread died and is started again")
+            self._stopping.wait(self._backoff.pause())
+
+    def _run_worker(self) -> None:
+        worker = Worker(channel_layer=self.channel_layer, signal_handlers=False)
+        self._worker = worker
+        # A stop that came before this line saw no worker to stop.
+        if self._stopping.is_set():
+            return
+        worker.ready()
+        worker.run()
+
+    def request_stop(self) -> None:
+        """End after the message in hand."""
+        self._stopping.set()
+        worker = self._worker
+        if worker is not None:
+            worker.request_stop()
+
+
+def _end(workers: list[WorkerThread]) -> None:
+    """Stop the workers and give running consumers a moment to end."""
+    for worker in workers:
+        worker.request_stop()
+    deadline = time.monotonic() + END_PATIENCE
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _interface(addr: str) -> str:
+    """Return the address to listen on: Django takes ``0`` for all of IPv4."""
+    return "0.0.0.0" if addr == "0" else addr
+
+
+def _add_static_arguments(parser: CommandParser) -> None:
+    """Declare the options of staticfiles' command, whose place this one takes."""
+    parser.add_argument(
+        "--nostatic",
+        action="store_false",
+        dest="use_static_handler",
+        default=True,
+        help="serve no static files at STATIC_URL",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        dest="insecure_serving",
+        default=False,
+        help="serve static files even if DEBUG is off",
+    )
