@@ -18,7 +18,8 @@ class ChannelsConfig(AppConfig):
             RuntimeError: A third-party channel layer is too old to work.
         """
         # Not at the top: this module is imported while INSTALLED_APPS is read.
-        from channels import checks, package_checks
+        from channels import checks, hacks, package_checks
 
         package_checks.check_all()
         checks.register()
+        hacks.monkeypatch_django()
