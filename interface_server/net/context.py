@@ -1,0 +1,173 @@
+"""What every connection of one server shares."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from channels.interface_server.access import ActionLogger
+from channels.interface_server.config import Config
+from channels.interface_server.deadlines import Wheel
+from channels.interface_server.protocol.headers import (
+    Address,
+    Pairs,
+    parse_x_forwarded_for,
+    request_headers,
+    take_root_path,
+)
+
+if TYPE_CHECKING:
+    from channels.interface_server.bridge.ports import BridgePort
+    from channels.interface_server.net.http import HttpExchange, HttpRequest
+    from channels.interface_server.net.websocket import WebSocketShell
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to connections since the start.
+
+    Attributes:
+        requests: HTTP requests that were passed on.
+        sockets: WebSockets that were announced.
+        http_timeouts: Responses given up.
+        handshake_timeouts: WebSockets that the application did not answer.
+        ping_timeouts: WebSockets dropped because no pong came.
+        slow_readers: WebSockets closed because their client did not read.
+        violations: WebSockets failed for what their client sent.
+        too_large: Requests and messages over their limit.
+    """
+
+    requests: int = 0
+    sockets: int = 0
+    http_timeouts: int = 0
+    handshake_timeouts: int = 0
+    ping_timeouts: int = 0
+    slow_readers: int = 0
+    violations: int = 0
+    too_large: int = 0
+
+
+@dataclass(slots=True)
+class Origin:
+    """Where a request comes from, by its socket or by a trusted proxy."""
+
+    client: Address | None
+    server: Address | None
+    scheme: str
+    root_path: str
+    headers: Pairs
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the connections of one server.
+
+    Attributes:
+        config: What the server was told.
+        bridge: Takes what connections receive.
+        wheel: Keeps their deadlines.
+        action_logger: Told of what happens, ``None`` for nobody.
+        upgrade: Hands a request that asks for a WebSocket over.
+        requests: HTTP requests that are not answered.
+        sockets: WebSockets that are connected, in whatever state.
+        draining: Whether connections close after their response.
+        counters: What happened so far.
+    """
+
+    config: Config
+    bridge: BridgePort
+    wheel: Wheel
+    action_logger: ActionLogger | None = None
+    upgrade: Callable[[HttpRequest], None] | None = None
+    requests: set[HttpExchange] = field(default_factory=set)
+    sockets: set[WebSocketShell] = field(default_factory=set)
+    draining: bool = False
+    counters: Counters = field(default_factory=Counters)
+
+    def log_action(self, protocol: str, action: str, **details: Any) -> None:
+        """Tell the action logger, whose errors harm no connection."""
+        if self.action_logger is None:
+            return
+        try:
+            self.action_logger(protocol, action, details)
+        except Exception:
+            log.exception("the action logger failed on %s %s", protocol, action)
+
+    def origin(
+        self,
+        raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
+        peer: Any,
+        host: Any,
+        secure: bool,
+        websocket: bool,
+    ) -> Origin:
+        """Work out client, scheme, root path and headers (contract server.md section 4.1).
+
+        Args:
+            raw_headers: As they came.
+            peer: Twisted address of the other end.
+            host: Twisted address of this end.
+            secure: Whether the connection uses TLS.
+            websocket: Whether it is a handshake, which keeps all of its headers.
+        """
+        config = self.config
+        headers = request_headers(raw_headers)
+        client, scheme = address(peer), "https" if secure else "http"
+        if config.proxy_forwarded_address_header:
+            client, forwarded_scheme = parse_x_forwarded_for(
+                _gathered(headers),
+                config.proxy_forwarded_address_header,
+                config.proxy_forwarded_port_header,
+                config.proxy_forwarded_proto_header,
+                client,
+                scheme,
+                config.trusted_proxies,
+            )
+            scheme = forwarded_scheme or scheme
+        asked, rest = take_root_path(headers)
+        trusted = config.trust_root_path_header and asked is not None
+        return Origin(
+            client=client,
+            server=address(host),
+            scheme=scheme,
+            root_path=asked if trusted and asked is not None else config.root_path,
+            headers=headers if websocket else rest,
+        )
+
+
+def address(twisted_address: Any) -> Address | None:
+    """Return ``[host, port]`` of a TCP address, ``None`` of any other kind."""
+    host = getattr(twisted_address, "host", None)
+    port = getattr(twisted_address, "port", None)
+    return None if host is None or port is None else [str(host), int(port)]
+
+
+def client_text(client: Address | None) -> str | None:
+    """Return a client for the access log."""
+    return None if client is None else f"{client[0]}:{client[1]}"
+
+
+def unsent_bytes(transport: Any) -> int:
+    """Return how much was written to a transport and not yet taken by the kernel.
+
+    Reads Twisted's buffers, which have no public face; a transport without them counts
+    as empty.
+    """
+    # TLS keeps a buffer of its own in front of the socket's, and passes on what it
+    # does not have.
+    total = sum(map(len, getattr(transport, "_appSendBuffer", ())))
+    data = getattr(transport, "dataBuffer", None)
+    if data is not None:
+        total += len(data) - transport.offset + transport._tempDataLen
+    return total
+
+
+def _gathered(headers: Pairs) -> dict[bytes, list[bytes]]:
+    gathered: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        gathered.setdefault(name, []).append(value)
+    return gathered

@@ -1,0 +1,387 @@
+"""The interface server: layer, bridge and listening sockets put together.
+
+``run`` installs the reactor in the thread that calls it, connects to the layer,
+listens, and returns once the server has stopped.  Stopping is orderly (known-flaws.md
+F-48): no new connections, open requests finish, sockets are closed with 1012, and
+every disconnect leaves for the layer.
+
+Nothing here imports Django, nor Twisted before ``run``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from channels import exceptions
+from channels.interface_server.access import ActionLogger
+from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
+from channels.interface_server.deadlines import Wheel
+from channels.interface_server.net.endpoints import build_endpoint_description_strings, listen
+
+if TYPE_CHECKING:
+    from channels.interface_server.bridge.ports import BridgePort
+    from channels.interface_server.net.context import Context
+
+log = logging.getLogger(__name__)
+
+#: How long clients may take to answer the close frame of a server that stops, in seconds.
+CLOSING_GRACE = 1.0
+
+#: How long the last disconnects may take when somebody is in a hurry, in seconds.
+HURRIED_STOP = 2.0
+
+#: How often a stop looks whether everybody is gone, in seconds.
+STOP_CHECK = 0.02
+
+
+class StartError(Exception):
+    """The server could not start: no layer, or no place to listen.
+
+    Nothing is left running.  The text says what to look at.
+    """
+
+
+class Server:
+    """One interface server.
+
+    Args:
+        channel_layer: A layer, or a wrapper with the layer as its ``channel_layer``.
+        endpoints: Twisted endpoint strings to listen on.
+        host, port, unix_socket, file_descriptor: Deprecated; added to ``endpoints``.
+        signal_handlers: Whether SIGTERM and SIGINT stop the server.  Only
+            the main thread can; elsewhere call :meth:`stop`.
+        action_logger: Called with ``(protocol, action, details)``; see
+            :mod:`channels.interface_server.access`.
+        http_timeout: Seconds that the application may take for the next piece of
+            a response.
+        websocket_timeout: Seconds that a socket may live; ``None`` or 0 for the
+            layer's ``group_expiry``, negative for no limit.
+        websocket_connect_timeout: Seconds that the application may take to accept
+            a socket; negative for no limit.
+        websocket_handshake_timeout: Kept for callers of old; there is one timer
+            for the handshake now, the one above (known-flaws.md F-25).
+        ping_interval: Seconds of silence after which a socket is pinged.
+        ping_timeout: Seconds after which an unanswered ping ends a socket.
+        ws_protocols: Subprotocols that are offered.
+        root_path: Part of the path that belongs to the server.
+        force_sync: Kept for callers of old: there is one way to read from a layer.
+        verbosity: Kept for callers of old; logging is the caller's to set up.
+        drain: Seconds that a stop waits for open requests and spreads the
+            closing of sockets over.
+        on_ready: Called in the reactor's thread once everything listens.
+        dedicated: Whether this process does nothing else, so that the garbage
+            collector may be set for it.
+        options: Any other field of :class:`~channels.interface_server.config.Config`.
+
+    Attributes:
+        listeners: Deferreds of the listening ports, in the order of ``endpoints``.
+        factory: Makes the connections; set by :meth:`run`.
+        send_channel: Mailbox of this process; set by :meth:`run`.
+
+    Raises:
+        UserWarning: There is nothing to listen on.
+    """
+
+    def __init__(
+        self,
+        channel_layer: Any,
+        host: str | None = None,
+        port: int | None = None,
+        endpoints: Sequence[str] | None = None,
+        unix_socket: str | None = None,
+        file_descriptor: int | None = None,
+        signal_handlers: bool = True,
+        action_logger: ActionLogger | None = None,
+        http_timeout: float = 120,
+        websocket_timeout: float | None = None,
+        websocket_connect_timeout: float = 20,
+        websocket_handshake_timeout: float = 5,
+        ping_interval: float = 20,
+        ping_timeout: float = 30,
+        ws_protocols: Sequence[str] | None = None,
+        root_path: str = "",
+        proxy_forwarded_address_header: str | None = None,
+        proxy_forwarded_port_header: str | None = None,
+        proxy_forwarded_proto_header: str | None = None,
+        force_sync: bool = False,
+        verbosity: int = 1,
+        drain: float = 0.0,
+        on_ready: Callable[[], None] | None = None,
+        dedicated: bool = False,
+        **options: Any,
+    ) -> None:
+        self.channel_layer = getattr(channel_layer, "channel_layer", channel_layer)
+        self.endpoints = list(endpoints or [])
+        self._add_deprecated(host, port, unix_socket, file_descriptor)
+        if not self.endpoints:
+            raise UserWarning("there is nothing to listen on: pass endpoints")
+        self.host, self.port = host, port
+        self.unix_socket, self.file_descriptor = unix_socket, file_descriptor
+        self.signal_handlers = signal_handlers
+        self.action_logger = action_logger
+        self.http_timeout = http_timeout
+        self.websocket_timeout: float = websocket_timeout or getattr(
+            self.channel_layer, "group_expiry", DEFAULT_WEBSOCKET_TIMEOUT
+        )
+        self.websocket_connect_timeout = websocket_connect_timeout
+        self.websocket_handshake_timeout = websocket_handshake_timeout
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.ws_protocols = ws_protocols
+        self.root_path = root_path
+        self.proxy_forwarded_address_header = proxy_forwarded_address_header
+        self.proxy_forwarded_port_header = proxy_forwarded_port_header
+        self.proxy_forwarded_proto_header = proxy_forwarded_proto_header
+        self.force_sync = force_sync
+        self.verbosity = verbosity
+        self.drain = drain
+        self.on_ready = on_ready
+        self.dedicated = dedicated
+        self.options = options
+        self.config = self._make_config()
+
+        self.listeners: list[Any] = []
+        self.factory: Any = None
+        self.send_channel: str | None = None
+        self._reactor: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bridge: BridgePort | None = None
+        self._context: Context | None = None
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._stop_asked = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+
+    def _add_deprecated(
+        self,
+        host: str | None,
+        port: int | None,
+        unix_socket: str | None,
+        file_descriptor: int | None,
+    ) -> None:
+        given = (host, port, unix_socket, file_descriptor)
+        if all(value is None for value in given):
+            return
+        warnings.warn(
+            "host, port, unix_socket and file_descriptor are deprecated: pass endpoints, for"
+            " instance endpoints=['tcp:port=8000:interface=127.0.0.1']",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        self.endpoints = sorted(
+            self.endpoints
+            + build_endpoint_description_strings(host, port, unix_socket, file_descriptor)
+        )
+
+    def _make_config(self) -> Config:
+        return Config(
+            http_timeout=self.http_timeout,
+            websocket_timeout=self.websocket_timeout,
+            websocket_connect_timeout=self.websocket_connect_timeout,
+            ping_interval=self.ping_interval,
+            ping_timeout=self.ping_timeout,
+            ws_protocols=tuple(self.ws_protocols or ()),
+            root_path=self.root_path,
+            proxy_forwarded_address_header=self.proxy_forwarded_address_header,
+            proxy_forwarded_port_header=self.proxy_forwarded_port_header,
+            proxy_forwarded_proto_header=self.proxy_forwarded_proto_header,
+            drain=self.drain,
+            **self.options,
+        )
+
+    # -- running -------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            StartError: It could not start.
+        """
+        from channels.interface_server.net.reactor import install_reactor
+
+        reactor, loop = install_reactor()
+        with self._lock:
+            self._reactor, self._loop = reactor, loop
+            if self._stop_asked:
+                return
+        reactor.callWhenRunning(self._begin)
+        try:
+            reactor.run(installSignalHandlers=False)
+        finally:
+            with self._lock:
+                self._loop = None
+            _close(loop)
+        if self._error is not None:
+            raise self._error
+
+    def _begin(self) -> None:
+        assert self._loop is not None
+        if self.signal_handlers and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._ask_stop)
+        # Kept, because the loop itself holds tasks weakly.
+        self._starting = self._loop.create_task(self._start())
+
+    async def _start(self) -> None:
+        try:
+            await self._connect()
+            await self._listen()
+        except Exception as error:
+            if not isinstance(error, StartError):
+                log.debug("the server could not start", exc_info=True)
+            self._error = error
+            await self._stop_everything()
+            return
+        if self.dedicated:
+            _settle_garbage_collector()
+        if self.on_ready is not None:
+            self.on_ready()
+
+    def make_bridge(self) -> BridgePort:
+        """Return what the connections talk to; called in the event loop."""
+        from channels.interface_server.wiring import make_bridge
+
+        bridge = make_bridge(self.channel_layer, self.config)
+        self.send_channel = bridge.mailbox
+        return bridge
+
+    async def _connect(self) -> None:
+        from channels.interface_server.net.context import Context
+        from channels.interface_server.net.factory import ServerFactory
+
+        assert self._loop is not None
+        self._bridge = self.make_bridge()
+        wheel = Wheel(time.monotonic, self._loop.call_later)
+        self._context = Context(self.config, self._bridge, wheel, self.action_logger)
+        self.factory = ServerFactory(self._context, self._reactor)
+        log.info(
+            "Starting server at %s, channel layer %s", ", ".join(self.endpoints), self.channel_layer
+        )
+        try:
+            await self._bridge.start()
+        except exceptions.LayerUnavailable as error:
+            self._bridge = None
+            raise StartError(f"the channel layer does not answer: {error}") from error
+
+    async def _listen(self) -> None:
+        assert self._loop is not None
+        for description in self.endpoints:
+            log.info("Listening on endpoint %s", description)
+            listener = listen(self._reactor, description, self.factory)
+            self.listeners.append(listener)
+            failures: list[Any] = []
+            listener.addErrback(failures.append)
+            await listener.asFuture(self._loop) if not listener.called else None
+            if failures:
+                reason = failures[0].getErrorMessage()
+                raise StartError(f"could not listen on {description}: {reason}")
+
+    # -- stopping ------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop soon, from any thread; a second call stops at once."""
+        with self._lock:
+            self._stop_asked = True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._ask_stop)
+
+    def _ask_stop(self) -> None:
+        assert self._loop is not None
+        if self._stopping is None:
+            log.info("Stopping")
+            self._stopping = self._loop.create_task(self._stop_everything())
+        else:
+            log.info("Stopping at once")
+            self._hurry.set()
+
+    async def _stop_everything(self) -> None:
+        try:
+            await self._stop_listening()
+            if self._context is not None and self._bridge is not None:
+                await self._drain(self._context, self._bridge)
+        except Exception:
+            log.exception("could not stop in good order")
+        finally:
+            self._reactor.callLater(0, self._halt)
+
+    def _halt(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    async def _stop_listening(self) -> None:
+        from twisted.internet.defer import maybeDeferred
+        from twisted.internet.interfaces import IListeningPort
+
+        assert self._loop is not None
+        for listener in self.listeners:
+            if listener.called and IListeningPort.providedBy(listener.result):
+                stopped = maybeDeferred(listener.result.stopListening)
+                stopped.addErrback(lambda failure: log.debug("stop listening: %s", failure))
+                await stopped.asFuture(self._loop)
+
+    async def _drain(self, context: Context, bridge: BridgePort) -> None:
+        context.draining = True
+        bridge.refuse_new()
+        bridge.close_sockets(1012, self.config.drain)
+        now = time.monotonic
+        until = now() + self.config.drain
+        await self._wait_until(lambda: not context.requests, until)
+        for request in list(context.requests):
+            request.give_up()
+        await self._wait_until(
+            lambda: not bridge.sockets and not context.sockets, until + CLOSING_GRACE
+        )
+        for socket in list(context.sockets):
+            socket.transport.abortConnection()
+        await asyncio.sleep(0)  # connectionLost is called in the next turn
+        last = asyncio.ensure_future(bridge.stop())
+        hurried = asyncio.ensure_future(self._hurried())
+        await asyncio.wait({last, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if last.done():
+            last.result()
+        else:
+            last.cancel()
+            log.warning("stopped before every disconnect had left for the layer")
+
+    async def _hurried(self) -> None:
+        await self._hurry.wait()
+        await asyncio.sleep(HURRIED_STOP)
+
+    async def _wait_until(self, done: Callable[[], bool], until: float) -> None:
+        """Wait until ``done``, a time, or somebody is in a hurry."""
+        while not done() and not self._hurry.is_set() and time.monotonic() < until:
+            await asyncio.sleep(STOP_CHECK)
+
+
+def _settle_garbage_collector() -> None:
+    """Keep the collector away from what lives as long as the process.
+
+    Modules and idle sockets are never garbage; walking over them at each full
+    collection stops every socket for as long.
+    """
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what still runs, and close the loop."""
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    asyncio.set_event_loop(None)
