@@ -10,7 +10,13 @@ from typing import Any
 
 from channels.routing.defaults import connect_consumer, null_consumer
 from channels.routing.includes import Include, resolve_routing
-from channels.routing.matching import Match, Routable, RoutingObject, normalise_re_arg
+from channels.routing.matching import (
+    Match,
+    Routable,
+    RoutingObject,
+    import_dotted,
+    normalise_re_arg,
+)
 from channels.routing.routes import Route
 
 
@@ -58,10 +64,8 @@ class Router:
         if self._has_defaults:
             return
         if http_consumer is None:
-            # Loads the project's middleware, so only when it is wanted.
-            from channels.handler import ViewConsumer
-
-            http_consumer = ViewConsumer()
+            # By its path, as a project names its consumers: views stand above routing.
+            http_consumer = import_dotted("channels.handler.ViewConsumer", "consumer")()
         self.add_route(Route("http.request", http_consumer))
         self.add_route(Route("websocket.connect", connect_consumer))
         self.add_route(Route("websocket.receive", null_consumer))
