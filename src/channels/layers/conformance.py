@@ -63,7 +63,17 @@ from __future__ import annotations
 
 import pytest
 
-_PARTS = ("common", "layer", "worker", "server")
+_PARTS = (
+    "common",
+    "messages",
+    "limits",
+    "groups",
+    "worker",
+    "serving",
+    "frames",
+    "processes",
+    "server",
+)
 pytest.register_assert_rewrite(*(f"channels.layers.conformance_{part}" for part in _PARTS))
 
 from channels.layers.conformance_common import WaitingClock  # noqa: E402 after the rewriting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
@@ -101,3 +102,17 @@ class Conformance:
             if frames:
                 return frames[0]
         return None
+
+    def send_or_drop(self, layer: Layer, channel: str) -> None:
+        """Send, and swallow ChannelFull."""
+        with contextlib.suppress(layer.ChannelFull):
+            layer.send(channel, {})
+
+    def run_threads(self, *targets: Callable[[], object]) -> None:
+        """Run functions at the same time, and wait for them."""
+        threads = [threading.Thread(target=target, daemon=True) for target in targets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(2 * self.patience)
+            assert not thread.is_alive()

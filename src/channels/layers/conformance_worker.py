@@ -324,14 +324,3 @@ class WorkerFaceConformance(Conformance):
             self.run_threads(take, send, unblock)
 
         assert taken == list(range(count))
-
-    # -- helpers ----------------------------------------------------------------------------
-
-    def run_threads(self, *targets: Any) -> None:
-        """Run functions at the same time, and wait for them."""
-        threads = [threading.Thread(target=target, daemon=True) for target in targets]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(2 * self.patience)
-            assert not thread.is_alive()

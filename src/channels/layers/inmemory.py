@@ -27,8 +27,8 @@ from channels.layers.base import (
 )
 from channels.layers.faces import SocketEntry
 from channels.layers.inmemory_faces import InMemoryServerFace, InMemoryWorkerFace
-from channels.layers.inmemory_queues import Waiter
 from channels.layers.inmemory_store import Store
+from channels.layers.inmemory_waiting import Waiter
 from channels.layers.values import packed_copy
 
 #: How many messages may wait on one channel: small, so that tests and development
@@ -97,7 +97,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         order = [names.check_channel_name(name, receive=True) for name in channels]
         random.shuffle(order)
         if block and order:
-            found = self._store.wait(
+            found = self._store.waiters.wait(
                 order, lambda: self._store.pop_message(order), Waiter(), BLOCK_TIMEOUT
             )
         else:
@@ -191,4 +191,4 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def open_sockets(self, mailbox: str) -> list[SocketEntry]:
         """Return the sockets that an interface server has written down."""
-        return self._store.sockets(mailbox)
+        return self._store.register.sockets(mailbox)

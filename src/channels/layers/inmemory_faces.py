@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
-import socket
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -19,7 +17,6 @@ from typing import Any
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers.faces import (
-    HEARTBEAT_INTERVAL,
     Answer,
     Done,
     Frame,
@@ -33,8 +30,9 @@ from channels.layers.faces import (
     Send,
     SocketEntry,
 )
-from channels.layers.inmemory_queues import Mark, Waiter
+from channels.layers.inmemory_queues import Mark
 from channels.layers.inmemory_store import Store
+from channels.layers.inmemory_waiting import Waiter
 from channels.layers.values import packed_copies, packed_copy
 
 logger = logging.getLogger(__name__)
@@ -62,12 +60,13 @@ class InMemoryWorkerFace:
 
     def start(self) -> None:
         """Put this worker on the register."""
-        describe = _describe(self._store, self.name, "worker", self._channels, self._held, {})
-        self._store.register(self.name, describe)
+        self._store.register.add(
+            self.name, "worker", channels=self._channels, held=self._held, info={}
+        )
 
     def take(self) -> list[Frame]:
         """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds."""
-        frame = self._store.wait(self._channels, self._pop, self._waiter, TAKE_TIMEOUT)
+        frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, TAKE_TIMEOUT)
         return [] if frame is None else [frame]
 
     def exchange(
@@ -85,7 +84,7 @@ class InMemoryWorkerFace:
 
     def close(self) -> None:
         """Take this worker off the register."""
-        self._store.unregister(self.name)
+        self._store.register.remove(self.name)
 
     def _pop(self) -> Frame | None:
         frame = self._store.pop(tuple(self._order))
@@ -171,8 +170,7 @@ class InMemoryServerFace:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._store.open_server(self.mailbox, self)
-        describe = _describe(self._store, self.mailbox, "server", (), tuple, info)
-        self._store.register(self.mailbox, describe)
+        self._store.register.add(self.mailbox, "server", info=info)
         self.settled_since = self.now()
 
     def wake(self) -> None:
@@ -244,9 +242,9 @@ class InMemoryServerFace:
         except Exception as caught:  # reported below
             error = caught
         if error is None and opens is not None:
-            self._store.socket_opened(self.mailbox, opens)
+            self._store.register.socket_opened(self.mailbox, opens)
         if error is None and closes is not None:
-            self._store.socket_closed(self.mailbox, closes)
+            self._store.register.socket_closed(self.mailbox, closes)
         if done is not None:
             self._loop.call_soon(done, error)
         elif error is not None:
@@ -271,7 +269,7 @@ class InMemoryServerFace:
 
     async def processes(self) -> list[ProcessEntry]:
         """Return the register."""
-        return self._store.processes()
+        return self._store.register.processes()
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
         """Return which of our receipts are still on frames waiting in the channel."""
@@ -295,32 +293,7 @@ class InMemoryServerFace:
         if self._stopped:
             return
         self._stopped = True
-        self._store.unregister(self.mailbox)
+        self._store.register.remove(self.mailbox)
         self._deliver(self._store.close_server(self.mailbox))
         self.settled_since = math.inf
         await asyncio.sleep(0)  # what send() scheduled is called first
-
-
-def _describe(
-    store: Store,
-    name: str,
-    kind: str,
-    channels: Collection[str],
-    held: Callable[[], Collection[bytes]],
-    info: Mapping[str, Any],
-) -> Callable[[], ProcessEntry]:
-    """Return what tells about a process.
-
-    It is alive as long as it is asked, so its heartbeats are counted, not written.
-    """
-    started = store.now()
-    common = {"host": socket.gethostname(), "pid": os.getpid(), **info}
-
-    def describe() -> ProcessEntry:
-        now = store.now()
-        beat = 1 + int((now - started) / HEARTBEAT_INTERVAL)
-        return ProcessEntry(
-            name, kind, frozenset(channels), frozenset(held()), beat, now, dict(common)
-        )
-
-    return describe

@@ -1,28 +1,32 @@
-"""Parts of the in-memory layer: queues, groups, statistics and the waiting of threads.
+"""Parts of the in-memory layer: queues, groups, response bodies and statistics.
 
-Nothing here locks but :class:`Waiter`; :class:`~channels.layers.inmemory_store.Store` calls
-everything else under its one lock.  Times are seconds on the layer's clock.
+Nothing here locks: :class:`~channels.layers.inmemory_store.Store` calls all of it under its
+one lock.  Times are seconds on the layer's clock.
 """
 
 from __future__ import annotations
 
 import math
-import queue
 from asyncio import Future
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from channels import names
+from channels.exceptions import ChannelFull
 from channels.layers.faces import (
     Frame,
     GroupMessage,
     Joined,
+    Message,
     MoreBody,
     Receipt,
     Reply,
 )
+from channels.layers.values import copy_message
+
+#: Bytes of one response body that may wait for the server to read them.
+BODY_SIZE = 8 * 1024 * 1024
 
 #: How long counters of a channel are kept after their last change, in seconds.
 STATISTICS_EXPIRY = 3600.0
@@ -71,6 +75,37 @@ class Entry:
         return 0 if self.is_control else 1
 
 
+def as_entries(frame: Frame, now: float, size: int) -> list[Entry]:
+    """Return what a frame is stored as: in a mailbox every message stands alone."""
+    _, mark, local = frame.channel.partition("!")
+    if not mark:
+        return [Entry(frame, frame.expires, now, size)]
+    share = size // len(frame.messages)
+    return [Entry(Reply(local, message), frame.expires, now, share) for message in frame.messages]
+
+
+def as_frame(name: str, entry: Entry) -> tuple[Frame | None, Entry | None]:
+    """Return what a reader who is no server takes for an entry.
+
+    Returns:
+        The frame, ``None`` for control items; and what stays in the queue: a group message
+        is taken by one member after the other.
+    """
+    content = entry.content
+    if isinstance(content, Frame):
+        return content, None
+    if isinstance(content, Reply):
+        return Frame(name + content.local, [content.message], expires=entry.expires), None
+    if not isinstance(content, GroupMessage):
+        return None, None
+    first, *others = content.members
+    frame = Frame(name + first, [content.message], expires=entry.expires)
+    if not others:
+        return frame, None
+    rest = GroupMessage(content.group, others, copy_message(content.message))
+    return frame, replace(entry, content=rest)
+
+
 class Queue:
     """What waits on one channel or in one mailbox.
 
@@ -111,6 +146,12 @@ class Queue:
             for entry in expired:
                 self._count(entry, -1)
         return expired
+
+    def pending(self) -> tuple[int, float]:
+        """Return how many messages wait, and since when the oldest of them does."""
+        waiting = [entry for entry in self.entries if not entry.is_control]
+        oldest = min((entry.since for entry in waiting), default=math.inf)
+        return sum(entry.messages for entry in waiting), oldest
 
     def _count(self, entry: Entry, sign: int) -> None:
         if not entry.is_control:
@@ -211,41 +252,6 @@ class Statistics:
         self._channels = kept
 
 
-class Waiter:
-    """One thread's sleep until a channel has something for it.
-
-    Built on :class:`queue.SimpleQueue`, whose ``put`` may interrupt itself: so
-    :meth:`stop` is safe in a signal handler, whatever the thread was doing.
-    """
-
-    def __init__(self) -> None:
-        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._stopped = False
-
-    def wake(self) -> None:
-        """Let the thread look again."""
-        self._tokens.put(None)
-
-    def stop(self) -> None:
-        """Let the thread end its waiting; if it is not waiting, its next."""
-        self._stopped = True
-        self._tokens.put(None)
-
-    def take_stop(self) -> bool:
-        """Tell whether :meth:`stop` was called since this was last asked."""
-        stopped, self._stopped = self._stopped, False
-        return stopped
-
-    def sleep(self, timeout: float) -> None:
-        """Wait for :meth:`wake` or :meth:`stop`, at most ``timeout`` real seconds."""
-        try:
-            self._tokens.get(timeout=timeout)
-            while True:  # many may have come; one look serves them all
-                self._tokens.get_nowait()
-        except queue.Empty:
-            pass
-
-
 @dataclass(slots=True)
 class Body:
     """Chunks of a response body that its server has not read yet.
@@ -256,6 +262,50 @@ class Body:
         expires: When all of it is dropped.
     """
 
-    chunks: deque[tuple[dict[str, Any], int]]
+    chunks: deque[tuple[Message, int]]
     size: int = 0
     expires: float = math.inf
+
+
+class Bodies:
+    """Response bodies that their servers have not read to the end."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, Body] = {}
+
+    def append(self, channel: str, message: Message, size: int, expires: float) -> bool:
+        """Add a chunk; tell whether it is the first that waits.
+
+        Raises:
+            ChannelFull: More than :data:`BODY_SIZE` bytes would wait.  Nothing was stored.
+        """
+        body = self._bodies.setdefault(channel, Body(deque()))
+        is_first = not body.chunks
+        if not is_first and body.size + size > BODY_SIZE:
+            raise ChannelFull(channel, len(body.chunks))
+        body.chunks.append((message, size))
+        body.size += size
+        body.expires = expires
+        return is_first
+
+    def take(self, channel: str, limit: int) -> list[Message]:
+        """Take up to ``limit`` chunks, in order."""
+        body = self._bodies.get(channel)
+        if body is None:
+            return []
+        count = min(limit, len(body.chunks))
+        taken = [body.chunks.popleft() for _ in range(count)]
+        body.size -= sum(size for _, size in taken)
+        if not body.chunks:
+            del self._bodies[channel]
+        return [message for message, _ in taken]
+
+    def drop_expired(self, now: float) -> float:
+        """Forget bodies that nobody reads any more; return when the next one expires."""
+        self._bodies = {name: body for name, body in self._bodies.items() if body.expires > now}
+        return min((body.expires for body in self._bodies.values()), default=math.inf)
+
+    def drop_mailbox(self, mailbox: str) -> None:
+        """Forget the bodies of one server."""
+        for channel in [name for name in self._bodies if name.startswith(mailbox)]:
+            del self._bodies[channel]

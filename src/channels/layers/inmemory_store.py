@@ -2,8 +2,7 @@
 
 The layer (:mod:`channels.layers.inmemory`) and its two faces
 (:mod:`channels.layers.inmemory_faces`) are thin shells around this.  Every public method
-may be called from any thread and leaves nothing half done; none waits, but
-:meth:`Store.wait`.
+may be called from any thread and leaves nothing half done; none waits.
 
 Messages are copied on their way in, so what a queue holds belongs to nobody else and
 is handed out as it is.  Times are seconds on the layer's clock.
@@ -14,10 +13,8 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from channels import names
 from channels.exceptions import ChannelFull
@@ -29,30 +26,26 @@ from channels.layers.faces import (
     Joined,
     Message,
     MoreBody,
-    ProcessEntry,
     Receipt,
     Reply,
-    SocketEntry,
 )
 from channels.layers.inmemory_queues import (
-    Body,
+    Bodies,
     Entry,
     Groups,
     Mark,
     Queue,
     Statistics,
-    Waiter,
+    as_entries,
+    as_frame,
 )
+from channels.layers.inmemory_register import Register
+from channels.layers.inmemory_waiting import Waiters
 from channels.layers.values import copy_message
 
 #: Messages and bytes that may wait in the mailbox of an interface server.
 SERVER_CAPACITY = 10_000
 SERVER_SIZE = 32 * 1024 * 1024
-
-#: Bytes of one response body that may wait for the server to read them.
-BODY_SIZE = 8 * 1024 * 1024
-
-T = TypeVar("T")
 
 
 class Server(Protocol):
@@ -64,11 +57,15 @@ class Server(Protocol):
 
 
 class Store:
-    """Queues, groups, bodies, sockets and processes of one layer.
+    """Queues, groups and bodies of one layer.
 
     Args:
         layer: Whose settings apply, as they are at each call.
         clock: Returns the time in seconds.
+
+    Attributes:
+        waiters: Threads that wait for channels.
+        register: Servers, workers and sockets.
     """
 
     def __init__(self, layer: BaseChannelLayer, clock: Callable[[], float]) -> None:
@@ -76,10 +73,9 @@ class Store:
         self.now = clock
         # Re-entrant: a signal handler may send while its thread is in here.
         self._lock = threading.RLock()
-        self._waiting: dict[str, set[Waiter]] = {}
+        self.waiters = Waiters()
+        self.register = Register(clock)
         self._servers: dict[str, Server] = {}
-        self._sockets: dict[str, dict[str, SocketEntry]] = {}
-        self._processes: dict[str, Callable[[], ProcessEntry]] = {}
         self.flush()
 
     def flush(self) -> None:
@@ -93,7 +89,7 @@ class Store:
             ]
             self._queues: dict[str, Queue] = {}
             self._groups = Groups()
-            self._bodies: dict[str, Body] = {}
+            self._bodies = Bodies()
             self._statistics = Statistics()
             #: Nothing expires before this; may be too early, never too late.
             self._next_expiry = math.inf
@@ -132,7 +128,7 @@ class Store:
                 self._check_room(channel, name, size, now)
             expires = now + (self.layer.expiry if expiry is None else expiry)
             frame = Frame(channel, messages, receipt, receipt is not None, expires)
-            for entry in _entries(frame, now, size):
+            for entry in as_entries(frame, now, size):
                 self._append(name, entry)
             self._statistics.count(name, now, stored=len(messages))
 
@@ -196,7 +192,7 @@ class Store:
         with self._lock:
             now = self._expire()
             name = names.non_local_name(frame.channel)
-            entries = _entries(frame, now, size)
+            entries = as_entries(frame, now, size)
             for entry in reversed(entries) if at_head else entries:
                 self._append(name, entry, at_head=at_head)
 
@@ -223,8 +219,7 @@ class Store:
         else:
             queue.append(entry)
         self._next_expiry = min(self._next_expiry, entry.expires)
-        for waiter in self._waiting.get(name, ()):
-            waiter.wake()
+        self.waiters.wake(name)
         server = self._servers.get(name)
         if server is not None:
             server.wake()
@@ -237,26 +232,12 @@ class Store:
             self._expire()
             for name in channels:
                 while (queue := self._queues.get(name)) is not None:
-                    frame = self._frame_of(name, self._popleft(name, queue))
+                    frame, rest = as_frame(name, self._popleft(name, queue))
+                    if rest is not None:
+                        self._append(name, rest, at_head=True)
                     if frame is not None:
                         return frame
             return None
-
-    def _frame_of(self, mailbox: str, entry: Entry) -> Frame | None:
-        content = entry.content
-        if isinstance(content, Frame):
-            return content
-        if isinstance(content, Reply):
-            return Frame(mailbox + content.local, [content.message], expires=entry.expires)
-        if isinstance(content, GroupMessage):
-            first, *others = content.members
-            if others:
-                rest = GroupMessage(content.group, others, copy_message(content.message))
-                self._append(
-                    mailbox, Entry(rest, entry.expires, entry.since, entry.size), at_head=True
-                )
-            return Frame(mailbox + first, [content.message], expires=entry.expires)
-        return None  # control items are for servers
 
     def pop_message(self, channels: Iterable[str]) -> tuple[str, Message] | None:
         """Take one message; the rest of its frame stays at the head, its last is answered."""
@@ -289,48 +270,10 @@ class Store:
             del self._queues[name]
         return entry
 
-    def wait(
-        self,
-        channels: Collection[str],
-        take: Callable[[], T | None],
-        waiter: Waiter,
-        timeout: float,
-    ) -> T | None:
-        """Call ``take`` until it returns something; sleep until there may be.
-
-        Returns:
-            ``None`` after ``timeout`` real seconds (never mind the layer's clock: a thread
-            sleeps in real time), or when the waiter was told to stop.
-        """
-        deadline = time.monotonic() + timeout
-        self._watch(channels, waiter)
-        try:
-            while not waiter.take_stop():
-                found = take()
-                left = deadline - time.monotonic()
-                if found is not None or left <= 0:
-                    return found
-                waiter.sleep(left)
-            return None
-        finally:
-            self._unwatch(channels, waiter)
-
-    def _watch(self, channels: Iterable[str], waiter: Waiter) -> None:
-        with self._lock:
-            for name in channels:
-                self._waiting.setdefault(name, set()).add(waiter)
-
-    def _unwatch(self, channels: Iterable[str], waiter: Waiter) -> None:
-        with self._lock:
-            for name in channels:
-                self._waiting[name].discard(waiter)
-                if not self._waiting[name]:
-                    del self._waiting[name]
-
     def is_used(self, name: str) -> bool:
         """Whether anything waits on a channel, or somebody waits for it."""
         with self._lock:
-            return name in self._queues or name in self._waiting
+            return name in self._queues or self.waiters.has(name)
 
     def queued_receipts(self, channel: str) -> set[bytes]:
         """Return the receipts of the frames that wait on a channel."""
@@ -356,17 +299,11 @@ class Store:
             expired += [(name, entry) for entry in queue.take_expired(now)]
             if not queue.entries:
                 del self._queues[name]
-        for channel in [name for name, body in self._bodies.items() if body.expires <= now]:
-            del self._bodies[channel]
-        self._next_expiry = self._earliest_expiry()
+        waiting = (entry.expires for queue in self._queues.values() for entry in queue.entries)
+        self._next_expiry = min(min(waiting, default=math.inf), self._bodies.drop_expired(now))
         for name, entry in expired:
             self._has_expired(name, entry)
         return now
-
-    def _earliest_expiry(self) -> float:
-        queued = (entry.expires for queue in self._queues.values() for entry in queue.entries)
-        bodies = (body.expires for body in self._bodies.values())
-        return min(min(queued, default=math.inf), min(bodies, default=math.inf))
 
     def _has_expired(self, name: str, entry: Entry) -> None:
         """Evict the channel from its groups (nobody reads it), and answer its frame."""
@@ -430,15 +367,13 @@ class Store:
             mailbox = names.non_local_name(channel)
             if mailbox not in self._servers:
                 return False
-            body = self._bodies.setdefault(channel, Body(deque()))
-            is_first = not body.chunks
-            if not is_first and body.size + size > BODY_SIZE:
+            expires = now + self.layer.group_expiry
+            try:
+                is_first = self._bodies.append(channel, message, size, expires)
+            except ChannelFull:
                 self._statistics.count(mailbox, now, refused=1)
-                raise ChannelFull(channel, len(body.chunks))
-            body.chunks.append((message, size))
-            body.size += size
-            body.expires = now + self.layer.group_expiry
-            self._next_expiry = min(self._next_expiry, body.expires)
+                raise
+            self._next_expiry = min(self._next_expiry, expires)
             self._statistics.count(mailbox, now, stored=1)
             if is_first:
                 self._push_control(mailbox, MoreBody(channel[len(mailbox) :]))
@@ -448,33 +383,9 @@ class Store:
         """Take up to ``limit`` chunks of a response body, in order."""
         with self._lock:
             self._expire()
-            body = self._bodies.get(channel)
-            taken: list[Message] = []
-            while body is not None and body.chunks and len(taken) < limit:
-                message, size = body.chunks.popleft()
-                body.size -= size
-                taken.append(message)
-            if body is not None and not body.chunks:
-                del self._bodies[channel]
-            return taken
+            return self._bodies.take(channel, limit)
 
-    # -- processes and sockets ---------------------------------------------------
-
-    def register(self, name: str, describe: Callable[[], ProcessEntry]) -> None:
-        """Put a process on the register."""
-        with self._lock:
-            self._processes[name] = describe
-
-    def unregister(self, name: str) -> None:
-        """Take a process off the register."""
-        with self._lock:
-            self._processes.pop(name, None)
-
-    def processes(self) -> list[ProcessEntry]:
-        """Return the register as it is now."""
-        with self._lock:
-            describe = list(self._processes.values())
-        return [each() for each in describe]  # theirs to lock: not under our lock
+    # -- servers -----------------------------------------------------------------
 
     def open_server(self, mailbox: str, server: Server) -> None:
         """Let a server read a mailbox from now on.
@@ -489,30 +400,13 @@ class Store:
             server.wake()
 
     def close_server(self, mailbox: str) -> list[Item | Mark]:
-        """End a server: return what waited, forget its bodies, sockets and memberships."""
+        """End a server: return what waited, forget its bodies and memberships."""
         with self._lock:
             items = self.pop_items(mailbox, limit=len(self._queues.get(mailbox, Queue()).entries))
             self._servers.pop(mailbox, None)
-            self._sockets.pop(mailbox, None)
             self._groups.evict_mailbox(mailbox)
-            for channel in [name for name in self._bodies if name.startswith(mailbox)]:
-                del self._bodies[channel]
+            self._bodies.drop_mailbox(mailbox)
             return items
-
-    def socket_opened(self, mailbox: str, socket: SocketEntry) -> None:
-        """Write down a socket."""
-        with self._lock:
-            self._sockets.setdefault(mailbox, {})[socket.local] = socket
-
-    def socket_closed(self, mailbox: str, local: str) -> None:
-        """Remove a socket, if it is there."""
-        with self._lock:
-            self._sockets.get(mailbox, {}).pop(local, None)
-
-    def sockets(self, mailbox: str) -> list[SocketEntry]:
-        """Return the sockets of a server."""
-        with self._lock:
-            return list(self._sockets.get(mailbox, {}).values())
 
     # -- statistics --------------------------------------------------------------
 
@@ -527,20 +421,10 @@ class Store:
             now = self._expire()
             name = names.non_local_name(channel)
             stored, refused = self._statistics.channel(name)
-            entries = self._queues[name].entries if name in self._queues else ()
-            waiting = [entry for entry in entries if not entry.is_control]
+            pending, oldest = self._queues.get(name, Queue()).pending()
             return {
                 "messages_count": stored,
-                "messages_pending": sum(entry.messages for entry in waiting),
-                "messages_max_age": max((now - entry.since for entry in waiting), default=0.0),
+                "messages_pending": pending,
+                "messages_max_age": now - oldest if pending else 0.0,
                 "channel_full_count": refused,
             }
-
-
-def _entries(frame: Frame, now: float, size: int) -> list[Entry]:
-    """Return what a frame is stored as: in a mailbox every message stands alone."""
-    _, mark, local = frame.channel.partition("!")
-    if not mark:
-        return [Entry(frame, frame.expires, now, size)]
-    share = size // len(frame.messages)
-    return [Entry(Reply(local, message), frame.expires, now, share) for message in frame.messages]

@@ -64,7 +64,8 @@ def packed_copy(message: Mapping[str, Any], target: str, limit: int) -> tuple[di
             " bytes, str, int of 64 bits, float, bool, None, and lists, tuples and dicts"
             " (with str keys) of these"
         ) from None
-    size = len(msgpack.packb(copied))
+    packed: bytes = msgpack.Packer().pack(copied)
+    size = len(packed)
     if size > limit:
         raise MessageTooLarge(target, size, limit)
     return copied, size
