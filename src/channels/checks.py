@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import translate
+from channels.exceptions import LayerUnavailable
 
 
 def register() -> None:
@@ -53,6 +54,8 @@ def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
         except (ImproperlyConfigured, ValueError) as error:
             found.append(checks.Error(str(error), id="channels.E002"))
             continue
+        except LayerUnavailable:
+            continue  # its server is down, which is no mistake in the settings
         found.extend(_look_at(alias, wrapper))
     return found
 

@@ -10,9 +10,17 @@ from django.core import checks as django_checks
 from django.core import mail
 
 from channels import checks, package_checks
+from channels.exceptions import LayerUnavailable
 from tests.unit.test_asgi import RECORDING, entry
 
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+
+
+class Unreachable:
+    """A layer that asks its server something when it is built."""
+
+    def __init__(self):
+        raise LayerUnavailable("nobody is there")
 
 
 @pytest.fixture
@@ -107,6 +115,12 @@ def test_an_old_name_is_a_warning(settings):
 
     assert ids(found) == ["channels.W002"]
     assert IN_MEMORY in found[0].hint
+
+
+def test_a_layer_that_cannot_be_reached_is_no_mistake_in_the_settings(settings):
+    settings.CHANNEL_LAYERS = {"default": entry(BACKEND="tests.unit.test_checks.Unreachable")}
+
+    assert checks.check_layers() == []
 
 
 def test_checking_builds_no_layer_that_stays(settings):

@@ -121,9 +121,12 @@ def test_no_module_of_servers_and_layers_needs_django(package, tmp_path):
     assert "django" not in loaded
 
 
-@pytest.mark.parametrize("name", ["RedisChannelLayer", "RedisSentinelChannelLayer"])
-def test_a_redis_layer_is_built_without_django_and_twisted(name, tmp_path):
-    loaded = loaded_by(f"from channels.layers.redis import {name}; {name}()", tmp_path)
+@pytest.mark.parametrize(
+    "build", ["RedisChannelLayer()", "RedisSentinelChannelLayer(services=['main'])"]
+)
+def test_a_redis_layer_is_built_without_django_and_twisted(build, tmp_path):
+    name = build.partition("(")[0]
+    loaded = loaded_by(f"from channels.layers.redis import {name}; {build}", tmp_path)
 
     assert not {"django", "twisted", "autobahn"} & loaded
 
