@@ -1,0 +1,202 @@
+"""``manage.py runworker``: run consumers until told to stop (contract api.md section 17)."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import re
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
+from channels.log import setup_logger
+from channels.message import Message
+from channels.signals import worker_process_ready
+from channels.worker import Worker, WorkerGroup
+from channels.worker.lifeline import ChildProcess, Lifeline, same_command
+from channels.worker.parent import run_processes
+
+__all__ = ["Command", "Worker", "WorkerGroup", "sys"]
+
+
+class Command(BaseCommand):
+    """Runs a worker, a group of threads, or a pool of processes of either."""
+
+    help = (
+        "Run consumers for the messages on a channel layer. Stops on SIGTERM or SIGINT after the"
+        " message in hand and gives the rest back to the layer; a second signal, at least a"
+        " second later, ends it at once. Exit status 0: stopped as asked; 1: not configured, or"
+        " the layer can't be reached at the start."
+    )
+    leave_locale_alone = True
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--layer",
+            dest="layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            metavar="ALIAS",
+            help="key in CHANNEL_LAYERS (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--only-channels",
+            dest="only_channels",
+            action="append",
+            metavar="GLOB",
+            help="listen only on channels that match; may be repeated",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            dest="exclude_channels",
+            action="append",
+            metavar="GLOB",
+            help="don't listen on channels that match; may be repeated, wins over --only-channels",
+        )
+        parser.add_argument(
+            "--threads",
+            dest="threads",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="threads in each process; they share one interpreter, so they help consumers"
+            " that wait rather than compute (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--processes",
+            dest="processes",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="processes to keep running, each with its threads; SIGHUP restarts them one at"
+            " a time with the code then on disk (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--disable-graceful-stop",
+            dest="stop_gracefully",
+            action="store_false",
+            default=True,
+            help="with --threads: on a signal, end at once and lose the messages in hand",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until told to stop.
+
+        Raises:
+            CommandError: The layer is not configured, serves one process only, or
+                can't be reached.
+        """
+        self.verbosity = options.get("verbosity", 1)
+        self.logger = setup_logger("django.channels", self.verbosity)
+        self.channel_layer = self._layer(options["layer"])
+        lifeline = Lifeline.from_environment()
+        if options["processes"] > 1 and lifeline is None:
+            self._run_pool(options["processes"])
+            return
+        self._check_default()
+        self._run_worker(options, lifeline)
+
+    # -- before it starts ----------------------------------------------------------------
+
+    def _layer(self, alias: str) -> Any:
+        setting = f'CHANNEL_LAYERS["{alias}"]'
+        try:
+            layer = channel_layers[alias]
+        except KeyError:
+            raise CommandError(
+                f"{setting} is not configured: a worker needs a channel layer to listen on"
+            ) from None
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        if layer.local_only():
+            raise CommandError(
+                f"{setting} is an in-memory layer, which no other process can reach: run the"
+                " workers inside runserver, or configure a Redis layer"
+            )
+        self._check_reachable(layer, setting)
+        return layer
+
+    def _check_reachable(self, layer: Any, setting: str) -> None:
+        """Look once at a channel that nobody uses: a worker would wait for the layer for ever."""
+        try:
+            layer.receive(["channels.is-anybody-there"], block=False)
+        except LayerUnavailable as error:
+            hosts = _without_passwords(str(layer.channel_layer))
+            raise CommandError(
+                f"the channel layer of {setting}, {hosts}, can't be reached:"
+                f" {_without_passwords(str(error))}"
+            ) from error
+
+    def _check_default(self) -> None:
+        """Let Django's views, and static files in development, have what no route takes."""
+        if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
+            from channels.staticfiles import StaticFilesConsumer
+
+            self.channel_layer.router.check_default(http_consumer=StaticFilesConsumer())
+        else:
+            self.channel_layer.router.check_default()
+
+    # -- running -------------------------------------------------------------------------
+
+    def _run_pool(self, processes: int) -> None:
+        if not getattr(self, "_called_from_command_line", False):
+            raise CommandError(
+                "--processes runs this very command line again for each process, so it can't be"
+                " used through call_command()"
+            )
+        run_processes(processes, lambda: ChildProcess(same_command()))
+
+    def _run_worker(self, options: dict[str, Any], lifeline: Lifeline | None) -> None:
+        worker = self._make_worker(options)
+        if lifeline is not None:
+            worker.listening = lifeline.tell_listening
+        worker_process_ready.send(sender=worker)
+        worker.ready()
+        # What is loaded by now stays: the garbage collector needs not look at it again.
+        gc.collect()
+        gc.freeze()
+        if lifeline is not None:
+            lifeline.watch()
+        with contextlib.suppress(KeyboardInterrupt):
+            worker.run()
+
+    def _make_worker(self, options: dict[str, Any]) -> Worker:
+        arguments: dict[str, Any] = {
+            "channel_layer": self.channel_layer,
+            "callback": self.consumer_called if self.verbosity > 1 else None,
+            "only_channels": options["only_channels"],
+            "exclude_channels": options["exclude_channels"],
+        }
+        if options["threads"] == 1:
+            self.logger.info("Running worker against channel layer %s", self.channel_layer)
+            return Worker(**arguments)
+        self.logger.info(
+            "Running worker with %d threads against channel layer %s",
+            options["threads"],
+            self.channel_layer,
+        )
+        if not options["stop_gracefully"]:
+            arguments["stop_gracefully"] = False
+        return WorkerGroup(**arguments, n_threads=options["threads"])
+
+    def consumer_called(self, channel: str, message: Message) -> None:
+        """Log which channel the message came from."""
+        self.logger.debug("%s", channel)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _without_passwords(text: str) -> str:
+    """Return the text with ``user:password@`` of any URL in it made unreadable."""
+    return re.sub(r"(\w+://)[^@/\s'\"]*@", r"\1***@", text)

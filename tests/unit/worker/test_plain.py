@@ -1,0 +1,137 @@
+"""Layers without a worker's face: one message at a time, through the wrapper."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from channels import Channel, Group
+from channels.exceptions import ConsumeLater, LayerUnavailable
+from channels.worker.backoff import Backoff
+from channels.worker.plain import PlainSource
+from tests.unit.worker.scripted import Clock, CountedWorker, PlainLayer, Send, wrap
+
+
+def run(layer, consumer, turns, channel="test", **options):
+    wrapper = wrap(layer, (channel, consumer))
+    worker = CountedWorker(wrapper, signal_handlers=False, **options)
+    worker.termed = turns
+    worker.run()
+    return wrapper
+
+
+def source_of(layer, clock):
+    return PlainSource(
+        wrap(layer),
+        {"test"},
+        listening=lambda: None,
+        backoff=Backoff(first=1.0, rand=lambda: 1.0),
+        clock=clock,
+        sleep=clock.sleep,
+        pause=clock.sleep,
+    )
+
+
+def test_a_message_is_run_and_its_replies_go_one_by_one():
+    def consumer(message):
+        message.reply_channel.send({"text": "a"})
+        Group("all", channel_layer=message.channel_layer).send({"text": "b"})
+        message.reply_channel.send({"text": "c"})
+
+    layer = PlainLayer(("test", {"reply_channel": "web.a!x"}))
+
+    run(layer, consumer, 1)
+
+    assert layer.sent == [("web.a!x", {"text": "a"}), ("web.a!x", {"text": "c"})]
+    assert layer.groups == [("all", {"text": "b"})]
+
+
+def test_an_empty_receive_is_followed_by_a_pause():
+    clock = Clock()
+
+    assert source_of(PlainLayer(), clock).next() is None
+    assert clock.slept == [0.01]
+
+
+def test_a_layer_that_fails_is_tried_again_in_growing_pauses():
+    clock = Clock()
+    layer = PlainLayer(LayerUnavailable("gone"), OSError("gone"), ("test", {"n": 1}))
+    source = source_of(layer, clock)
+
+    assert [source.next(), source.next()] == [None, None]
+    assert source.next() == ("test", {"n": 1}, False)
+    assert clock.slept == [1.0, 2.0]
+
+
+def test_consume_later_goes_through_send_after_what_was_queued():
+    def consumer(message):
+        message.reply_channel.send({"text": "a"})
+        raise ConsumeLater
+
+    layer = PlainLayer(("test", {"reply_channel": "web.a!x"}))
+
+    run(layer, consumer, 1)
+
+    assert layer.sent == [
+        ("web.a!x", {"text": "a"}),
+        ("test", {"reply_channel": "web.a!x", "__retries__": 1}),
+    ]
+
+
+def test_a_message_is_put_back_in_ten_tries_at_most(caplog):
+    clock, layer = Clock(), PlainLayer(("test", {}))
+    layer.full.add("test")
+    source = source_of(layer, clock)
+    source.next()
+
+    source.later([], None, {"n": 1})
+
+    assert layer.attempts == 10
+    assert clock.slept == [0.05] * 9
+    assert "stays full" in caplog.text
+
+
+def test_a_full_channel_holds_back_only_what_follows_to_the_same_mailbox(caplog):
+    clock, layer = Clock(), PlainLayer()
+    layer.full.add("web.a!x")
+    source = source_of(layer, clock)
+
+    source.done([Send("web.a!x", {}), Send("web.a!y", {}), Send("web.b!z", {})], None)
+
+    assert layer.sent == [("web.b!z", {})]
+    assert clock.seconds == 2.0
+    assert caplog.text.count("Dropped a message") == 2
+
+
+def test_what_a_layer_lost_on_its_way_is_not_repeated(caplog):
+    layer = PlainLayer()
+    layer.send = mock.Mock(side_effect=LayerUnavailable("gone"))
+    source = source_of(layer, Clock())
+
+    source.done([Send("a", {}), Send("b", {})], None)
+
+    assert layer.send.call_count == 1
+    assert "2 message(s)" in caplog.text
+
+
+def test_a_message_that_the_layer_refuses_does_not_stop_the_others(caplog):
+    layer = PlainLayer()
+    layer.send = mock.Mock(side_effect=[TypeError("bad name"), None])
+
+    source_of(layer, Clock()).done([Send("a b", {}), Send("b", {})], None)
+
+    assert layer.send.call_count == 2
+    assert "bad name" in caplog.text
+
+
+def test_a_send_put_on_the_wrapper_before_the_start_sees_every_message():
+    def consumer(message):
+        Channel("other", channel_layer=message.channel_layer).send({"n": 1})
+
+    layer = PlainLayer(("test", {}))
+    wrapper = wrap(layer, ("test", consumer))
+    wrapper.send = mock.Mock()
+    worker = CountedWorker(wrapper, signal_handlers=False)
+    worker.termed = 1
+    worker.run()
+
+    assert wrapper.send.mock_calls == [mock.call("other", {"n": 1})]

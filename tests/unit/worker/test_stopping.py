@@ -1,0 +1,170 @@
+"""Threads and signals: who is stopped how, and what a second signal means."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from unittest import mock
+
+import pytest
+
+from channels.worker import Worker, WorkerGroup, shutdown
+from channels.worker.shutdown import SignalHandlers
+from tests.unit.worker.scripted import Clock, Frame, PlainLayer, ScriptedFace, ScriptedLayer, wrap
+
+
+class ManyFaces(ScriptedLayer):
+    """A layer that opens a face of its own for each worker, as a real one does."""
+
+    def __init__(self, *faces):
+        super().__init__()
+        self.faces = list(faces)
+        self.opened = []
+        self._lock = threading.Lock()
+
+    def open_worker(self, channels, *, held):
+        with self._lock:
+            self.opened.append(self.faces.pop(0))
+        return self.opened[-1]
+
+
+class TestGroup:
+    def test_threads_have_faces_of_their_own_and_all_end_on_a_stop(self):
+        ran = []
+        both = threading.Barrier(2, timeout=10)
+
+        def consumer(message):
+            both.wait()  # both threads are in a consumer at the same time
+            ran.append(message["n"])
+            group.request_stop()
+
+        faces = [ScriptedFace(Frame("test", [{"n": n}])) for n in range(2)]
+        layer = ManyFaces(*faces)
+        group = WorkerGroup(wrap(layer, ("test", consumer)), n_threads=2, signal_handlers=False)
+
+        group.run()
+
+        assert sorted(ran) == [0, 1]
+        assert [face.closed for face in layer.opened] == [1, 1]
+        assert not any(thread.is_alive() for thread in group.threads)
+
+    def test_a_thread_whose_worker_broke_is_started_again(self, caplog):
+        ran = threading.Event()
+        group = WorkerGroup(wrap(ScriptedLayer()), n_threads=2, signal_handlers=False)
+        inner = mock.Mock(side_effect=[SystemExit(1), MemoryError(), ran.set()])
+        group.workers[0].run = inner
+        group.workers[0].wait_to_restart = lambda seconds: True
+
+        with mock.patch.object(Worker, "run", side_effect=lambda: ran.wait(10)):
+            group.run()
+
+        assert inner.call_count == 3
+        assert caplog.text.count("is started again") == 2
+
+    def test_a_graceful_signal_leaves_an_idle_receive_that_nothing_can_unblock(self):
+        class Idle(PlainLayer):
+            def receive(self, channels, block=False):
+                if threading.current_thread() is threading.main_thread():
+                    group.sigterm_handler(15, None)
+                return None, None
+
+        group = WorkerGroup(wrap(Idle(), ("test", len)), n_threads=2, signal_handlers=False)
+
+        group.run()
+
+        assert not any(thread.is_alive() for thread in group.threads)
+
+    def test_without_grace_the_process_ends_at_once(self):
+        class Idle(PlainLayer):
+            def receive(self, channels, block=False):
+                if threading.current_thread() is threading.main_thread():
+                    group.sigterm_handler(15, None)
+                return None, None
+
+        group = WorkerGroup(
+            wrap(Idle(), ("test", len)), n_threads=2, signal_handlers=False, stop_gracefully=False
+        )
+
+        with pytest.raises(SystemExit):
+            group.run()
+        group.request_stop()
+        for thread in group.threads:
+            thread.join(10)
+
+
+class TestSignals:
+    @pytest.fixture
+    def handlers(self):
+        clock = Clock()
+        handlers = SignalHandlers(clock)
+        handlers.clock = clock
+        before = {signo: signal.getsignal(signo) for signo in shutdown.SIGNALS}
+        yield handlers
+        for signo, handler in before.items():
+            signal.signal(signo, handler)
+
+    def test_the_first_calls_the_handler_and_repeats_of_the_same_wish_do_nothing(
+        self, handlers, monkeypatch
+    ):
+        calls, deaths = [], []
+        monkeypatch.setattr(shutdown, "die_by", deaths.append)
+        handlers.install(lambda signo, frame: calls.append(signo))
+
+        signal.raise_signal(signal.SIGTERM)
+        handlers.clock.seconds = 0.9
+        signal.raise_signal(signal.SIGTERM)
+        assert (calls, deaths) == ([signal.SIGTERM], [])
+
+        handlers.clock.seconds = 1.1
+        signal.raise_signal(signal.SIGINT)
+        assert (calls, deaths) == ([signal.SIGTERM], [signal.SIGINT])
+
+    def test_what_handled_them_before_does_so_again_after_a_normal_end(self, handlers):
+        before = signal.getsignal(signal.SIGTERM)
+        handlers.install(lambda signo, frame: None)
+
+        handlers.restore()
+
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    def test_a_process_that_is_on_its_way_out_keeps_its_handlers(self, handlers):
+        handlers.install(lambda signo, frame: None)
+        signal.raise_signal(signal.SIGTERM)
+
+        handlers.restore()
+        signal.raise_signal(signal.SIGTERM)  # would end this process otherwise
+
+    def test_a_running_worker_is_stopped_by_a_real_signal(self, handlers):
+        layer = ScriptedLayer()
+        worker = Worker(wrap(layer, ("test", len)))
+        layer.face.when_idle = lambda: signal.raise_signal(signal.SIGTERM)
+
+        worker.run()
+
+        assert worker.termed is True
+        assert (layer.face.unblocked, layer.face.closed) == (1, 1)
+
+
+def test_a_worker_that_listens_nowhere_waits_without_a_face():
+    layer = PlainLayer()
+    layer.open_worker = None
+    wrapper = wrap(layer, ("test", len))
+
+    class OneTurn(Worker):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.turns = 0
+
+    worker = OneTurn(wrapper, signal_handlers=False, only_channels=["nothing.*"])
+    layer.receive = lambda channels, block: worker.request_stop() or (None, None)
+
+    worker.run()
+
+    assert worker.termed is True
+
+
+def test_a_pause_ends_when_the_worker_is_told_to_stop():
+    worker = Worker(None)
+    threading.Timer(0.05, worker.request_stop).start()
+
+    assert worker.wait_to_restart(60.0) is False

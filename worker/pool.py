@@ -1,0 +1,201 @@
+"""``runworker --processes N``: a parent that keeps N worker processes alive.
+
+The parent runs the same command line once for each worker process, so every one of them
+starts from scratch: a rolling restart picks up new code, and nothing that must not
+be shared, such as database connections, ever is.
+
+=======  ====================================================================
+signal   what the parent does
+=======  ====================================================================
+SIGTERM  forwards it, waits until every worker process has finished the message in
+SIGINT   hand and left, and ends with status 0
+SIGHUP   rolling restart: one at a time a new process is started, and once it takes
+         messages the old one is stopped; if it ends instead, the old ones stay
+SIGKILL  the worker processes notice (:mod:`channels.worker.lifeline`) and stop gracefully
+=======  ====================================================================
+
+A worker process that ends unasked is replaced: at once if it had lived for a while,
+else after a pause that doubles.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from channels.worker.backoff import Backoff
+
+logger = logging.getLogger("django.channels")
+
+#: A process that lived so long is replaced at once, in seconds.
+LIVED_WELL = 10.0
+
+#: First and longest pause before a process that did not is replaced, in seconds.
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+class Child(Protocol):
+    """A worker process, as the pool sees it."""
+
+    pid: int
+
+    def ended(self) -> int | None:
+        """Return its exit status, ``None`` while it runs."""
+        ...
+
+    def listens(self) -> bool:
+        """Whether it has told that it takes messages."""
+        ...
+
+    def stop(self) -> None:
+        """Ask it to finish the message in hand and leave."""
+        ...
+
+
+C = TypeVar("C", bound=Child)
+
+
+class _Slot(Generic[C]):
+    """The place of one worker process: who is in it, and who is to follow."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.child: C | None = None
+        self.follower: C | None = None
+        #: Whether ``child`` was asked to leave, in favour of ``follower``; it is asked once:
+        #: a second time would end it in the middle of its message.
+        self.retiring = False
+        self.started = 0.0
+        self.due = 0.0
+        self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+
+
+class ProcessPool(Generic[C]):
+    """Decides which worker processes to start and to stop; no waiting and no signals in here.
+
+    Call :meth:`look` whenever something may have happened, and at the time that it
+    returned.
+
+    Args:
+        size: Worker processes to keep.
+        start: Starts one and returns it.
+        clock: Monotonic time, in seconds.
+    """
+
+    def __init__(self, size: int, start: Callable[[], C], clock: Callable[[], float]) -> None:
+        self._start = start
+        self._clock = clock
+        self._slots: list[_Slot[C]] = [_Slot(number) for number in range(1, size + 1)]
+        self._rolling: list[_Slot[C]] = []
+        self._stopping = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was told to stop and every process has ended."""
+        return self._stopping and not self.children()
+
+    def children(self) -> list[C]:
+        """Return the processes that have not been seen to end."""
+        both = [child for slot in self._slots for child in (slot.child, slot.follower)]
+        return [child for child in both if child is not None]
+
+    def stop(self) -> None:
+        """Stop every process, and start no more."""
+        self._stopping = True
+        self._rolling.clear()
+        for slot in self._slots:
+            if slot.child is not None and not slot.retiring:
+                slot.child.stop()
+            if slot.follower is not None:
+                slot.follower.stop()
+
+    def reload(self) -> None:
+        """Replace every process, one after the other; a reload in progress begins anew."""
+        if not self._stopping:
+            logger.info("Restarting %d worker processes, one at a time", len(self._slots))
+            self._rolling = list(self._slots)
+
+    def look(self) -> float:
+        """Do what is due; return the time by which to look again (``math.inf`` for never)."""
+        for slot in self._slots:
+            self._reap(slot)
+        if self._stopping:
+            return math.inf
+        self._roll()
+        due = math.inf
+        for slot in self._slots:
+            if slot.child is None and slot.follower is None:
+                if slot.due <= self._clock():
+                    slot.child = self._begin(slot)
+                else:
+                    due = min(due, slot.due)
+        return due
+
+    def _begin(self, slot: _Slot[C]) -> C:
+        slot.started = self._clock()
+        child = self._start()
+        logger.info("Started worker process %d (pid %d)", slot.number, child.pid)
+        return child
+
+    def _reap(self, slot: _Slot[C]) -> None:
+        if slot.follower is not None:
+            status = slot.follower.ended()
+            if status is not None:
+                self._follower_failed(slot, status)
+        if slot.child is not None:
+            status = slot.child.ended()
+            if status is not None:
+                slot.child, slot.retiring = None, False
+                if slot.follower is not None:
+                    slot.child, slot.follower = slot.follower, None
+                elif not self._stopping:
+                    self._plan_replacement(slot, status)
+
+    def _follower_failed(self, slot: _Slot[C], status: int) -> None:
+        slot.follower = None
+        if self._stopping:
+            return
+        self._rolling.clear()
+        logger.error(
+            "The new worker process %d ended with status %s before it took messages:"
+            " the restart is called off and the old processes stay",
+            slot.number,
+            status,
+        )
+
+    def _plan_replacement(self, slot: _Slot[C], status: int) -> None:
+        now = self._clock()
+        if now - slot.started >= LIVED_WELL:
+            slot.backoff.reset()
+            slot.due = now
+        else:
+            slot.due = now + slot.backoff.pause()
+        logger.error(
+            "Worker process %d ended with status %s; starting another in %.1f s",
+            slot.number,
+            status,
+            slot.due - now,
+        )
+
+    def _roll(self) -> None:
+        """Take the next step of a rolling restart."""
+        while self._rolling:
+            slot = self._rolling[0]
+            if slot.retiring:
+                return  # an earlier restart; its follower is replaced in its turn
+            if slot.child is None:
+                # Nobody to replace: whoever is started next is new anyway.
+                self._rolling.pop(0)
+                slot.due = self._clock()
+                continue
+            if slot.follower is None:
+                slot.follower = self._begin(slot)
+            if slot.follower.listens():
+                self._rolling.pop(0)
+                slot.retiring = True
+                slot.child.stop()
+                continue
+            return
