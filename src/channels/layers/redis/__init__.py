@@ -1,1 +1,33 @@
-"""The Redis channel layer."""
+"""The Redis channel layer.
+
+``BACKEND`` strings: ``channels.layers.redis.RedisChannelLayer`` (servers or a Cluster) and
+``channels.layers.redis.RedisSentinelChannelLayer``.  Both are looked up on first use, so
+that a part of the package can be imported without all of redis-py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from channels.layers.redis.layer import RedisChannelLayer
+    from channels.layers.redis.links import UnsupportedRedis
+    from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+
+__all__ = ["RedisChannelLayer", "RedisSentinelChannelLayer", "UnsupportedRedis"]
+
+_MODULES = {
+    "RedisChannelLayer": "channels.layers.redis.layer",
+    "RedisSentinelChannelLayer": "channels.layers.redis.sentinel_layer",
+    "UnsupportedRedis": "channels.layers.redis.links",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value

@@ -330,6 +330,11 @@ def group_item(group: str, payload: bytes) -> bytes:
     return b"G" + _short(group) + payload
 
 
+def body_item(local: str) -> bytes:
+    """Return an item that tells of a body list which was empty, without its stamp."""
+    return b"B" + _short(local)
+
+
 def receipt_item(number: int) -> bytes:
     """Return an item that answers a frame, without its stamp."""
     return b"A" + _NUMBER.pack(number)

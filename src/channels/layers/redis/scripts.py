@@ -250,7 +250,8 @@ _CHANGE = """
 local function change(mail, meta, ttl, item)
   local number = redis.call('HINCRBY', meta, 'number', 1)
   local h = redis.call('HMGET', meta, 'pm', 'pb')
-  local stamp = struct.pack('>I8I8I8I8', now + ttl, tonumber(h[1] or 0), tonumber(h[2] or 0), number)
+  local stamp = struct.pack('>I8I8I8I8',
+    now + ttl, tonumber(h[1] or 0), tonumber(h[2] or 0), number)
   local was_empty = redis.call('RPUSH', mail, stamp .. item) == 1
   keep(mail, was_empty, ttl)
   redis.call('PEXPIRE', meta, ttl)
@@ -335,7 +336,8 @@ return number
 #: Take the next message out of a mailbox, for the plain ``receive``.
 #:
 #: KEYS mail, meta, what the keys of members start with, what the keys of body lists start
-#: with.  Returns the next unexpired item of kind R, or nil.  A group item becomes one
+#: with.  ARGV nothing, or an item that was popped already and comes first.  Returns
+#: the next unexpired item of kind R, or nil.  A group item becomes one
 #: for each member (those added before the send and not discarded since), a body
 #: item the next chunk; what is left of it goes back to the head.  Receipts, joins
 #: and leaves are of no use to such a reader and are dropped.
@@ -345,7 +347,10 @@ POP_MAILBOX = Script(
     + """
 local mail, meta = KEYS[1], KEYS[2]
 local function short(text) return string.char(#text) .. text end
-local function word(raw, at) return string.sub(raw, at + 1, at + string.byte(raw, at)), at + 1 + string.byte(raw, at) end
+local function word(raw, at)
+  local last = at + string.byte(raw, at)
+  return string.sub(raw, at + 1, last), last + 1
+end
 
 -- Members that joined after the send have a fresh join behind it in the mailbox.
 local function members(group, number)
@@ -362,10 +367,10 @@ local function members(group, number)
   return result
 end
 
-local first = nil
-local taken = nil
+local first, taken, given = nil, nil, ARGV[1]
 while not first do
-  local raw = redis.call('LPOP', mail)
+  local raw = given or redis.call('LPOP', mail)
+  given = nil
   if not raw then break end
   taken = raw
   local kind = string.sub(raw, 33, 33)
@@ -395,7 +400,9 @@ while not first do
   end
 end
 if taken then
-  if redis.call('PTTL', mail) == -1 then redis.call('PEXPIRE', mail, struct.unpack('>I8', taken) - now) end
+  if redis.call('PTTL', mail) == -1 then
+    redis.call('PEXPIRE', mail, math.max(struct.unpack('>I8', taken) - now, 1))
+  end
   local pm, pb = struct.unpack('>I8I8', taken, 9)
   redis.call('HSET', meta, 'tm', pm, 'tb', pb)
 end

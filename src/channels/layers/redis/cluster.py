@@ -1,0 +1,178 @@
+"""A Redis Cluster, as one host of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import redis
+from redis.cluster import ClusterNode
+from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError, ResponseError
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.redis.links import Clock, Link, Links, Packable, Target
+from channels.layers.redis.scripts import Command
+
+
+class ClusterHost:
+    """A Redis Cluster, as one host: each command goes to the node that owns its key.
+
+    Correct, not fast: the commands of one call go to one node after the other.
+    The clocks of the nodes must agree.
+
+    Args:
+        startup: Some of its nodes.
+        timeout: Seconds that an answer may take; None for what the targets say.
+    """
+
+    clustered = True
+
+    def __init__(self, startup: Sequence[Target], timeout: float | None = None) -> None:
+        self.clock = Clock()
+        self._startup = list(startup)
+        self._timeout = timeout
+        self._slots: list[tuple[int, int, Target]] = []
+        self._nodes: dict[str, Links] = {}
+        self._client: redis.RedisCluster | None = None
+
+    def __str__(self) -> str:
+        return "cluster:" + ",".join(str(target) for target in self._startup)
+
+    def execute(self, commands: Sequence[Packable]) -> list[Any]:
+        """See :class:`Host`."""
+        parts: dict[str, tuple[Target, list[int]]] = {}
+        for index, command in enumerate(commands):
+            target = self.target(_key_of(command))
+            parts.setdefault(str(target), (target, []))[1].append(index)
+        answers: list[Any] = [None] * len(commands)
+        for target, indexes in parts.values():
+            found = self._run(target, [commands[index] for index in indexes])
+            for index, answer in zip(indexes, found, strict=True):
+                if isinstance(answer, MovedError | AskError):
+                    answer = self._redirect(answer, commands[index])
+                answers[index] = answer
+        return answers
+
+    def pack(self, command: Command) -> Packable:
+        """See :class:`Host`; unpacked, because the key decides where it goes."""
+        return command
+
+    def link(self, key: str, timeout: float | None = None) -> Link:
+        """See :class:`Host`."""
+        return Link(lambda: self.target(key), self.clock, timeout=timeout or self._timeout)
+
+    def target(self, key: str | None = None) -> Target:
+        """See :class:`Host`."""
+        if not self._slots:
+            self._discover()
+        if key is None:
+            return self._slots[0][2]
+        slot = key_slot(key.encode())
+        for first, last, target in self._slots:
+            if first <= slot <= last:
+                return target
+        raise LayerUnavailable(f"no node of the cluster has slot {slot}")
+
+    def is_current(self, link: Link) -> bool:
+        """See :class:`Host`; a node that lost a slot says so itself."""
+        return True
+
+    def suspect(self) -> None:
+        """See :class:`Host`."""
+        self._slots = []
+
+    def masters(self) -> list[Target]:
+        """See :class:`Host`."""
+        self.target()
+        return list({str(target): target for _, _, target in self._slots}.values())
+
+    def client(self) -> redis.RedisCluster:
+        """See :class:`Host`."""
+        if self._client is None:
+            nodes = [
+                ClusterNode(  # type: ignore[no-untyped-call]  # redis-py has no types here
+                    target.options.get("host", "localhost"), target.options.get("port", 6379)
+                )
+                for target in self.masters()
+            ]
+            options = {
+                name: value
+                for name, value in self._startup[0].options.items()
+                if name not in ("host", "port", "db")
+            }
+            self._client = redis.RedisCluster(
+                startup_nodes=nodes, ssl=self._startup[0].kind == "tls", **options
+            )
+        return self._client
+
+    def close(self) -> None:
+        """See :class:`Host`."""
+        for links in self._nodes.values():
+            links.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _run(self, target: Target, commands: Sequence[Packable]) -> list[Any]:
+        try:
+            return self._links(target).execute(commands)
+        except LayerUnavailable:
+            self.suspect()
+            raise
+
+    def _redirect(self, answer: MovedError | AskError, command: Packable) -> Any:
+        """Run one command where its node said; it was not run before."""
+        target = self._startup[0].at(answer.host, answer.port)
+        if isinstance(answer, MovedError):
+            self.suspect()
+            return self._run(target, [command])[0]
+        return self._run(target, [("ASKING",), command])[1]
+
+    def _links(self, target: Target) -> Links:
+        name = str(target)
+        if name not in self._nodes:
+            self._nodes[name] = Links(
+                lambda: Link(lambda: target, self.clock, timeout=self._timeout)
+            )
+        return self._nodes[name]
+
+    def _discover(self) -> None:
+        reasons = []
+        for target in self._startup:
+            try:
+                (answer,) = self._links(target).execute([("CLUSTER", "SLOTS")])
+            except LayerUnavailable as error:
+                reasons.append(str(error))
+                continue
+            if isinstance(answer, ResponseError):
+                reasons.append(f"{target} said: {answer}")
+                continue
+            self._slots = list(self._read_slots(target, answer))
+            if self._slots:
+                self._remember_nodes()
+                return
+            reasons.append(f"{target} knows of no slots")
+        raise LayerUnavailable(f"no node of the cluster could tell: {'; '.join(reasons)}")
+
+    def _remember_nodes(self) -> None:
+        """Ask any of them next time: those that we were given may be gone by then."""
+        known = {str(target) for target in self._startup}
+        for _, _, target in self._slots:
+            if str(target) not in known:
+                known.add(str(target))
+                self._startup.append(target)
+
+    @staticmethod
+    def _read_slots(asked: Target, answer: Any) -> Iterable[tuple[int, int, Target]]:
+        for first, last, (host, port, *_), *_ in answer:
+            # An empty address stands for the one that was asked.
+            name = host.decode() if host else asked.options.get("host", "localhost")
+            yield first, last, asked.at(name, port)
+
+
+def _key_of(command: Packable) -> str | None:
+    assert isinstance(command, tuple)
+    name = command[0]
+    at = {"EVALSHA": 3, "LMPOP": 2, "BLMPOP": 3, "TIME": None}.get(str(name), 1)
+    return str(command[at]) if at is not None else None

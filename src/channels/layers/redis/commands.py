@@ -1,0 +1,210 @@
+"""The commands of a layer: its capacities, lifetimes and keys put into script calls.
+
+Used by the synchronous layer, the worker's face and the interface server's alike,
+so that a capacity means the same whoever sends.  No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from channels.layers.base import BaseChannelLayer
+from channels.layers.redis import scripts
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.scripts import Argument, Command
+
+#: Bytes that may wait in one mailbox, whoever reads it.
+MAILBOX_BYTES = 32 * 1024 * 1024
+
+#: Messages that may wait in the mailbox of an interface server, unless
+#: ``channel_capacity`` names it: it is shared by all its sockets.
+SERVER_CAPACITY = 10_000
+
+#: Bytes of response chunks that may wait for one channel.
+BODY_BYTES = 8 * 1024 * 1024
+
+#: How long response chunks wait at least, in seconds: the server takes them as its
+#: client drains them.
+BODY_EXPIRY = 300
+
+#: Distinct names whose commands are remembered.
+_REMEMBERED = 1000
+
+_T = TypeVar("_T")
+
+
+class Commands:
+    """Builds commands for one layer.
+
+    Args:
+        layer: Whose capacities and lifetimes count.
+        keys: Names of keys.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, keys: Keys) -> None:
+        self.keys = keys
+        self._layer = layer
+        self.ttl_ms = max(1, round(layer.expiry * 1000))
+        self.control_ttl_ms = max(self.ttl_ms, round(layer.group_expiry * 1000))
+        self.body_ttl_ms = max(self.ttl_ms, BODY_EXPIRY * 1000)
+        self._queues: dict[str, Command] = {}
+        self._mailboxes: dict[str, Command] = {}
+
+    # -- queues ----------------------------------------------------------------------
+
+    def push(
+        self,
+        channel: str,
+        frames: Iterable[bytes],
+        *,
+        past_capacity: bool = False,
+        ttl_ms: int | None = None,
+    ) -> Command:
+        """Return :data:`~channels.layers.redis.scripts.PUSH_QUEUE` for frames of one channel.
+
+        Args:
+            channel: A shared or single-reader channel.
+            frames: From :func:`~channels.layers.redis.items.frame`, with the same ``ttl_ms``.
+            past_capacity: Whether to store them even if the channel is full.
+            ttl_ms: Milliseconds that they live; None for the layer's expiry.
+        """
+        head = _remembered(self._queues, channel, self._queue_head)
+        if past_capacity or ttl_ms is not None:
+            capacity = -1 if past_capacity else head[-2]
+            head = (*head[:-2], capacity, self.ttl_ms if ttl_ms is None else ttl_ms)
+        return (*head, *frames)
+
+    def _queue_head(self, channel: str) -> Command:
+        keys = self.keys
+        return scripts.PUSH_QUEUE.call(
+            (keys.queue(channel), keys.statistics(channel), keys.global_statistics),
+            self._layer.get_capacity(channel),
+            self.ttl_ms,
+        )
+
+    @staticmethod
+    def is_push(command: Command) -> bool:
+        """Whether :meth:`push` made it, so that receipts follow in its answer."""
+        return command[1] == scripts.PUSH_QUEUE.sha
+
+    def give_back(self, channel: str, frames: Iterable[bytes], *, at_head: bool) -> Command:
+        """Return the command that puts frames with their expiry back on a channel."""
+        place = "head" if at_head else "tail"
+        return scripts.GIVE_BACK.call((self.keys.queue(channel),), place, *frames)
+
+    def count(self, channel: str, counter: str) -> list[Command]:
+        """Return the commands that count a frame that was taken and is no good."""
+        key = self.keys.statistics(channel)
+        return [
+            ("HINCRBY", key, counter, 1),
+            ("EXPIRE", key, scripts.CHANNEL_STATISTICS_EXPIRY),
+        ]
+
+    # -- mailboxes ---------------------------------------------------------------------
+
+    def post(self, mailbox: str, pairs: Sequence[Argument], channel: str | None = None) -> Command:
+        """Return :data:`~channels.layers.redis.scripts.PUSH_MAILBOX` for items of one mailbox.
+
+        Args:
+            mailbox: Its name, which ends in ``!``.
+            pairs: Class and item in turn: ``MESSAGE, item, GROUP, item ...``.
+            channel: Full name of the first message's channel: ``channel_capacity`` may
+                name it more closely than its mailbox.
+        """
+        if channel is not None and self._layer.channel_capacity:
+            return (*self._mailbox_head(mailbox, channel), *pairs)
+        return (*_remembered(self._mailboxes, mailbox, self._mailbox_head), *pairs)
+
+    def _mailbox_head(self, mailbox: str, channel: str | None = None) -> Command:
+        keys = self.keys
+        configured = self._layer.configured_capacity(channel or mailbox)
+        return scripts.PUSH_MAILBOX.call(
+            (keys.mail(mailbox), keys.meta(mailbox), keys.entry(mailbox)),
+            self._layer.capacity if configured is None else configured,
+            MAILBOX_BYTES,
+            "0" if configured is None else "1",
+            self.ttl_ms,
+            self.control_ttl_ms,
+        )
+
+    def announce(self, mailbox: str) -> Command:
+        """Return the command by which an interface server tells what its mailbox may hold."""
+        return (
+            "HSET",
+            self.keys.meta(mailbox),
+            "cap",
+            SERVER_CAPACITY,
+            "capb",
+            MAILBOX_BYTES,
+        )
+
+    def pop(self, mailbox: str, *given: bytes) -> Command:
+        """Return the command that takes one message, for the plain ``receive``."""
+        keys = self.keys
+        prefixes = keys.members(mailbox, ""), keys.body(mailbox, "")
+        return scripts.POP_MAILBOX.call((keys.mail(mailbox), keys.meta(mailbox), *prefixes), *given)
+
+    def send_body(self, mailbox: str, local: str, item: bytes, payload: bytes) -> Command:
+        """Return the command that appends a response chunk to the list of a channel."""
+        keys = self.keys
+        return scripts.SEND_BODY.call(
+            (keys.mail(mailbox), keys.meta(mailbox), keys.body(mailbox, local)),
+            BODY_BYTES,
+            self.body_ttl_ms,
+            self.control_ttl_ms,
+            item,
+            payload,
+        )
+
+    # -- groups --------------------------------------------------------------------------
+
+    def enlist(self, group: str, member: str, now_ms: int) -> list[Command]:
+        """Return the commands that list a process, or a member that is not local, in a group."""
+        key, ttl_ms = self.keys.group(group), self.group_ttl_ms
+        return [
+            ("ZADD", key, "GT", now_ms + ttl_ms, member),
+            ("PEXPIRE", key, ttl_ms),
+            ("ZREMRANGEBYSCORE", key, "-inf", now_ms),
+        ]
+
+    def listed(self, group: str, now_ms: int) -> Command:
+        """Return the command that lists the processes and other members of a group."""
+        return ("ZRANGEBYSCORE", self.keys.group(group), f"({now_ms}", "+inf")
+
+    @property
+    def group_ttl_ms(self) -> int:
+        """How long a membership lives, in milliseconds."""
+        return max(1, round(self._layer.group_expiry * 1000))
+
+    def join(self, mailbox: str, local: str, group: str) -> Command:
+        """Return the command that adds a channel of a process to a group."""
+        return scripts.JOIN.call(self._membership(mailbox, group), local, group, self.group_ttl_ms)
+
+    def leave(self, mailbox: str, local: str, group: str) -> Command:
+        """Return the command that takes a channel of a process out of a group."""
+        return scripts.LEAVE.call(
+            self._membership(mailbox, group), local, group, self.control_ttl_ms
+        )
+
+    def _membership(self, mailbox: str, group: str) -> tuple[str, ...]:
+        keys = self.keys
+        return (
+            keys.mail(mailbox),
+            keys.meta(mailbox),
+            keys.members(mailbox, group),
+            keys.groups(mailbox),
+        )
+
+    def members(self, mailbox: str, group: str, now_ms: int) -> Command:
+        """Return the command that lists the local parts of a group in one process."""
+        return ("ZRANGEBYSCORE", self.keys.members(mailbox, group), f"({now_ms}", "+inf")
+
+
+def _remembered(memory: dict[str, _T], name: str, make: Callable[[str], _T]) -> _T:
+    found = memory.get(name)
+    if found is None:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        found = memory[name] = make(name)
+    return found

@@ -1,0 +1,242 @@
+"""Hosts of the layer: what users may write for one, what one can do, and a single server.
+
+Beside :class:`DirectHost` there are the master of a Sentinel service
+(:mod:`~channels.layers.redis.sentinel`) and a whole Cluster
+(:mod:`~channels.layers.redis.cluster`).  They find their server by themselves, and
+again after an error.  Which of several hosts has what is decided by
+:func:`ring_index`.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import redis
+from redis.connection import parse_url
+
+from channels.layers.redis.links import (
+    BLOCK_SECONDS,
+    Clock,
+    Link,
+    Links,
+    Packable,
+    Target,
+    pack,
+)
+from channels.layers.redis.scripts import Command
+
+#: Options of redis-py's clients that its connections do not know; retries are ours.
+_CLIENT_ONLY = (
+    "connection_pool",
+    "max_connections",
+    "retry",
+    "retry_on_error",
+    "retry_on_timeout",
+    "single_connection_client",
+    "timeout",
+)
+
+#: Options that a connection through a unix socket does not know.
+_NETWORK_ONLY = ("host", "port", "socket_keepalive", "socket_keepalive_options", "socket_type")
+
+_KINDS = {
+    redis.SSLConnection: "tls",
+    redis.UnixDomainSocketConnection: "unix",
+}
+
+
+# -- what users write ----------------------------------------------------------------
+
+
+def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None) -> Target:
+    """Return how to connect to one entry of ``hosts``.
+
+    Args:
+        entry: ``redis://[user:password@]host[:port][/db]``, ``rediss://`` (TLS),
+            ``unix://[user:password@]/path?db=0``, each with further options behind a
+            ``?``; or ``(host, port)``.
+        connection_kwargs: Options for redis-py's connection; a URL's own win.
+
+    Raises:
+        ValueError: It is none of these, or an option is wrong.
+    """
+    options = dict(connection_kwargs or {})
+    kind = "tls" if options.pop("ssl", False) else "tcp"
+    if isinstance(entry, str):
+        parsed = parse_url(entry)  # type: ignore[no-untyped-call]  # redis-py has no types here
+        kind = _KINDS.get(parsed.pop("connection_class", None), kind)
+        options.update(parsed)
+    elif isinstance(entry, tuple | list) and len(entry) == 2:
+        options.update(host=str(entry[0]), port=_port(entry))
+    else:
+        raise ValueError(f"a host must be a URL or (host, port), not {entry!r}")
+    return make_target(kind, options)
+
+
+def make_target(kind: str, options: Mapping[str, Any]) -> Target:
+    """Return a target from redis-py's options, refusing what cannot work.
+
+    Raises:
+        ValueError: An option is unknown, or the time-out is too short.
+    """
+    unwanted = _CLIENT_ONLY + (_NETWORK_ONLY if kind == "unix" else ())
+    kept = {name: value for name, value in options.items() if name not in unwanted}
+    timeout = kept.get("socket_timeout")
+    if timeout is not None and timeout < BLOCK_SECONDS:
+        raise ValueError(
+            f"socket_timeout must be at least {BLOCK_SECONDS} s, the time that a blocking"
+            f" receive waits inside Redis, not {timeout!r}; option timeout bounds all other calls"
+        )
+    target = Target(kind, kept)
+    try:
+        target.open()
+    except TypeError as error:
+        raise ValueError(f"an option for the connection is wrong: {error}") from error
+    return target
+
+
+def describe(target: Target) -> str:
+    """Return a target as a URL, without password."""
+    options = target.options
+    if target.kind == "unix":
+        return f"unix://{quote(options.get('path', ''))}?db={options.get('db', 0)}"
+    scheme = "rediss" if target.kind == "tls" else "redis"
+    return f"{scheme}://{target}/{options.get('db', 0)}"
+
+
+def _port(entry: Sequence[Any]) -> int:
+    try:
+        return int(entry[1])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a host must be a URL or (host, port), not {entry!r}") from error
+
+
+def ring_index(name: str, size: int) -> int:
+    """Return which of ``size`` hosts has a ``!`` or ``?`` channel (pass the mailbox) or a group."""
+    if size == 1:
+        return 0
+    return (binascii.crc32(name.encode("ascii")) & 0xFFF) * size // 0x1000
+
+
+# -- what a host can do ------------------------------------------------------------------
+
+
+class Host(Protocol):
+    """What the layer needs of one of its hosts.  Safe in threads.
+
+    Attributes:
+        clock: Redis time of this host.
+        clustered: Whether keys of different tags must not be in one command.
+    """
+
+    clock: Clock
+    clustered: bool
+
+    def execute(self, commands: Sequence[Packable]) -> list[Any]:
+        """Run commands in order and return their answers, errors in place.
+
+        Raises:
+            LayerUnavailable: They may or may not have been carried out.
+        """
+        ...
+
+    def pack(self, command: Command) -> Packable:
+        """Return a command in the form that costs least to run again and again."""
+        ...
+
+    def link(self, key: str, timeout: float | None = None) -> Link:
+        """Return a new link of the caller's own to where ``key`` lives."""
+        ...
+
+    def target(self, key: str | None = None) -> Target:
+        """Return where ``key`` lives; may ask others.
+
+        Raises:
+            LayerUnavailable: Nobody could tell.
+        """
+        ...
+
+    def is_current(self, link: Link) -> bool:
+        """Whether a connected link still leads to the right server; may ask others."""
+        ...
+
+    def suspect(self) -> None:
+        """Forget where things are: a connection failed."""
+        ...
+
+    def masters(self) -> list[Target]:
+        """Return every server that holds keys.
+
+        Raises:
+            LayerUnavailable: Nobody could tell.
+        """
+        ...
+
+    def client(self) -> Any:
+        """Return an ordinary redis-py client of this host."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect what is idle."""
+        ...
+
+
+class DirectHost:
+    """One server.
+
+    Args:
+        target: Where it listens.
+        timeout: Seconds that an answer may take; None for what the target says.
+    """
+
+    clustered = False
+
+    def __init__(self, target: Target, timeout: float | None = None) -> None:
+        self.clock = Clock()
+        self._target = target
+        self._timeout = timeout
+        self._client: redis.Redis | None = None
+        self._links = Links(lambda: Link(self.target, self.clock, timeout=timeout))
+        self.execute = self._links.execute
+
+    def __str__(self) -> str:
+        return describe(self._target)
+
+    def pack(self, command: Command) -> Packable:
+        """See :class:`Host`."""
+        return pack(command)
+
+    def link(self, key: str, timeout: float | None = None) -> Link:
+        """See :class:`Host`."""
+        return Link(self.target, self.clock, timeout=timeout or self._timeout)
+
+    def target(self, key: str | None = None) -> Target:
+        """See :class:`Host`."""
+        return self._target
+
+    def is_current(self, link: Link) -> bool:
+        """See :class:`Host`."""
+        return True
+
+    def suspect(self) -> None:
+        """See :class:`Host`; a server stays where it is."""
+
+    def masters(self) -> list[Target]:
+        """See :class:`Host`."""
+        return [self._target]
+
+    def client(self) -> redis.Redis:
+        """See :class:`Host`."""
+        if self._client is None:
+            self._client = self._target.client()
+        return self._client
+
+    def close(self) -> None:
+        """See :class:`Host`."""
+        self._links.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None

@@ -1,0 +1,391 @@
+"""The Redis channel layer: the synchronous interface that applications call.
+
+Contract layer.md sections 1, 2 and 5.  Every operation is one round trip to each
+host it concerns, and safe in threads.  Nothing is repeated after an error: a
+``LayerUnavailable`` means that what was asked for may or may not have happened.
+
+Importing this imports neither Django nor Twisted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from channels import names
+from channels.exceptions import ChannelFull
+from channels.layers import base
+from channels.layers.base import BaseChannelLayer, ChannelCapacity, check_message
+from channels.layers.faces import Message, ServerFace, WorkerFace
+from channels.layers.redis import items, reading, scripts
+from channels.layers.redis.cluster import ClusterHost
+from channels.layers.redis.commands import Commands
+from channels.layers.redis.groups import Groups
+from channels.layers.redis.hosts import DirectHost, Host, parse_host, ring_index
+from channels.layers.redis.items import Codec
+from channels.layers.redis.keys import GLOBAL_STATISTICS, Keys
+from channels.layers.redis.links import BLOCK_SECONDS, Link, Target
+from channels.layers.redis.places import Places, refusal
+from channels.layers.redis.receiving import Receiver
+from channels.layers.redis.scripts import (
+    CHANNEL_STATISTICS_EXPIRY,
+    GLOBAL_STATISTICS_EXPIRY,
+    MESSAGE,
+)
+from channels.layers.redis.statistics import Statistics
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+#: URL schemes that make a Cluster of their hosts.
+_CLUSTER_SCHEMES = {"redis+cluster://": "redis://", "rediss+cluster://": "rediss://"}
+
+
+class RedisChannelLayer(BaseChannelLayer):
+    """Channels in one or more Redis servers, or in a Redis Cluster.
+
+    Args:
+        expiry: Seconds that an unread message lives.
+        hosts: URLs (``redis://``, ``rediss://`` for TLS, ``unix://``; with user,
+            password, database and redis-py's connection options) or ``(host, port)``.
+            With several, every process must have the same list in the same order.
+        prefix: Separates layers that share a Redis.
+        group_expiry: Seconds that a membership lives after its last ``group_add``.
+        capacity: Messages that may wait on one channel.
+        channel_capacity: Capacities by name; see
+            :class:`~channels.layers.base.BaseChannelLayer`.
+        symmetric_encryption_keys: Secrets (str or bytes) to encrypt messages
+            with: the first encrypts, all decrypt, so a new one goes to the front.
+        stats_prefix: Separates the statistics of layers that share a Redis.
+        connection_kwargs: Options for redis-py's connections, such as
+            ``socket_timeout`` (at least 5), ``socket_keepalive``, ``ssl_ca_certs``.
+        max_message_size: Bytes that one packed message may have.
+        cluster: Whether ``hosts`` are nodes of a Redis Cluster; so do the schemes
+            ``redis+cluster://`` and ``rediss+cluster://``.
+        timeout: Seconds that an answer may take before ``LayerUnavailable``; None for
+            the ``socket_timeout`` of ``connection_kwargs`` or URL, else 5.
+
+    Raises:
+        ValueError: ``hosts``, the keys or an option cannot be used.
+        AssertionError: A prefix is not a str.
+    """
+
+    extensions = ["groups", "flush", "statistics"]
+
+    #: Documented constants of the legacy layer.
+    blpop_timeout = BLOCK_SECONDS
+    global_statistics_expiry = GLOBAL_STATISTICS_EXPIRY
+    channel_statistics_expiry = CHANNEL_STATISTICS_EXPIRY
+    global_stats_key = GLOBAL_STATISTICS
+
+    def __init__(
+        self,
+        expiry: float = base.DEFAULT_EXPIRY,
+        hosts: Sequence[Any] | None = None,
+        prefix: str = "asgi:",
+        group_expiry: float = base.DEFAULT_GROUP_EXPIRY,
+        capacity: int = base.DEFAULT_CAPACITY,
+        channel_capacity: ChannelCapacity | None = None,
+        symmetric_encryption_keys: Sequence[str | bytes] | None = None,
+        stats_prefix: str = "asgi-meta:",
+        connection_kwargs: Mapping[str, Any] | None = None,
+        max_message_size: int = base.DEFAULT_MAX_MESSAGE_SIZE,
+        *,
+        cluster: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(expiry, group_expiry, capacity, channel_capacity, max_message_size)
+        for option in (prefix, stats_prefix):
+            if not isinstance(option, str):
+                raise AssertionError(f"a prefix must be a str, not {option!r}")
+        if isinstance(symmetric_encryption_keys, str | bytes):
+            raise ValueError("symmetric_encryption_keys must be a list of keys, not one key")
+        self.prefix = prefix
+        self.stats_prefix = stats_prefix
+        self.timeout = timeout
+        self.client_prefix = names.random_part(8)
+        self.keys = Keys(prefix, stats_prefix)
+        self.codec = Codec(max_message_size, symmetric_encryption_keys)
+        self.commands = Commands(self, self.keys)
+        self._make_hosts = self._plan_hosts(hosts, connection_kwargs, cluster)
+        self.places = Places(self.make_hosts())
+        self._groups = Groups(self)
+        self._statistics = Statistics(self)
+        self._receiver = Receiver(self)
+        # Senders walk the ring, each from its own place.
+        self._turns = itertools.count(random.randrange(len(self.places.hosts)))
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}(hosts={[str(host) for host in self.places.hosts]})"
+
+    # -- hosts -----------------------------------------------------------------------
+
+    def _plan_hosts(
+        self,
+        hosts: Sequence[Any] | None,
+        connection_kwargs: Mapping[str, Any] | None,
+        cluster: bool,
+    ) -> Callable[[], list[Host]]:
+        """Check the options, and return what makes the hosts of one user of the layer."""
+        entries = check_list("hosts", hosts, "URLs or (host, port)") or [("localhost", 6379)]
+        targets = []
+        for entry in entries:
+            if isinstance(entry, str):
+                for scheme, plain in _CLUSTER_SCHEMES.items():
+                    if entry.startswith(scheme):
+                        entry, cluster = plain + entry[len(scheme) :], True
+            targets.append(parse_host(entry, connection_kwargs))
+        if cluster:
+            if any(target.kind == "unix" for target in targets):
+                raise ValueError("the nodes of a cluster cannot be reached through a unix socket")
+            if any(target.options.get("db") for target in targets):
+                raise ValueError("a cluster has only database 0")
+            return lambda: [ClusterHost(targets, self.timeout)]
+        return lambda: [DirectHost(target, self.timeout) for target in targets]
+
+    def make_hosts(self) -> list[Host]:
+        """Return new hosts of this layer, with connections of their own."""
+        return self._make_hosts()
+
+    def connection(self, index: int | None) -> Redis:
+        """Return a redis-py client of one of the hosts, to look behind the layer's back.
+
+        Args:
+            index: Which; ``None`` for any.
+
+        Raises:
+            ValueError: There is no such host.
+        """
+        hosts = self.places.hosts
+        if index is None:
+            index = random.randrange(len(hosts))
+        if not 0 <= index < len(hosts):
+            raise ValueError(f"there are {len(hosts)} hosts, so no host {index}")
+        client: Redis = hosts[index].client()
+        return client
+
+    def close(self) -> None:
+        """Disconnect; the next call connects anew."""
+        self.places.close()
+
+    # -- messages --------------------------------------------------------------------
+
+    def send(self, channel: str, message: Mapping[str, Any]) -> None:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.send`."""
+        names.check_channel_name(channel)
+        check_message(message)
+        payload = self.codec.payload(channel, message)
+        if "!" in channel:
+            stored = self._post(channel, payload)
+        else:
+            stored = self._push(channel, payload)
+        if not stored:
+            raise ChannelFull(channel, self.get_capacity(channel))
+
+    def _post(self, channel: str, payload: bytes) -> bool:
+        mailbox, _, local = channel.partition("!")
+        mailbox += "!"
+        index = self.places.index(mailbox)
+        command = self.commands.post(mailbox, (MESSAGE, items.reply_item(local, payload)), channel)
+        answers = self.places.run(index, [command, *self.first_use(mailbox)])
+        done, _, dropped = answers[0]
+        return bool(done) and not dropped
+
+    def first_use(self, mailbox: str) -> list[scripts.Command]:
+        """Return the command that makes a mailbox known to the statistics, once."""
+        if self._statistics.is_known(mailbox):
+            return []
+        return [("SADD", self.keys.mailboxes, mailbox)]
+
+    def _push(self, channel: str, payload: bytes) -> bool:
+        index = self.shard(channel)
+        frame = items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
+        ((stored, *expired),) = self.places.run(index, [self.commands.push(channel, (frame,))])
+        self.answer_all(expired)
+        return bool(stored)
+
+    def shard(self, channel: str) -> int:
+        """Return which host a message for a shared or single-reader channel goes to now."""
+        size = len(self.places.hosts)
+        if size == 1:
+            return 0
+        if names.is_single_place(channel):
+            return ring_index(names.non_local_name(channel), size)
+        return next(self._turns) % size
+
+    def answer_all(self, receipts: Iterable[bytes | None]) -> None:
+        """Answer receipts of frames that nobody will run."""
+        for receipt in receipts:
+            answer = reading.answer(self.commands, receipt)
+            if answer is not None:
+                mailbox, command = answer
+                self.places.run(self.places.index(mailbox), [command])
+
+    def receive(
+        self, channels: Iterable[str], block: bool = False
+    ) -> tuple[str, Message] | tuple[None, None]:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.receive`.
+
+        With ``block`` it waits at most 5 seconds.
+        """
+        wanted = list(channels)
+        for name in wanted:
+            names.check_channel_name(name, receive=True)
+        if not wanted:
+            return None, None
+        found = self._receiver.next(wanted)
+        if found is None and block:
+            found = self._receiver.wait(wanted, BLOCK_SECONDS)
+        return found or (None, None)
+
+    def new_channel(self, pattern: str) -> str:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.new_channel`.
+
+        Raises:
+            AssertionError: The pattern is not a str that ends in ``?``.
+            TypeError: No valid name starts with it.
+        """
+        if not isinstance(pattern, str) or not pattern.endswith("?"):
+            raise AssertionError(f"the pattern of a new channel must end in '?', not {pattern!r}")
+        while True:
+            name = names.check_channel_name(pattern + names.random_part(12))
+            index = ring_index(name, len(self.places.hosts))
+            (used,) = self.places.run(index, [("EXISTS", self.keys.queue(name))])
+            if not used:
+                return name
+
+    def send_body(self, channel: str, message: Mapping[str, Any]) -> None:
+        """Append a chunk to the body list of a response.
+
+        The process of the channel is told when the list was empty.  It takes the chunks
+        as its client drains them.
+
+        Args:
+            channel: The response's process-local channel.
+            message: The chunk, as for :meth:`send`.
+
+        Raises:
+            ChannelFull: 8 MiB wait already.  Nothing was stored.
+        """
+        names.check_channel_name(channel)
+        check_message(message)
+        if not names.is_process_local(channel):
+            raise TypeError(f"only a process-local channel has a response body: {channel!r}")
+        mailbox, _, local = channel.partition("!")
+        mailbox += "!"
+        payload = self.codec.payload(channel, message)
+        command = self.commands.send_body(mailbox, local, items.body_item(local), payload)
+        (stored,) = self.places.run(self.places.index(mailbox), [command])
+        if not stored:
+            raise ChannelFull(channel)
+
+    def flush(self) -> None:
+        """Remove all messages, groups and statistics; they are gone when it returns.
+
+        Running processes stay on the register, and their sockets remain known.
+        """
+        self._statistics.forget()
+        for index, host in enumerate(self.places.hosts):
+            for target in host.masters():
+                self._flush(index, target)
+
+    def _flush(self, index: int, target: Target) -> None:
+        spared = {self.keys.epoch, self.keys.processes}
+        link = Link(lambda: target, timeout=self.timeout)
+        try:
+            for prefix in {self.prefix, self.stats_prefix}:
+                for found in _scan(link, _escape_glob(prefix) + "*"):
+                    doomed = [
+                        key
+                        for key in found
+                        if not key.endswith((":entry", ":sockets")) and key not in spared
+                    ]
+                    self.places.run(index, [("DEL", key) for key in doomed])
+        finally:
+            link.close()
+
+    # -- groups ------------------------------------------------------------------------
+
+    def group_add(self, group: str, channel: str) -> None:
+        """Add a channel to a group, or renew its membership."""
+        self._groups.add(group, channel)
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """Take a channel out of a group; no error if it is not in it."""
+        self._groups.discard(group, channel)
+
+    def group_channels(self, group: str) -> list[str]:
+        """Return the names of the channels in a group."""
+        return self._groups.channels(group)
+
+    def send_group(self, group: str, message: Mapping[str, Any]) -> None:
+        """Send a message to every channel of a group; full ones are skipped and counted.
+
+        Raises:
+            MessageTooLarge: Nothing was sent.
+        """
+        self._groups.send(group, message)
+
+    # -- statistics ----------------------------------------------------------------------
+
+    def global_statistics(self) -> dict[str, int]:
+        """Return ``messages_count`` and ``channel_full_count`` of all channels together."""
+        return self._statistics.of_all()
+
+    def channel_statistics(self, channel: str) -> dict[str, Any]:
+        """Return the counters of a channel, or of a mailbox given its name.
+
+        Keys: ``messages_count``, ``messages_pending``, ``messages_max_age`` (of the oldest
+        one waiting, in seconds) and ``channel_full_count``.
+        """
+        return self._statistics.of_channel(channel)
+
+    # -- the faces that only our own processes use -------------------------------------------
+
+    def open_worker(
+        self, channels: Collection[str], *, held: Callable[[], Collection[bytes]] = tuple
+    ) -> WorkerFace:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.open_worker`."""
+        from channels.layers.redis.worker import RedisWorkerFace
+
+        return RedisWorkerFace(self, channels, held)
+
+    def open_server(self, mailbox: str) -> ServerFace:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.open_server`."""
+        from channels.layers.redis.server import RedisServerFace
+
+        return RedisServerFace(self, mailbox)
+
+
+def check_list(option: str, value: Any, what: str) -> list[Any]:
+    """Return an option that must be a list, or nothing, as a list.
+
+    Raises:
+        ValueError: It is a str, which would be taken for a list of characters, or no list.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
+        raise ValueError(f"{option} must be a list of {what}, not {value!r}")
+    return list(value)
+
+
+def _scan(link: Link, pattern: str) -> Iterator[list[str]]:
+    """Yield every key of one server that matches, some at a time, and some maybe twice."""
+    cursor: bytes | int = 0
+    while True:
+        (answer,) = link.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+        if isinstance(answer, Exception):
+            raise refusal(answer) from answer
+        cursor, found = answer
+        if found:
+            yield [key.decode() for key in found]
+        if int(cursor) == 0:
+            return
+
+
+def _escape_glob(text: str) -> str:
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)

@@ -1,0 +1,416 @@
+"""Blocking connections to Redis on which nothing is ever repeated.
+
+redis-py makes the connection (addresses, TLS, authentication, database) and frames the
+answers; its retries are off, because a pipeline that is repeated sends a reply
+twice and loses the message that it took (at most once means: never again).  Commands go
+out in one write and their answers come back in one list, errors among them in
+place.  Whatever else goes wrong ends the connection and is reported as
+``LayerUnavailable``: what was on its way may or may not have happened.
+
+A link belongs to one thread at a time; :class:`Links` lends them out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import hiredis
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from channels.exceptions import LayerError, LayerUnavailable
+from channels.layers.redis import scripts
+from channels.layers.redis.scripts import Command
+
+#: How long a command or a new connection may take, in seconds.
+DEFAULT_TIMEOUT = 5.0
+
+#: How long a blocking take waits inside Redis, and how long its socket then waits
+#: for the answer, in seconds.
+BLOCK_SECONDS = 5
+BLOCK_TIMEOUT = 10.0
+
+#: A link that was idle for longer is looked at before it is used again, in seconds:
+#: a server that was restarted meanwhile must not cost an error.
+IDLE_SECONDS = 0.2
+
+#: Answers of a server that cannot serve: nothing was carried out, and this
+#: connection is of no use.
+_USELESS = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF")
+
+#: What the layer decides, whatever a URL or ``connection_kwargs`` say.
+_FORCED: Mapping[str, Any] = {
+    "decode_responses": False,
+    "health_check_interval": 0,
+    "protocol": 2,
+    "retry_on_error": [],
+    "retry_on_timeout": False,
+}
+
+_SYNC_CLASSES = {
+    "tcp": redis.Connection,
+    "tls": redis.SSLConnection,
+    "unix": redis.UnixDomainSocketConnection,
+}
+_ASYNC_CLASSES = {
+    "tcp": redis.asyncio.Connection,
+    "tls": redis.asyncio.SSLConnection,
+    "unix": redis.asyncio.UnixDomainSocketConnection,
+}
+
+#: A command, or the bytes of one that was packed before.
+Packable = Command | bytes
+
+#: Turns a command to the bytes that Redis reads.
+pack: Callable[[Any], bytes] = hiredis.pack_command
+
+
+class UnsupportedRedis(LayerError):
+    """The server is older than Redis 7 (or Valkey's like): it lacks commands of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a server listens, and how to connect to it.
+
+    Attributes:
+        kind: ``"tcp"``, ``"tls"`` or ``"unix"``.
+        options: Arguments for redis-py's connection classes.
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(hash=False)
+
+    def __str__(self) -> str:
+        options = self.options
+        if self.kind == "unix":
+            return f"unix:{options.get('path', '')}"
+        return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+    def at(self, host: str, port: int) -> Target:
+        """Return the same way to connect, to another address."""
+        return Target(self.kind, {**self.options, "host": host, "port": port})
+
+    def open(self, timeout: float | None = None) -> redis.Connection:
+        """Return a connection of redis-py, not connected yet."""
+        connection: redis.Connection = _SYNC_CLASSES[self.kind](
+            **self._arguments(timeout, Retry(NoBackoff(), 0))
+        )
+        return connection
+
+    def open_async(self, timeout: float | None = None) -> redis.asyncio.Connection:
+        """Return a connection of redis-py for asyncio, not connected yet."""
+        from redis.asyncio.retry import Retry as AsyncRetry
+
+        connection: redis.asyncio.Connection = _ASYNC_CLASSES[self.kind](
+            **self._arguments(timeout, AsyncRetry(NoBackoff(), 0))
+        )
+        return connection
+
+    def client(self) -> redis.Redis:
+        """Return an ordinary client, without retries, for looking behind the layer's back."""
+        pool = redis.ConnectionPool(
+            connection_class=_SYNC_CLASSES[self.kind],
+            **self._arguments(None, Retry(NoBackoff(), 0)),
+        )
+        return redis.Redis.from_pool(pool)
+
+    def _arguments(self, timeout: float | None, retry: Any) -> dict[str, Any]:
+        arguments = {
+            "socket_timeout": DEFAULT_TIMEOUT,
+            "socket_connect_timeout": DEFAULT_TIMEOUT,
+            **self.options,
+            **_FORCED,
+            "retry": retry,
+        }
+        if timeout is not None:
+            arguments["socket_timeout"] = timeout
+            arguments["socket_connect_timeout"] = min(
+                timeout, arguments["socket_connect_timeout"] or timeout
+            )
+        return arguments
+
+
+class Clock:
+    """Redis time, kept between measurements by our monotonic clock."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._offset: float | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether Redis was ever asked."""
+        return self._offset is not None
+
+    def monotonic(self) -> float:
+        """Return our own clock, in seconds."""
+        return self._monotonic()
+
+    def measure(self, answer: Sequence[Any], asked: float) -> None:
+        """Take the answer to ``TIME`` that was asked for at ``asked`` of :meth:`monotonic`."""
+        middle = (asked + self._monotonic()) / 2
+        self._offset = int(answer[0]) * 1000 + int(answer[1]) / 1000 - middle * 1000
+
+    def now_ms(self) -> int:
+        """Return Redis time in milliseconds; before the first measurement our own."""
+        if self._offset is None:
+            return int(time.time() * 1000)
+        return int(self._monotonic() * 1000 + self._offset)
+
+
+class Link:
+    """One connection; connects at the first command, and anew after an error.
+
+    Args:
+        locate: Says where to connect; asked each time (failover).  May raise
+            ``LayerUnavailable``.
+        clock: Measured at each connect.
+        timeout: Seconds that an answer may take; None for what the target says.
+        check: Called with this link once it is connected and set up.
+        plain: Whether to leave out the set-up (scripts, version): a Sentinel has none.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[], Target],
+        clock: Clock | None = None,
+        *,
+        timeout: float | None = None,
+        check: Callable[[Link], None] | None = None,
+        plain: bool = False,
+    ) -> None:
+        self._locate = locate
+        self._clock = clock or Clock()
+        self._timeout = timeout
+        self._check = check
+        self._plain = plain
+        self._connection: redis.Connection | None = None
+        self._used = 0.0
+        self.client_id = 0
+        self.target: Target | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as we know."""
+        return self._connection is not None
+
+    def execute(self, commands: Sequence[Packable]) -> list[Any]:
+        """Send commands in one write and return their answers, errors in place.
+
+        A script that Redis does not know is loaded and called again, alone.
+
+        Raises:
+            LayerUnavailable: There was no (complete) answer; the connection is gone.
+        """
+        self.send(commands)
+        answers = self.read(len(commands))
+        for index, answer in enumerate(answers):
+            if isinstance(answer, ResponseError):
+                if isinstance(answer, NoScriptError):
+                    answers[index] = self._load_and_repeat(commands[index])
+                elif str(answer).startswith(_USELESS):
+                    self.close()
+        return answers
+
+    def send(self, commands: Sequence[Packable]) -> None:
+        """Send commands whose answers :meth:`read` must fetch.
+
+        Raises:
+            LayerUnavailable: They may or may not have been sent.
+        """
+        connection = self._ready()
+        packed = b"".join(
+            [command if isinstance(command, bytes) else pack(command) for command in commands]
+        )
+        try:
+            connection.send_packed_command(  # type: ignore[no-untyped-call]  # redis-py
+                [packed], check_health=False
+            )
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, count: int) -> list[Any]:
+        """Return the next answers, errors in place.
+
+        Raises:
+            LayerUnavailable: What was asked for may or may not have happened.
+        """
+        connection = self._connection
+        if connection is None:
+            raise LayerUnavailable("the connection to Redis was closed")
+        answers: list[Any] = []
+        read = connection.read_response
+        try:
+            for _ in range(count):
+                try:
+                    answers.append(read())
+                except ResponseError as error:
+                    answers.append(error)
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+        except BaseException:
+            # Interrupted between question and answer: the next answer would be
+            # taken for another's.
+            self.close()
+            raise
+        self._used = time.monotonic()
+        return answers
+
+    def readable(self) -> bool:
+        """Whether there is something to read, or the connection has ended."""
+        if self._connection is None:
+            return True
+        try:
+            return bool(self._connection.can_read(0))
+        except (RedisError, OSError):
+            return True
+
+    def close(self) -> None:
+        """Disconnect; the next command connects anew."""
+        connection, self._connection = self._connection, None
+        self.client_id = 0
+        if connection is not None:
+            with contextlib.suppress(RedisError, OSError):
+                connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
+
+    # -- connecting ------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Connect now if there is no connection.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+            UnsupportedRedis: The server is too old.
+        """
+        self._ready()
+
+    def _ready(self) -> redis.Connection:
+        connection = self._connection
+        if connection is not None:
+            if time.monotonic() - self._used < IDLE_SECONDS or not self.readable():
+                return connection
+            # Nothing was asked, so nothing can be there to read but the end.
+            self.close()
+        return self._connect()
+
+    def _connect(self) -> redis.Connection:
+        self.target = self._locate()
+        connection = self.target.open(self._timeout)
+        try:
+            connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+        except (RedisError, OSError) as error:
+            raise self._lost(error) from error
+        self._connection = connection
+        self._used = time.monotonic()
+        if not self._plain:
+            try:
+                self._set_up()
+                if self._check is not None:
+                    self._check(self)
+            except BaseException:
+                self.close()
+                raise
+        return connection
+
+    def _set_up(self) -> None:
+        asked = self._clock.monotonic()
+        head: list[Packable] = [("TIME",), ("CLIENT", "ID"), ("INFO", "server")]
+        self.send([*head, *(script.load() for script in scripts.ALL)])
+        (now,) = self.read(1)
+        if isinstance(now, Exception):
+            raise LayerUnavailable(f"Redis at {self.target} is not ready: {now}") from now
+        self._clock.measure(now, asked)
+        client_id, info, *loaded = self.read(2 + len(scripts.ALL))
+        # Both may be forbidden by an ACL; then takes end by themselves, and the
+        # version shows at the first LMPOP.
+        self.client_id = client_id if isinstance(client_id, int) else 0
+        if isinstance(info, bytes):
+            check_version(info, str(self.target))
+        for answer in loaded:
+            if isinstance(answer, Exception):
+                raise LayerUnavailable(
+                    f"Redis at {self.target} does not load scripts: {answer}"
+                ) from answer
+
+    def _load_and_repeat(self, command: Packable) -> Any:
+        script = scripts.BY_SHA[str(command[1])]
+        self.send([script.load(), command])
+        return self.read(2)[1]
+
+    def _lost(self, error: Exception) -> LayerUnavailable:
+        self.close()
+        if isinstance(error, RedisTimeoutError):
+            return LayerUnavailable(f"Redis at {self.target} did not answer in time: {error}")
+        if isinstance(error, RedisConnectionError | InvalidResponse | OSError):
+            return LayerUnavailable(f"Redis at {self.target} is not reachable: {error}")
+        return LayerUnavailable(f"Redis at {self.target} refused the connection: {error}")
+
+
+def check_version(info: bytes, where: str) -> None:
+    """Raise :class:`UnsupportedRedis` if ``INFO server`` tells of one before version 7."""
+    for line in info.splitlines():
+        name, _, value = line.partition(b":")
+        if name == b"redis_version" and int(value.split(b".")[0]) < 7:
+            raise UnsupportedRedis(
+                f"the server at {where} is Redis {value.decode()}: the layer needs Redis 7"
+                " or later, or Valkey"
+            )
+
+
+class Links:
+    """Links of one kind, lent to one thread at a time; safe in threads and after a fork.
+
+    Args:
+        make: Makes a link.
+    """
+
+    def __init__(self, make: Callable[[], Link]) -> None:
+        self._make = make
+        self._idle: list[Link] = []
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+
+    def borrow(self) -> Link:
+        """Return a link, to be given back with :meth:`give_back`."""
+        if self._pid != os.getpid():
+            # The parent's sockets: forgotten, not closed politely.
+            with self._lock:
+                if self._pid != os.getpid():
+                    self._idle = []
+                    self._pid = os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._make()
+
+    def give_back(self, link: Link) -> None:
+        """Take a link back, whatever state it is in."""
+        self._idle.append(link)
+
+    def execute(self, commands: Sequence[Packable]) -> list[Any]:
+        """Run commands on one of the links; see :meth:`Link.execute`."""
+        link = self.borrow()
+        try:
+            return link.execute(commands)
+        finally:
+            self._idle.append(link)
+
+    def close(self) -> None:
+        """Disconnect all that are not lent out."""
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,132 @@
+"""Counters of channels, in the shapes of contract layer.md section 5.3.
+
+Queues are counted inside the push script; mailboxes by their own counters, which only
+say something of the mailbox as a whole: pass its name, up to the ``!``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from channels import names
+from channels.layers.redis import items
+from channels.layers.redis.items import Undecodable
+
+if TYPE_CHECKING:
+    from channels.layers.redis.layer import RedisChannelLayer
+
+#: Mailboxes that a layer remembers to have made known; past it, it tells again.
+_REMEMBERED = 10_000
+
+#: Items at the head of a mailbox that are looked at for its oldest message.
+_LOOKED_AT = 100
+
+
+class Statistics:
+    """The statistics of a layer.  Safe in threads."""
+
+    def __init__(self, layer: RedisChannelLayer) -> None:
+        self._layer = layer
+        self._keys = layer.keys
+        self._places = layer.places
+        self._known: set[str] = set()
+
+    def is_known(self, mailbox: str) -> bool:
+        """Whether the mailbox was asked about before; it counts as known from now on."""
+        if mailbox in self._known:
+            return True
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known.add(mailbox)
+        return False
+
+    def forget(self) -> None:
+        """Make mailboxes known anew: the layer was flushed."""
+        self._known.clear()
+
+    def of_all(self) -> dict[str, int]:
+        """Return the counters of all channels on all hosts together."""
+        total = {"messages_count": 0, "channel_full_count": 0}
+        for index in range(len(self._places.hosts)):
+            counters, mailboxes = self._places.run(
+                index,
+                [
+                    ("HMGET", self._keys.global_statistics, *total),
+                    ("SMEMBERS", self._keys.mailboxes),
+                ],
+            )
+            found = [counters]
+            if mailboxes:
+                metas = [self._keys.meta(mailbox.decode()) for mailbox in mailboxes]
+                found += self._places.run(index, [("HMGET", meta, "pm", "full") for meta in metas])
+            for messages, full in found:
+                total["messages_count"] += int(messages or 0)
+                total["channel_full_count"] += int(full or 0)
+        return total
+
+    def of_channel(self, channel: str) -> dict[str, Any]:
+        """Return the counters of a channel, summed over its hosts, or of a mailbox."""
+        names.check_channel_name(channel)
+        if names.is_process_local(channel):
+            return self._of_mailbox(names.non_local_name(channel))
+        total: dict[str, Any] = {
+            "messages_count": 0,
+            "messages_pending": 0,
+            "messages_max_age": 0,
+            "channel_full_count": 0,
+        }
+        for index in range(len(self._places.hosts)):
+            counters, queue = self._keys.statistics(channel), self._keys.queue(channel)
+            (messages, full), pending, head = self._places.run(
+                index,
+                [
+                    ("HMGET", counters, "messages_count", "channel_full_count"),
+                    ("LLEN", queue),
+                    ("LINDEX", queue, 0),
+                ],
+            )
+            total["messages_count"] += int(messages or 0)
+            total["messages_pending"] += pending
+            total["channel_full_count"] += int(full or 0)
+            age = self._age_of_frame(head, self._places.now_ms(index))
+            total["messages_max_age"] = max(total["messages_max_age"], age)
+        return total
+
+    @staticmethod
+    def _age_of_frame(raw: bytes | None, now_ms: int) -> float:
+        if raw is None:
+            return 0
+        try:
+            head = items.read_frame_head(raw)
+        except Undecodable:
+            return 0
+        return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) / 1000
+
+    def _of_mailbox(self, mailbox: str) -> dict[str, Any]:
+        index = self._places.index(mailbox)
+        counters, length, first = self._places.run(
+            index,
+            [
+                ("HMGET", self._keys.meta(mailbox), "pm", "tm", "full"),
+                ("LLEN", self._keys.mail(mailbox)),
+                ("LRANGE", self._keys.mail(mailbox), 0, _LOOKED_AT - 1),
+            ],
+        )
+        pushed, taken, full = (int(value or 0) for value in counters)
+        return {
+            "messages_count": pushed,
+            "messages_pending": max(0, min(length, pushed - taken)),
+            "messages_max_age": self._age_of_items(first, self._places.now_ms(index)),
+            "channel_full_count": full,
+        }
+
+    def _age_of_items(self, raws: list[bytes], now_ms: int) -> float:
+        for raw in raws:
+            try:
+                item = items.read_item(raw)
+            except Undecodable:
+                continue
+            if item.kind in "RG":
+                # Items carry no lifetime; messages live for the layer's expiry.
+                return max(0, now_ms - (item.expiry_ms - self._layer.commands.ttl_ms)) / 1000
+        return 0
