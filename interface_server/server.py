@@ -127,8 +127,10 @@ class Server:
         self.signal_handlers = signal_handlers
         self.action_logger = action_logger
         self.http_timeout = http_timeout
-        self.websocket_timeout: float = websocket_timeout or getattr(
-            self.channel_layer, "group_expiry", DEFAULT_WEBSOCKET_TIMEOUT
+        self.websocket_timeout: float = (
+            websocket_timeout
+            or getattr(self.channel_layer, "group_expiry", None)
+            or DEFAULT_WEBSOCKET_TIMEOUT
         )
         self.websocket_connect_timeout = websocket_connect_timeout
         self.websocket_handshake_timeout = websocket_handshake_timeout
@@ -207,6 +209,7 @@ class Server:
         """
         from channels.interface_server.net.reactor import install_reactor
 
+        reactor: Any
         reactor, loop = install_reactor()
         with self._lock:
             self._reactor, self._loop = reactor, loop

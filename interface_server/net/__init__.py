@@ -1,0 +1,1 @@
+"""Twisted and Autobahn: sockets, and nothing of the channel layer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import Config
@@ -20,8 +20,6 @@ from channels.interface_server.protocol.headers import (
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.ports import BridgePort
-    from channels.interface_server.net.http import HttpExchange, HttpRequest
-    from channels.interface_server.net.websocket import WebSocketShell
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +47,20 @@ class Counters:
     slow_readers: int = 0
     violations: int = 0
     too_large: int = 0
+
+
+class Pending(Protocol):
+    """A request that is not answered yet."""
+
+    def give_up(self) -> None:
+        """Wait for the application no longer."""
+        ...
+
+
+class Connected(Protocol):
+    """A WebSocket in whatever state."""
+
+    transport: Any
 
 
 @dataclass(slots=True)
@@ -82,9 +94,9 @@ class Context:
     bridge: BridgePort
     wheel: Wheel
     action_logger: ActionLogger | None = None
-    upgrade: Callable[[HttpRequest], None] | None = None
-    requests: set[HttpExchange] = field(default_factory=set)
-    sockets: set[WebSocketShell] = field(default_factory=set)
+    upgrade: Callable[[Any], None] | None = None
+    requests: set[Pending] = field(default_factory=set)
+    sockets: set[Connected] = field(default_factory=set)
     draining: bool = False
     counters: Counters = field(default_factory=Counters)
 

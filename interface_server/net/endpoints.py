@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 
+#: Connections that may wait to be accepted; Twisted's 50 refuses clients that all come
+#: back at once after a restart.
+BACKLOG = 1024
+
+_WITH_BACKLOG = ("tcp", "tcp6", "ssl", "unix")
+
 
 def build_endpoint_description_strings(
     host: str | None = None,
@@ -80,14 +86,17 @@ def _listen(reactor: Any, description: str, factory: Any) -> Any:
     kind, _, rest = description.partition(":")
     if kind == "fd":
         return _adopt(reactor, rest, factory)
-    if kind == "unix":
-        _remove_stale_socket(rest)
+    if kind in _WITH_BACKLOG and "backlog=" not in rest:
+        description = f"{description}:backlog={BACKLOG}"
     return serverFromString(reactor, description).listen(factory)
 
 
 def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     """Listen on an inherited socket: ``fileno=N`` with an optional ``domain=INET6``."""
-    given = dict(part.partition("=")[::2] for part in parameters.split(":") if part)
+    given: dict[str, str] = {}
+    for part in parameters.split(":"):
+        name, _, value = part.partition("=")
+        given[name] = value
     number = given.get("fileno", "")
     if not number.isdigit():
         raise ValueError(f"fd:{parameters} needs the number of a descriptor: fd:fileno=3")
@@ -99,24 +108,7 @@ def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
         # The socket knows; asking leaves the descriptor itself open.
         with socket.socket(fileno=os.dup(fileno)) as inherited:
             family = inherited.family
-    # Twisted works on a copy, ours is not needed any more.
     os.set_blocking(fileno, False)
-    return reactor.adoptStreamPort(fileno, family, factory)
-
-
-def _remove_stale_socket(parameters: str) -> None:
-    """Remove the socket file of a server that was killed, so that its place can be taken.
-
-    Only if nobody answers there: a living server keeps it, and the caller's bind fails.
-    """
-    path = parameters.split(":")[0].removeprefix("address=")
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.settimeout(1.0)
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)
-    except OSError:
-        return  # nothing there, or nothing that we may touch: bind will tell
-    finally:
-        probe.close()
+    port = reactor.adoptStreamPort(fileno, family, factory)
+    os.close(fileno)  # Twisted has its own copy; with ours open the port would never close
+    return port

@@ -60,6 +60,10 @@ class RequestMaker:
 class HttpRequest(http.Request):
     """One request while Twisted reads it, and its way to the client afterwards."""
 
+    # Twisted's, whose types are wider than it says.
+    channel: Any
+    content: Any
+
     def __init__(self, channel: Any, context: Context) -> None:
         super().__init__(channel)
         self.context = context
@@ -138,8 +142,8 @@ class HttpRequest(http.Request):
 
     def process(self) -> None:
         """Pass the request on."""
-        upgrade = self.requestHeaders.getRawHeaders(b"upgrade")
-        wanted = bool(upgrade) and upgrade[0].lower() == b"websocket"
+        upgrade = self.requestHeaders.getRawHeaders(b"upgrade", [b""])
+        wanted = upgrade[0].lower() == b"websocket"
         if wanted and self.owns_connection and self.context.upgrade is not None:
             self.context.upgrade(self)
             return

@@ -34,5 +34,6 @@ def forward_twisted_log(*, everything: bool) -> None:
     global _forwarder
     if _forwarder is None:
         _forwarder = _Forwarder()
-        globalLogBeginner.beginLoggingTo([_forwarder], discardBuffer=True, redirectStandardIO=False)
+        observers: list[Any] = [_forwarder]
+        globalLogBeginner.beginLoggingTo(observers, discardBuffer=True, redirectStandardIO=False)
     _forwarder.everything = everything

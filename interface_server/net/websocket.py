@@ -63,17 +63,25 @@ class _Ignored:
         """Do nothing."""
 
 
-class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped in some releases
+class WebSocketShell(WebSocketServerProtocol):
     """One WebSocket: Autobahn's protocol, the bridge's port and an entry in the wheel."""
 
+    # Autobahn's, whose types are wider than it says.
+    transport: Any
+    factory: Any
+    state: Any
+    message_data: Any
+    frame_data: Any
+    _perMessageCompress: Any
+
     # One for all connections: nothing that ends up in them is ever read.
-    is_open = is_closed = _Ignored()
+    is_open: Any = _Ignored()
+    is_closed: Any = is_open
     send_queue: deque[Any] = deque()
 
     # What is the same for most sockets most of the time stays on the class.
     framing: Hashable = "plain"
     wheel_slot = 0
-    peer: str | None = None
     _transport_details: Any = None
     _end: WebSocketEnd | None = None
     _handshake: dict[str, Any] | None = None
@@ -84,7 +92,7 @@ class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped 
     _reading = False
     _choked = False
     _pinged_at: float | None = None
-    _born = _heard_at = _closing_at = 0.0
+    _born = _heard_at = 0.0
 
     #: Set on the subclass that :func:`shell_class` makes.
     context: Context
@@ -146,7 +154,7 @@ class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped 
 
     # -- the handshake ---------------------------------------------------------------
 
-    def onConnect(self, request: Any) -> Deferred[Any]:
+    def onConnect(self, request: Any) -> Any:
         """Announce the socket; the Deferred never fires, see :meth:`accept`."""
         wanted = self.context.config.ws_protocols
         self._subprotocol = next((one for one in request.protocols if one in wanted), None)
@@ -287,14 +295,16 @@ class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped 
     def _deflated(self, payload: bytes, binary: bool) -> bytes:
         """Return the frame of a compressed message; it depends on nothing sent before."""
         written: list[bytes] = []
-        self.sendData = lambda data, *rest: written.append(data)
+        self.__dict__["sendData"] = lambda data, *rest: written.append(data)
         try:
             self.sendMessage(payload, binary)
         except PayloadExceededError:
             # The limit is for what clients send; Autobahn applies it both ways.
             written = [self.factory.prepareMessage(payload, binary, True).payloadHybi]
         finally:
-            del self.sendData
+            del self.__dict__["sendData"]
+            # Autobahn makes a new one for the next message, but keeps this one (256 KB).
+            self._perMessageCompress._compressor = None
         return b"".join(written)
 
     def prepare(self, *, text: str | None = None, data: bytes | None = None) -> Any:
@@ -373,11 +383,11 @@ class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped 
         if self.state == CONNECTING:
             self.reject(403 if code == 1000 or code >= 3000 else 503)
         elif self.state == OPEN:
-            self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(reason, 123) or None)
+            reason_utf8: Any = encode_truncate(reason, 123) or None
+            self.sendCloseFrame(code=code, reasonUtf8=reason_utf8)
             self._await_close()
 
     def _await_close(self) -> None:
-        self._closing_at = self.context.wheel.clock()
         self.context.wheel.add(self, CLOSING_TIMEOUT)
         self.resume_reading()  # the answer has to be read
 
@@ -484,6 +494,17 @@ class WebSocketShell(WebSocketServerProtocol):  # type: ignore[misc]  # untyped 
         return self._next_deadline(now)
 
 
+#: The headers that make a handshake.
+_CHECKED = (
+    b"Host",
+    b"Upgrade",
+    b"Connection",
+    b"Sec-WebSocket-Key",
+    b"Sec-WebSocket-Version",
+    b"Sec-WebSocket-Protocol",
+    b"Sec-WebSocket-Extensions",
+)
+
 #: What Autobahn remembers of the handshake, and nobody asks for.
 _HANDSHAKE_LEFTOVERS = frozenset(
     [
@@ -521,10 +542,9 @@ def shell_class(factory: WebSocketServerFactory, context: Context) -> type[WebSo
     A connection is opened that is thrown away, and what Autobahn set on it becomes
     the default of all others.
     """
-    sample = WebSocketServerProtocol()
+    sample: Any = WebSocketServerProtocol()
     sample.factory = factory
     sample.transport = _NoTransport()
-    sample.peer = None
     WebSocketServerProtocol._connectionMade(sample)
     factory.countConnections = 0
     initial = dict(vars(sample))
@@ -591,16 +611,21 @@ class WebSocketUpgrade:
 
 
 def _raw_request(request: HttpRequest) -> bytes:
-    """Write the request down again for Autobahn, which checks the handshake."""
+    """Write down again what Autobahn checks of a handshake.
+
+    Without the origin: the server admits every one, also those that Autobahn can't
+    parse; whom to serve is the application's to decide.
+    """
     lines = [b"%s %s %s" % (request.method, request.uri, request.clientproto)]
-    for name, values in request.requestHeaders.getAllRawHeaders():
+    for name in _CHECKED:
+        values = request.requestHeaders.getRawHeaders(name, ())
         lines.extend(b"%s: %s" % (name, value) for value in values)
     return b"\r\n".join([*lines, b"", b""])
 
 
 def _detach(request: HttpRequest) -> Any:
     """Return the connection of a request, nothing of HTTP left on it."""
-    channel = request.channel
+    channel: Any = request.channel
     transport = channel.transport
     transport.unregisterProducer()
     channel.setTimeout(None)
