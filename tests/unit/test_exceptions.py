@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import types
 
 import pytest
 
@@ -15,14 +14,8 @@ from channels.exceptions import (
     MessageTooLarge,
     WebsocketCloseException,
 )
-
-
-class ReplyChannel:
-    def __init__(self):
-        self.sent = []
-
-    def send(self, content):
-        self.sent.append(content)
+from channels.message import Message
+from tests.unit.recording import RecordingLayer
 
 
 def test_layer_errors_are_one_family():
@@ -30,9 +23,7 @@ def test_layer_errors_are_one_family():
         assert issubclass(error, LayerError)
 
 
-def test_consumers_exceptions_are_no_layer_errors():
-    for name in ("ConsumeLater", "ResponseLater", "RequestTimeout", "RequestAborted"):
-        assert not issubclass(getattr(exceptions, name), LayerError)
+def test_a_bad_setting_is_a_value_error():
     assert issubclass(exceptions.InvalidChannelLayerError, ValueError)
 
 
@@ -90,25 +81,43 @@ def test_other_close_codes_are_refused(code):
         WebsocketCloseException(code)
 
 
-@pytest.mark.parametrize(("code", "content"), [(None, True), (1000, 1000), (4001, 4001)])
-def test_running_it_closes_the_socket(code, content):
-    message = types.SimpleNamespace(reply_channel=ReplyChannel())
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ConsumeLater",
+        "ResponseLater",
+        "RequestTimeout",
+        "RequestAborted",
+        "DenyConnection",
+        "ChannelSocketException",
+        "SendNotAvailableOnDemultiplexer",
+    ],
+)
+def test_consumer_exceptions_are_plain_exceptions(name):
+    assert getattr(exceptions, name).__bases__ == (Exception,)
+
+
+@pytest.mark.parametrize(("code", "sent"), [(None, True), (1000, 1000), (4001, 4001)])
+def test_running_it_closes_the_socket(code, sent):
+    """On any reply channel, whatever its name."""
+    layer = RecordingLayer()
+    message = Message({"reply_channel": "web.Zk81!a"}, "websocket.receive", layer)
 
     WebsocketCloseException(code).run(message)
 
-    assert message.reply_channel.sent == [{"close": content}]
+    assert layer.sent == [("web.Zk81!a", {"close": sent})]
 
 
 def test_without_a_socket_there_is_nothing_to_close():
-    message = types.SimpleNamespace(reply_channel=None)
+    message = Message({}, "a.one", RecordingLayer())
 
-    with pytest.raises(ValueError, match="reply_channel"):
+    with pytest.raises(ValueError, match="no reply_channel"):
         WebsocketCloseException().run(message)
 
 
 def test_a_socket_exception_must_say_what_it_does():
-    class Nothing(ChannelSocketException):
+    class Mine(ChannelSocketException):
         pass
 
-    with pytest.raises(NotImplementedError, match="Nothing"):
-        Nothing().run(None)
+    with pytest.raises(NotImplementedError, match="Mine does not define run"):
+        Mine().run(Message({}, "a.one", RecordingLayer()))

@@ -49,6 +49,22 @@ def test_an_invalid_channel_name_is_refused_and_shown(name):
     assert repr(name) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (None, "must be a str, not NoneType"),
+        ("a b", "may hold ASCII"),
+        ("!a", "may hold ASCII"),
+        ("a!b?c", "at most one"),
+        ("a?", "must not end in"),
+        ("a" * 100, "under 100 characters"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_told(name, why):
+    with pytest.raises(TypeError, match=why):
+        names.check_channel_name(name)
+
+
 @pytest.mark.parametrize("name", [None, 1, b"bytes", ["list"]])
 def test_a_name_must_be_a_str(name):
     with pytest.raises(TypeError, match=type(name).__name__):
