@@ -99,6 +99,10 @@ class Lines:
         if line is not None:
             line.delay = FIRST_DELAY
             line.width = min(line.width * 2, WIDEST)
+            if line.timer is not None:
+                line.timer.cancel()
+                line.timer = None
+            self._wind(channel, line)
             self._try(line, line.width)
 
     def refused(self, channel: str, entry: Entry) -> None:

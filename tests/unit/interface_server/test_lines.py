@@ -1,0 +1,265 @@
+"""Who waits for a full channel, and when who is tried again."""
+
+import pytest
+
+from channels.interface_server.bridge.delays import DelayQueue
+from channels.interface_server.bridge.lines import WIDEST, Lines
+from tests.unit.interface_server.fakes import FakeClock
+
+CHANNEL = "websocket.receive"
+
+
+class Waiter:
+    def __init__(self, name, log):
+        self.name = name
+        self.log = log
+
+    def attempt(self):
+        self.log.append(self.name)
+
+
+class Scene:
+    def __init__(self):
+        self.clock = FakeClock()
+        self.up = True
+        self.lines = Lines(self.clock, lambda: self.up)
+        self.tried = []
+
+    def waiters(self, count):
+        waiters = [Waiter(n, self.tried) for n in range(count)]
+        for waiter in waiters:
+            self.lines.join(CHANNEL, waiter)
+        return waiters
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_the_head_is_tried_after_50_ms_doubling_to_a_second(scene):
+    (waiter,) = scene.waiters(1)
+    times = []
+
+    for _ in range(8):
+        before = len(scene.tried)
+        started = scene.clock.now
+        while len(scene.tried) == before:
+            scene.clock.advance(0.05)
+        times.append(round(scene.clock.now - started, 3))
+        scene.lines.refused(CHANNEL, waiter)
+
+    assert times == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+
+
+def test_a_line_has_one_timer_however_many_wait(scene):
+    scene.waiters(50)
+    assert scene.clock.timers == 1
+
+
+def test_a_receipt_tries_the_head_at_once(scene):
+    scene.waiters(3)
+
+    scene.lines.room(CHANNEL)
+    assert scene.tried == [0]
+
+    scene.lines.room(CHANNEL)
+    assert scene.tried == [0, 1]
+
+
+def test_a_receipt_from_elsewhere_tries_nobody(scene):
+    scene.waiters(1)
+    scene.lines.room("other")
+    assert scene.tried == []
+
+
+def test_a_receipt_for_a_line_that_is_being_tried_whole_is_no_harm(scene):
+    scene.waiters(1)
+    scene.lines.room(CHANNEL)
+    scene.lines.room(CHANNEL)
+    assert scene.tried == [0]
+
+
+def test_success_widens_the_tries_and_a_refusal_narrows_them(scene):
+    waiters = scene.waiters(20)
+
+    scene.lines.room(CHANNEL)
+    scene.lines.stored(CHANNEL, waiters[0])
+    assert scene.tried == [0, 1, 2]
+    scene.lines.stored(CHANNEL, waiters[1])
+    assert scene.tried == [0, 1, 2, 3, 4, 5]
+
+    scene.lines.refused(CHANNEL, waiters[2])
+    for n in (3, 4, 5):
+        scene.lines.refused(CHANNEL, waiters[n])
+    scene.tried.clear()
+    scene.clock.advance(0.05)
+    assert scene.tried == [2]  # back at its place, and alone
+
+
+def test_tries_never_get_wider_than_the_bound(scene):
+    waiters = scene.waiters(3 * WIDEST)
+    scene.lines.room(CHANNEL)
+    for waiter in waiters[:WIDEST]:
+        scene.lines.stored(CHANNEL, waiter)
+    assert len(scene.tried) == 2 * WIDEST
+
+
+def test_refused_ones_keep_their_places_whatever_the_order_of_the_news(scene):
+    waiters = scene.waiters(4)
+    for _ in range(3):
+        scene.lines.room(CHANNEL)
+    for n in (2, 0, 1):
+        scene.lines.refused(CHANNEL, waiters[n])
+    scene.tried.clear()
+
+    for _ in range(4):
+        scene.lines.room(CHANNEL)
+
+    assert scene.tried == [0, 1, 2, 3]
+
+
+def test_the_line_and_its_timer_end_with_the_last(scene):
+    (waiter,) = scene.waiters(1)
+    assert CHANNEL in scene.lines.by_channel
+
+    scene.lines.room(CHANNEL)
+    scene.lines.stored(CHANNEL, waiter)
+
+    assert CHANNEL not in scene.lines.by_channel
+    assert scene.clock.timers == 0
+
+
+def test_success_starts_the_delays_anew(scene):
+    first, second = scene.waiters(2)
+    for _ in range(6):
+        scene.clock.advance(1)
+        scene.lines.refused(CHANNEL, first)
+    scene.lines.room(CHANNEL)
+    scene.lines.stored(CHANNEL, first)
+    scene.lines.refused(CHANNEL, second)
+    scene.tried.clear()
+
+    scene.clock.advance(0.05)
+
+    assert scene.tried == [1]
+
+
+def test_who_leaves_is_not_tried(scene):
+    waiters = scene.waiters(3)
+    scene.lines.leave(CHANNEL, waiters[0])
+    scene.lines.leave(CHANNEL, waiters[0])
+    scene.lines.leave("other", waiters[0])
+
+    scene.lines.room(CHANNEL)
+
+    assert scene.tried == [1]
+
+
+def test_joining_twice_keeps_the_place(scene):
+    waiters = scene.waiters(2)
+    scene.lines.join(CHANNEL, waiters[0])
+
+    scene.lines.room(CHANNEL)
+    scene.lines.room(CHANNEL)
+    scene.lines.room(CHANNEL)
+
+    assert scene.tried == [0, 1]
+
+
+def test_news_of_who_never_waited_is_no_harm(scene):
+    scene.waiters(1)
+    scene.lines.stored(CHANNEL, Waiter("stranger", scene.tried))
+    assert scene.tried == []
+
+
+def test_nobody_is_tried_while_the_layer_is_away(scene):
+    scene.waiters(2)
+    scene.up = False
+
+    scene.lines.room(CHANNEL)
+    scene.clock.advance(10)
+    assert scene.tried == []
+    assert scene.clock.timers == 0
+
+    scene.up = True
+    scene.lines.resume()
+    assert scene.tried == [0]
+    assert scene.clock.timers == 1
+
+
+def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
+    scene.waiters(2)
+    scene.lines.room(CHANNEL)
+
+    scene.clock.advance(5)
+
+    assert scene.tried == [0]
+
+
+class TestDelayQueue:
+    @pytest.fixture
+    def fired(self):
+        return []
+
+    @pytest.fixture
+    def delays(self, scene, fired):
+        return DelayQueue(scene.clock, 10, fired.append)
+
+    def test_each_fires_after_its_delay(self, scene, delays, fired):
+        delays.add("a")
+        scene.clock.advance(4)
+        delays.add("b")
+        scene.clock.advance(6)
+        assert fired == ["a"]
+        assert len(delays) == 1
+        scene.clock.advance(4)
+        assert fired == ["a", "b"]
+
+    def test_one_timer_serves_all_and_none_is_left(self, scene, delays):
+        for n in range(100):
+            delays.add(n)
+        assert scene.clock.timers == 1
+        scene.clock.advance(10)
+        assert scene.clock.timers == 0
+
+    def test_discarded_things_do_not_fire(self, scene, delays, fired):
+        delays.add("a")
+        delays.add("b")
+        delays.discard("a")
+        delays.discard("never added")
+        scene.clock.advance(10)
+        assert fired == ["b"]
+
+    def test_adding_again_keeps_the_time(self, scene, delays, fired):
+        delays.add("a")
+        scene.clock.advance(6)
+        delays.add("a")
+        scene.clock.advance(4)
+        assert fired == ["a"]
+
+    def test_one_that_fires_may_discard_the_next(self, scene):
+        fired = []
+
+        def fire(thing):
+            fired.append(thing)
+            delays.discard("b")
+
+        delays = DelayQueue(scene.clock, 10, fire)
+        delays.add("a")
+        delays.add("b")
+        scene.clock.advance(10)
+        assert fired == ["a"]
+
+    def test_one_that_fires_may_be_added_again(self, scene):
+        fired = []
+
+        def fire(thing):
+            fired.append(scene.clock.now)
+            delays.add(thing)
+
+        delays = DelayQueue(scene.clock, 10, fire)
+        start = scene.clock.now
+        delays.add("a")
+        scene.clock.advance(25)
+        assert fired == [start + 10, start + 20]

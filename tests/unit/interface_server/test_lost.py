@@ -1,0 +1,218 @@
+"""When a frame without a receipt counts as lost, and when it does not."""
+
+import pytest
+
+from channels.interface_server.bridge.lost import LostPolicy, Verdict
+from channels.layers.faces import ProcessEntry
+
+CHANNEL = "websocket.receive"
+
+
+def held_as(receipt):
+    return b"r%d" % receipt
+
+
+class Scene:
+    """A policy, a register and a queue that the test moves along."""
+
+    def __init__(self):
+        self.policy = LostPolicy(lambda channel: 60.0, held_as)
+        self.now = 100.0
+        self.workers = {}
+        self.queue = set()
+
+    def worker(self, name, channels=(CHANNEL,), held=()):
+        self.workers[name] = ProcessEntry(
+            name, "worker", frozenset(channels), frozenset(map(held_as, held)), beat=10
+        )
+
+    def beat(self, name, held=()):
+        entry = self.workers[name]
+        entry.beat += 1
+        entry.held = frozenset(map(held_as, held))
+
+    def look(self, *receipts):
+        self.now += 1
+        return self.policy.look(
+            self.now, {CHANNEL: receipts}, list(self.workers.values()), {CHANNEL: self.queue}
+        )
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+class TestAge:
+    def test_nothing_is_suspicious_at_first(self, scene):
+        assert scene.policy.note(0, last=0, settled=100) == 0
+        assert scene.policy.note(4.9, last=7, settled=100) == 0
+
+    def test_what_was_sent_5_seconds_ago_is(self, scene):
+        scene.policy.note(0, last=3, settled=100)
+        scene.policy.note(1, last=7, settled=100)
+        assert scene.policy.note(5, last=20, settled=100) == 3
+        assert scene.policy.note(6, last=30, settled=100) == 7
+        assert scene.policy.note(60, last=30, settled=100) == 30
+
+    def test_nothing_is_for_one_ttl_after_the_layer_came_back(self, scene):
+        scene.policy.note(0, last=3, settled=100)
+        assert scene.policy.note(10, last=3, settled=-float("inf")) == 0
+        assert scene.policy.note(20, last=3, settled=9.9) == 0
+        assert scene.policy.note(30, last=3, settled=10) == 3
+
+
+def test_a_frame_in_its_queue_is_not_lost(scene):
+    scene.worker("w")
+    scene.queue = {1}
+    for _ in range(100):
+        scene.beat("w")
+        assert scene.look(1) == []
+    assert not scene.policy.anything_missing
+
+
+def test_a_frame_that_a_worker_holds_is_not_lost(scene):
+    scene.worker("w")
+    for _ in range(100):
+        scene.beat("w", held=[1])
+        assert scene.look(1) == []
+
+
+def test_a_frame_is_lost_after_two_heartbeats_without_it(scene):
+    scene.worker("w")
+    assert scene.look(1) == []
+    assert scene.policy.anything_missing
+    scene.beat("w")
+    assert scene.look(1) == []
+    scene.beat("w")
+    assert scene.look(1) == [Verdict(1, "lost")]
+    assert not scene.policy.anything_missing
+
+
+def test_looks_without_heartbeats_prove_nothing(scene):
+    scene.worker("w")
+    for _ in range(100):
+        assert scene.look(1) == []
+
+
+def test_a_worker_that_is_gone_from_the_register_holds_nothing(scene):
+    scene.worker("w")
+    scene.look(1)
+    del scene.workers["w"]
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_every_listener_must_have_written_two(scene):
+    scene.worker("a")
+    scene.worker("b")
+    scene.look(1)
+    for _ in range(5):
+        scene.beat("a")
+        assert scene.look(1) == []
+    scene.beat("b")
+    scene.beat("b")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_worker_that_does_not_listen_there_is_not_asked(scene):
+    scene.worker("a")
+    scene.worker("b", channels=["http.request"])
+    scene.look(1)
+    scene.beat("a")
+    scene.beat("a")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_server_on_the_register_is_no_worker(scene):
+    scene.workers["s"] = ProcessEntry("s", "server", frozenset([CHANNEL]), beat=1)
+    scene.worker("a")
+    scene.look(1)
+    del scene.workers["a"]
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_new_listener_is_asked_too(scene):
+    scene.worker("a")
+    scene.look(1)
+    scene.beat("a")
+    scene.beat("a")
+    scene.worker("b")  # may have it: handed back and taken between two looks
+    assert scene.look(1) == []
+    scene.beat("b")
+    assert scene.look(1) == []
+    scene.beat("b")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_being_seen_in_the_queue_voids_the_evidence(scene):
+    scene.worker("w")
+    scene.look(1)
+    scene.beat("w")
+    scene.look(1)
+    scene.queue = {1}
+    scene.beat("w")
+    assert scene.look(1) == []
+    scene.queue = set()
+    scene.beat("w")
+    assert scene.look(1) == []
+    scene.beat("w")
+    assert scene.look(1) == []
+    scene.beat("w")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_being_held_voids_the_evidence(scene):
+    scene.worker("w")
+    scene.look(1)
+    scene.beat("w")
+    scene.beat("w", held=[1])
+    assert scene.look(1) == []
+    scene.beat("w")
+    scene.beat("w")
+    assert scene.look(1) == []  # missed anew: two more from here
+    scene.beat("w")
+    scene.beat("w")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_frame_that_no_worker_listens_for_waits_until_it_expires(scene):
+    scene.queue = {1}
+    for _ in range(55):
+        assert scene.look(1) == []
+    assert scene.look(1) == []
+    assert scene.look(1) == [Verdict(1, "expired")]
+
+
+def test_a_frame_that_left_an_abandoned_queue_counts_as_expired_too(scene):
+    verdicts = []
+    while not verdicts:
+        verdicts = scene.look(1)
+    assert verdicts == [Verdict(1, "expired")]
+    assert scene.now > 150
+
+
+def test_a_frame_whose_listener_died_before_the_queue_was_left_alone_waits(scene):
+    scene.worker("w")
+    scene.queue = {1}
+    scene.look(1)
+    del scene.workers["w"]
+    assert scene.look(1) == []
+
+
+def test_suspects_are_judged_one_by_one(scene):
+    scene.worker("w")
+    scene.queue = {2}
+    scene.look(1, 2)
+    scene.beat("w")
+    scene.look(1, 2)
+    scene.beat("w")
+    assert scene.look(1, 2) == [Verdict(1, "lost")]
+
+
+def test_the_layers_return_voids_the_evidence(scene):
+    scene.worker("w")
+    scene.look(1)
+    scene.policy.note(scene.now, last=1, settled=0)
+    scene.beat("w")
+    scene.beat("w")
+    assert scene.look(1) == []
