@@ -11,6 +11,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from channels import names
 from channels.exceptions import ChannelFull
@@ -24,6 +25,10 @@ from channels.layers.faces import (
     Reply,
 )
 from channels.layers.values import copy_message
+
+#: Messages and bytes that may wait in the mailbox of an interface server.
+SERVER_CAPACITY = 10_000
+SERVER_SIZE = 32 * 1024 * 1024
 
 #: Bytes of one response body that may wait for the server to read them.
 BODY_SIZE = 8 * 1024 * 1024
@@ -106,6 +111,26 @@ def as_frame(name: str, entry: Entry) -> tuple[Frame | None, Entry | None]:
     return frame, replace(entry, content=rest)
 
 
+class Server(Protocol):
+    """Who reads a mailbox from its event loop."""
+
+    def wake(self) -> None:
+        """Take note that the mailbox has something.  Called under the lock: must not block."""
+        ...
+
+
+def channels_of(name: str, entry: Entry) -> list[str]:
+    """Return the channels that the messages of an entry are for."""
+    content = entry.content
+    if isinstance(content, Frame):
+        return [content.channel]
+    if isinstance(content, Reply):
+        return [name + content.local]
+    if isinstance(content, GroupMessage):
+        return [name + local for local in content.members]
+    return []
+
+
 class Queue:
     """What waits on one channel or in one mailbox.
 
@@ -146,6 +171,11 @@ class Queue:
             for entry in expired:
                 self._count(entry, -1)
         return expired
+
+    def receipts(self) -> set[bytes]:
+        """Return the receipts of the frames that wait."""
+        frames = [entry.content for entry in self.entries if isinstance(entry.content, Frame)]
+        return {frame.receipt for frame in frames if frame.receipt is not None}
 
     def pending(self) -> tuple[int, float]:
         """Return how many messages wait, and since when the oldest of them does."""

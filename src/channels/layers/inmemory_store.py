@@ -14,7 +14,6 @@ import contextlib
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
 
 from channels import names
 from channels.exceptions import ChannelFull
@@ -27,33 +26,24 @@ from channels.layers.faces import (
     Message,
     MoreBody,
     Receipt,
-    Reply,
 )
 from channels.layers.inmemory_queues import (
+    SERVER_CAPACITY,
+    SERVER_SIZE,
     Bodies,
     Entry,
     Groups,
     Mark,
     Queue,
+    Server,
     Statistics,
     as_entries,
     as_frame,
+    channels_of,
 )
 from channels.layers.inmemory_register import Register
 from channels.layers.inmemory_waiting import Waiters
 from channels.layers.values import copy_message
-
-#: Messages and bytes that may wait in the mailbox of an interface server.
-SERVER_CAPACITY = 10_000
-SERVER_SIZE = 32 * 1024 * 1024
-
-
-class Server(Protocol):
-    """Who reads a mailbox from its event loop."""
-
-    def wake(self) -> None:
-        """Take note that the mailbox has something.  Called under the lock: must not block."""
-        ...
 
 
 class Store:
@@ -279,13 +269,7 @@ class Store:
         """Return the receipts of the frames that wait on a channel."""
         with self._lock:
             self._expire()
-            queue = self._queues.get(channel)
-            frames = (entry.content for entry in queue.entries) if queue else ()
-            return {
-                frame.receipt
-                for frame in frames
-                if isinstance(frame, Frame) and frame.receipt is not None
-            }
+            return self._queues.get(channel, Queue()).receipts()
 
     # -- expiry ------------------------------------------------------------------
 
@@ -307,16 +291,10 @@ class Store:
 
     def _has_expired(self, name: str, entry: Entry) -> None:
         """Evict the channel from its groups (nobody reads it), and answer its frame."""
-        content = entry.content
-        if isinstance(content, Frame):
-            self._groups.evict(content.channel)
-            if content.receipt is not None:
-                self.answer(content.receipt)
-        elif isinstance(content, Reply):
-            self._groups.evict(name + content.local)
-        elif isinstance(content, GroupMessage):
-            for local in content.members:
-                self._groups.evict(name + local)
+        for channel in channels_of(name, entry):
+            self._groups.evict(channel)
+        if isinstance(entry.content, Frame) and entry.content.receipt is not None:
+            self.answer(entry.content.receipt)
 
     # -- groups ------------------------------------------------------------------
 
