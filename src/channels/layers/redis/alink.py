@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
@@ -42,6 +42,8 @@ _USELESS = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "TRYAGA
 
 _WAITING: Any = object()
 
+_pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command
+
 
 def is_useless(answer: object) -> bool:
     """Whether an answer means that the command belongs on another connection."""
@@ -60,7 +62,7 @@ class Link(asyncio.Protocol):
         connection: A connected connection of redis-py; it belongs to the link now.
         timeout: Seconds of silence, with something to answer, that end the link.
         on_lost: Called once when the link ends for another reason than :meth:`close`,
-            after everything unanswered was answered.
+            before everything unanswered is answered.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Link(asyncio.Protocol):
         if self.error is not None:
             self._loop.call_soon(answered, None, self.error)
             return
-        packed = [hiredis.pack_command(command) for command in commands]
+        packed = [_pack(command) for command in commands]
         now = self._loop.time()
         self._unanswered.append((len(packed), answered, now))
         self._transport.write(b"".join(packed))
@@ -143,11 +145,11 @@ class Link(asyncio.Protocol):
         self._transport.abort()
         # redis-py must not warn of a connection that it believes open.
         self._connection._writer = self._connection._reader = None
+        if self._on_lost is not None:
+            self._on_lost(error)
         unanswered, self._unanswered = self._unanswered, deque()
         for _, answered, _ in unanswered:
             answered(None, error)
-        if self._on_lost is not None:
-            self._on_lost(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of the end of the connection (called by the transport)."""
@@ -175,7 +177,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on the answers that are complete (called by the transport)."""
-        if self.error is not None:
+        if self._transport.is_closing():
             return
         self._heard = self._loop.time()
         reader = self._reader
@@ -216,13 +218,15 @@ async def open_link(
     connection: AbstractConnection | None = None
     try:
         connection = await asyncio.wait_for(connect(), timeout)
-        await asyncio.wait_for(connection.connect(), timeout)
+        await asyncio.wait_for(connection.connect(), timeout)  # type: ignore[no-untyped-call]
         link = Link(connection, timeout)
-    except (RedisError, OSError, asyncio.TimeoutError) as error:
+    except BaseException as error:
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
-        raise LayerUnavailable(f"cannot connect to Redis: {error}") from error
+        if isinstance(error, RedisError | OSError | asyncio.TimeoutError):
+            raise LayerUnavailable(f"cannot connect to Redis: {error!r}") from error
+        raise
     try:
         client_id, *loaded = await link.execute(
             [("CLIENT", "ID"), *(script.load() for script in scripts.ALL)]

@@ -22,7 +22,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.faces import Done
 from channels.layers.redis import scripts
 from channels.layers.redis.alink import Link, is_unknown_script, is_useless
-from channels.layers.redis.keys import Keys
+from channels.layers.redis.commands import Commands
 from channels.layers.redis.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
@@ -67,19 +67,19 @@ class Lane:
     """The pipelines to one place.
 
     Args:
-        keys: Names of keys.
+        commands: Builds the layer's commands.
         capacity_of: Returns the capacity of a channel.
         expired: Called with the receipts of expired frames that a push trimmed.
     """
 
     def __init__(
         self,
-        keys: Keys,
+        commands: Commands,
         capacity_of: Callable[[str], int],
         expired: Callable[[list[bytes]], None],
     ) -> None:
         self.link: Link | None = None
-        self._keys = keys
+        self._make = commands
         self._capacity_of = capacity_of
         self._expired = expired
         self._batches: dict[tuple[str, bool, int], Batch] = {}
@@ -113,9 +113,8 @@ class Lane:
         batches, self._batches = self._batches, {}
         calls, self._commands = self._commands, []
         pipeline: list[tuple[Command, Handler | None]] = []
-        for (channel, past_capacity, ttl_ms), batch in batches.items():
-            capacity = -1 if past_capacity else self._capacity_of(channel)
-            pipeline += self._push_calls(batch, capacity, ttl_ms)
+        for (_, past_capacity, ttl_ms), batch in batches.items():
+            pipeline += self._push_calls(batch, past_capacity, ttl_ms)
         pipeline += calls
         if not pipeline:
             return
@@ -126,30 +125,24 @@ class Lane:
         self.link.submit([command for command, _ in pipeline], partial(self._arrived, pipeline))
 
     def _push_calls(
-        self, batch: Batch, capacity: int, ttl_ms: int
+        self, batch: Batch, past_capacity: bool, ttl_ms: int
     ) -> list[tuple[Command, Handler | None]]:
-        channel = batch.channel
-        keys = (
-            self._keys.queue(channel),
-            self._keys.statistics(channel),
-            self._keys.global_statistics,
-        )
         if len(batch.frames) <= MAX_FRAMES:
-            command = scripts.PUSH_QUEUE.call(keys, capacity, ttl_ms, *batch.frames)
-            return [(command, partial(self._pushed, batch, capacity))]
+            command = self._make.push(
+                batch.channel, batch.frames, past_capacity=past_capacity, ttl_ms=ttl_ms
+            )
+            return [(command, partial(self._pushed, batch))]
         calls: list[tuple[Command, Handler | None]] = []
         for first in range(0, len(batch.frames), MAX_FRAMES):
-            part = Batch(channel)
+            part = Batch(batch.channel)
             part.frames = batch.frames[first : first + MAX_FRAMES]
             part.done = batch.done[first : first + MAX_FRAMES]
-            calls += self._push_calls(part, capacity, ttl_ms)
+            calls += self._push_calls(part, past_capacity, ttl_ms)
         return calls
 
     # -- answers -----------------------------------------------------------------------
 
-    def _pushed(
-        self, batch: Batch, capacity: int, answer: Any, error: LayerUnavailable | None
-    ) -> None:
+    def _pushed(self, batch: Batch, answer: Any, error: LayerUnavailable | None) -> None:
         if error is not None:
             batch.finish(0, error)
         elif isinstance(answer, Exception):
@@ -158,7 +151,9 @@ class Lane:
             batch.finish(0, refused)
         else:
             stored = answer[0]
-            full = None if stored >= len(batch.frames) else ChannelFull(batch.channel, capacity)
+            full = None
+            if stored < len(batch.frames):
+                full = ChannelFull(batch.channel, self._capacity_of(batch.channel))
             batch.finish(stored, full)
             if len(answer) > 1:
                 self._expired(answer[1:])

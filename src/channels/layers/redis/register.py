@@ -102,6 +102,12 @@ class Memory:
     epoch: bytes
     run_id: str
 
+    def same(self, other: Memory) -> bool:
+        """Whether nothing was lost between the two; a run id that is not known says nothing."""
+        if self.run_id and other.run_id and self.run_id != other.run_id:
+            return False
+        return self.epoch == other.epoch
+
 
 def ask_memory(keys: Keys) -> list[Command]:
     """Return the commands whose answers :func:`read_memory` understands; the first is ``TIME``."""

@@ -63,6 +63,9 @@ class GroupRegistry:
         self.number = 0
         #: Highest number that an item of the list has shown.
         self._seen = 0
+        #: Number of the item that showed a drift, and whether there was a rebuild since.
+        self._missing_for = 0
+        self._rebuilt_for = 0
         self._groups: dict[str, _Group] = {}
         self._groups_of: dict[str, set[str]] = {}
         #: Whether the copy knows more than the authority.  A rebuild only adds then, so
@@ -92,7 +95,7 @@ class GroupRegistry:
         """Compare with the number that a group item carries; call before :meth:`members`."""
         if number < self._seen:
             return Drift.RESTARTED
-        if number > self.number:
+        if number > self.number and self._asks_for_rebuild(number):
             return Drift.MISSED
         self._seen = number
         return Drift.NONE
@@ -100,10 +103,16 @@ class GroupRegistry:
     def _admit(self, number: int) -> Drift:
         if number <= self._seen:
             return Drift.RESTARTED
-        if number > self.number + 1:
+        if number > self.number + 1 and self._asks_for_rebuild(number):
             return Drift.MISSED
         self._seen = number
         return Drift.NONE
+
+    def _asks_for_rebuild(self, number: int) -> bool:
+        # An authority that lost its memory may know of fewer changes than items that
+        # were taken before; to ask it once more would not help.
+        self._missing_for = number
+        return self._rebuilt_for != number
 
     # -- the authority ---------------------------------------------------------------
 
@@ -133,6 +142,7 @@ class GroupRegistry:
             for local in [*(m for m in known if m in members), *members]:
                 self._add(group, local, members[local])
         self.number = number
+        self._rebuilt_for = self._missing_for
         return Drift.RESTARTED if restarted else Drift.NONE
 
     def authority_lost(self) -> None:

@@ -1,0 +1,144 @@
+"""Where an interface server's keys live: one lane for each Redis server that holds some.
+
+A host of the layer is one server (direct, or the master that Sentinel names) or a
+whole Cluster.  Finding out may mean to ask others with blocking calls, which are made
+in a thread.  All lanes are opened together and thrown away together: one that is lost
+is an outage of the layer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from redis.asyncio.connection import AbstractConnection
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.redis.alink import Connector, Link, open_link
+from channels.layers.redis.hosts import Host, ring_index
+from channels.layers.redis.lanes import Lane
+from channels.layers.redis.links import DEFAULT_TIMEOUT, Target
+
+
+class AsyncPlaces:
+    """The lanes of one interface server.
+
+    Args:
+        hosts: Of the layer, in the order of its settings.
+        make_lane: Makes a lane.
+        timeout: Seconds that an answer may take; None for the default.
+    """
+
+    def __init__(
+        self, hosts: Sequence[Host], make_lane: Callable[[], Lane], timeout: float | None
+    ) -> None:
+        self._hosts = hosts
+        self._make_lane = make_lane
+        self._timeout = timeout or DEFAULT_TIMEOUT
+        self._lanes: list[dict[str, Lane]] = [{} for _ in hosts]
+        #: The lane of each host that has only one.
+        self._only: list[Lane | None] = [None for _ in hosts]
+        #: Hosts in turn, for channels that live on all of them.
+        self._turn = 0
+
+    async def open(self, on_lost: Callable[[LayerUnavailable], None]) -> None:
+        """Connect to every server.
+
+        Args:
+            on_lost: Called for each connection that ends by itself later.
+
+        Raises:
+            LayerUnavailable: One of them cannot be reached; none is connected.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            for index, host in enumerate(self._hosts):
+                targets = await loop.run_in_executor(None, host.masters)
+                lanes = {str(target): self._make_lane() for target in targets}
+                self._lanes[index] = lanes
+                self._only[index] = next(iter(lanes.values())) if len(lanes) == 1 else None
+                for target, lane in zip(targets, lanes.values(), strict=True):
+                    lane.link = await open_link(
+                        _connector(target, self._timeout), timeout=self._timeout, on_lost=on_lost
+                    )
+        except BaseException:
+            self.close()
+            raise
+        self.raise_if_lost()
+
+    async def open_mailbox(
+        self, mailbox: str, key: str, timeout: float, on_lost: Callable[[LayerUnavailable], None]
+    ) -> Link:
+        """Return a connection that may block, to where the mailbox lives."""
+        host = self._hosts[ring_index(mailbox, len(self._hosts))]
+        target = await asyncio.get_running_loop().run_in_executor(None, host.target, key)
+        return await open_link(_connector(target, timeout), timeout=timeout, on_lost=on_lost)
+
+    def raise_if_lost(self) -> None:
+        """Raise why a connection has ended, if one has."""
+        for lane in self:
+            if lane.link is not None and lane.link.error is not None:
+                raise lane.link.error
+
+    def close(self) -> None:
+        """Disconnect; what is unanswered or waits is answered with ``LayerUnavailable``."""
+        for lane in self:
+            link, lane.link = lane.link, None
+            if link is not None:
+                link.close()
+            lane.flush()
+        for host in self._hosts:
+            host.suspect()
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter([lane for lanes in self._lanes for lane in lanes.values()])
+
+    @property
+    def single(self) -> Lane | None:
+        """The only lane, if there is only one."""
+        return self._only[0] if len(self._only) == 1 else None
+
+    def is_single(self, index: int) -> bool:
+        """Whether a host is one server."""
+        return self._only[index] is not None
+
+    def lane(self, name: str, key: str) -> Lane:
+        """Return the lane of something that lives in one place.
+
+        Args:
+            name: Mailbox, ``?`` channel, group or process: decides the host.
+            key: Its key: decides the server, in a Cluster.
+        """
+        return self._at(ring_index(name, len(self._hosts)), key)
+
+    def next_lane(self, key: str) -> Lane:
+        """Return a lane for a channel that lives on every host, the next one in turn."""
+        self._turn = (self._turn + 1) % len(self._hosts)
+        return self._at(self._turn, key)
+
+    def every_lane(self, key: str) -> list[Lane]:
+        """Return the lanes of a channel that lives on every host."""
+        return [self._at(index, key) for index in range(len(self._hosts))]
+
+    def _at(self, index: int, key: str) -> Lane:
+        only = self._only[index]
+        if only is not None:
+            return only
+        lanes = self._lanes[index]
+        try:
+            return lanes[str(self._hosts[index].target(key))]
+        except (KeyError, LayerUnavailable) as error:
+            # Never connected, or a node that came later: then all are opened anew.
+            lost = LayerUnavailable(f"the servers of the layer have changed: {error}")
+            for lane in lanes.values():
+                if lane.link is not None:
+                    lane.link.lose(lost)
+            # What is sent to it is answered with LayerUnavailable.
+            return lanes.setdefault("", self._make_lane())
+
+
+def _connector(target: Target, timeout: float) -> Connector:
+    async def connect() -> AbstractConnection:
+        return target.open_async(timeout)
+
+    return connect
