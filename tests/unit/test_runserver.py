@@ -1,0 +1,464 @@
+"""The runserver command, with a server that only notes how it was made."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import threading
+import time
+
+import pytest
+from django.contrib.staticfiles.management.commands.runserver import Command as StaticRunserver
+from django.core.management import call_command, load_command_class
+from django.core.management.base import CommandError
+from django.core.management.commands.runserver import Command as DjangoRunserver
+
+from channels import channel_layers
+from channels.asgi import ChannelLayerManager
+from channels.handler import ViewConsumer
+from channels.interface_server.server import Server, StartError
+from channels.management.commands import runserver
+from channels.management.commands.runserver import Command, WorkerThread
+from channels.routing import Route
+from channels.staticfiles import StaticFilesConsumer
+
+pytestmark = pytest.mark.django_db
+
+
+class FakeServer:
+    """Notes its arguments; ``run`` does what the test says."""
+
+    made: list[FakeServer]
+    error: BaseException | None
+
+    def __init__(self, **arguments):
+        self.arguments = arguments
+        self.ran = False
+        type(self).made.append(self)
+
+    def run(self):
+        self.ran = True
+        if self.error is not None:
+            raise self.error
+
+
+class FakeWorker:
+    """Notes its arguments; ``run`` returns at once."""
+
+    made: list[FakeWorker]
+
+    def __init__(self, **arguments):
+        self.arguments = arguments
+        self.calls = []
+        type(self).made.append(self)
+
+    def ready(self):
+        self.calls.append("ready")
+
+    def run(self):
+        self.calls.append("run")
+
+    def request_stop(self):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    class Fresh(FakeServer):
+        made = []
+        error = None
+
+    monkeypatch.setattr(Command, "server_cls", Fresh)
+    return Fresh
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    class Fresh(FakeWorker):
+        made = []
+
+    monkeypatch.setattr(runserver, "Worker", Fresh)
+    return Fresh
+
+
+@pytest.fixture(autouse=True)
+def _fresh_layer():
+    old = channel_layers.set("default", None)
+    yield
+    channel_layers.set("default", old)
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before():
+    loggers = [
+        logging.getLogger(name)
+        for name in (
+            "django.channels",
+            "channels",
+            "daphne.ws_protocol",
+            "daphne.http_protocol",
+            "daphne.server",
+        )
+    ]
+    before = [(logger, logger.level, logger.propagate, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, propagate, handlers in before:
+        logger.level, logger.propagate, logger.handlers = level, propagate, handlers
+
+
+def run(*arguments, **options):
+    out = io.StringIO()
+    call_command("runserver", *arguments, "--noreload", stdout=out, **options)
+    return out.getvalue()
+
+
+@pytest.mark.usefixtures("worker")
+class TestTheServer:
+    def test_it_gets_exactly_these_arguments(self, server):
+        run()
+
+        (made,) = server.made
+        assert made.ran
+        log_action = made.arguments.pop("action_logger")
+        assert log_action.__func__ is Command.log_action
+        assert made.arguments == {
+            "channel_layer": channel_layers["default"],
+            "endpoints": ["tcp:port=8000:interface=127.0.0.1"],
+            "signal_handlers": True,
+            "http_timeout": 60,
+            "ws_protocols": None,
+            "root_path": "",
+            "websocket_handshake_timeout": 5,
+        }
+
+    @pytest.mark.parametrize(
+        ("addrport", "endpoint"),
+        [
+            ("8001", "tcp:port=8001:interface=127.0.0.1"),
+            ("localhost:8001", "tcp:port=8001:interface=localhost"),
+            ("0:8001", "tcp:port=8001:interface=0.0.0.0"),
+            ("0.0.0.0:80", "tcp:port=80:interface=0.0.0.0"),
+            ("[::1]:8001", r"tcp:port=8001:interface=\:\:1"),
+        ],
+    )
+    def test_the_address_becomes_an_endpoint(self, server, addrport, endpoint):
+        run(addrport)
+
+        assert server.made[0].arguments["endpoints"] == [endpoint]
+
+    def test_ipv6_has_a_default_address(self, server):
+        run("--ipv6")
+
+        assert server.made[0].arguments["endpoints"] == [r"tcp:port=8000:interface=\:\:1"]
+
+    def test_options_and_settings_reach_it(self, server, settings):
+        settings.CHANNELS_WS_PROTOCOLS = ["graphql-ws"]
+        settings.FORCE_SCRIPT_NAME = "/app"
+
+        run("--http_timeout=7", "--websocket_handshake_timeout", "9")
+
+        arguments = server.made[0].arguments
+        assert arguments["http_timeout"] == 7
+        assert arguments["websocket_handshake_timeout"] == 9
+        assert arguments["ws_protocols"] == ["graphql-ws"]
+        assert arguments["root_path"] == "/app"
+
+    def test_the_documented_spelling_of_the_option_works_too(self, server):
+        run("--http-timeout=7")
+
+        assert server.made[0].arguments["http_timeout"] == 7
+
+    def test_under_the_reloader_it_takes_no_signals(self, server, monkeypatch):
+        def run_at_once(function, **options):
+            function(**options)
+
+        monkeypatch.setattr("django.utils.autoreload.run_with_reloader", run_at_once)
+
+        call_command("runserver", stdout=io.StringIO())
+
+        assert server.made[0].arguments["signal_handlers"] is False
+
+    def test_the_class_is_looked_up_late_and_can_be_overridden(self, monkeypatch):
+        class Own(Command):
+            server_cls = FakeServer
+
+        assert Command.server_cls is Server
+        assert Command().server_cls is Server
+        assert Own.server_cls is Own().server_cls is FakeServer
+        monkeypatch.setattr(Command, "server_cls", FakeServer)
+        assert StaticRunserver().server_cls is FakeServer
+
+    def test_one_that_cannot_start_is_a_command_error(self, server):
+        server.error = StartError("could not listen on tcp:port=8000")
+
+        with pytest.raises(CommandError, match="could not listen"):
+            run()
+
+    def test_an_interrupt_ends_it_with_the_message_if_there_is_one(self, server):
+        server.error = KeyboardInterrupt()
+
+        assert "Goodbye" in run(shutdown_message="Goodbye")
+        assert "Goodbye" not in run()
+
+    def test_the_banner_tells_address_and_layer(self, server):
+        out = run("localhost:8001")
+
+        assert "http://localhost:8001/" in out
+        assert "default (channels.layers.inmemory.InMemoryChannelLayer)" in out
+        assert "tests.settings" in out
+
+    def test_the_project_is_checked_unless_told_not_to(self, server):
+        assert "Performing system checks" in run(skip_checks=False)
+        assert "Performing system checks" not in run(skip_checks=True)
+
+    def test_without_the_layer_django_serves(self, server, monkeypatch):
+        ran = []
+        monkeypatch.setattr(
+            DjangoRunserver, "inner_run", lambda self, *a, **o: ran.append(self.server_cls)
+        )
+
+        run("--noasgi")
+
+        assert ran == [DjangoRunserver.server_cls]
+        assert server.made == []
+
+    def test_an_empty_setting_of_layers_is_taken_at_its_word(self, server, monkeypatch, settings):
+        ran = []
+        monkeypatch.setattr(DjangoRunserver, "inner_run", lambda self, *a, **o: ran.append(1))
+        settings.CHANNEL_LAYERS = {}
+
+        run()
+
+        assert ran == [1]
+        assert server.made == []
+
+    def test_without_the_setting_there_is_a_layer_in_memory(self, server, monkeypatch, settings):
+        del settings.CHANNEL_LAYERS
+        monkeypatch.setattr(runserver, "channel_layers", ChannelLayerManager())
+
+        run()
+
+        assert server.made[0].arguments["channel_layer"].local_only()
+
+
+@pytest.mark.usefixtures("server")
+class TestTheWorkers:
+    @pytest.mark.parametrize(
+        ("options", "number"), [([], 4), (["--nothreading"], 1), (["--noworker"], 0)]
+    )
+    def test_as_many_as_the_options_say(self, worker, options, number):
+        run(*options)
+
+        assert len(worker.made) == number
+        for made in worker.made:
+            assert made.arguments == {
+                "channel_layer": channel_layers["default"],
+                "signal_handlers": False,
+            }
+            assert made.calls == ["ready", "run"]
+
+    def test_real_ones_end_with_the_server(self):
+        before = set(threading.enumerate())
+
+        run()
+
+        assert set(threading.enumerate()) <= before
+
+
+class Pauses:
+    """Backoff that counts, and never makes anybody wait."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def pause(self):
+        self.asked += 1
+        return 0.0
+
+
+class TestAWorkerThread:
+    def test_one_that_dies_is_logged_and_started_again(self, monkeypatch, caplog):
+        class Dying(FakeWorker):
+            made = []
+
+            def run(self):
+                super().run()
+                if len(type(self).made) < 3:
+                    raise OSError("the layer is gone")
+
+        monkeypatch.setattr(runserver, "Worker", Dying)
+        logger = logging.getLogger("test.runserver")
+        pauses = Pauses()
+        thread = WorkerThread(channel_layers["default"], logger, pauses)
+
+        with caplog.at_level(logging.ERROR, "test.runserver"):
+            thread.run()
+
+        assert len(Dying.made) == 3
+        assert pauses.asked == 2
+        assert [record.exc_info[0] for record in caplog.records] == [OSError, OSError]
+
+    def test_one_that_is_to_stop_is_not_started_again(self, monkeypatch):
+        class Dying(FakeWorker):
+            made = []
+
+            def run(self):
+                thread.request_stop()
+                raise OSError("died while stopping")
+
+        monkeypatch.setattr(runserver, "Worker", Dying)
+        thread = WorkerThread(channel_layers["default"], logging.getLogger("test"), Pauses())
+
+        thread.run()
+
+        assert len(Dying.made) == 1
+
+    def test_a_stop_before_its_start_is_kept(self):
+        thread = WorkerThread(channel_layers["default"], logging.getLogger("test"))
+
+        thread.request_stop()
+        thread.start()
+        thread.join(10)
+
+        assert not thread.is_alive()
+
+    def test_it_never_keeps_the_process(self):
+        assert WorkerThread(channel_layers["default"], logging.getLogger("test")).daemon
+
+
+class TestTheConsumer:
+    def consumer(self, *arguments, installed=True):
+        command = load_command_class("channels", "runserver")
+        parser = command.create_parser("manage.py", "runserver")
+        return command.get_consumer(**vars(parser.parse_args(list(arguments))))
+
+    def test_static_files_are_served_in_debug(self, settings):
+        settings.DEBUG = True
+
+        assert isinstance(self.consumer(), StaticFilesConsumer)
+
+    def test_or_if_asked_for(self, settings):
+        settings.DEBUG = False
+
+        assert isinstance(self.consumer("--insecure"), StaticFilesConsumer)
+        assert type(self.consumer()) is ViewConsumer
+
+    def test_but_not_if_unwanted(self, settings):
+        settings.DEBUG = True
+
+        assert type(self.consumer("--nostatic")) is ViewConsumer
+
+    def test_nor_without_their_application(self, settings):
+        settings.INSTALLED_APPS = ["channels"]
+        settings.STATIC_URL = None
+        settings.DEBUG = True
+
+        assert type(self.consumer()) is ViewConsumer
+
+    @pytest.mark.usefixtures("server", "worker")
+    def test_it_is_tried_after_the_projects_routes(self, settings):
+        own = Route("http.request", print, path="^/own/")
+        settings.CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels.layers.inmemory.InMemoryChannelLayer",
+                "ROUTING": [own],
+            }
+        }
+
+        run()
+
+        routing = channel_layers["default"].router.root.routing
+        assert routing[0] is own
+        assert isinstance(routing[1].consumer, ViewConsumer)
+
+
+class TestWithStaticfiles:
+    def test_its_command_has_ours_below_it(self, server, worker):
+        command = load_command_class("django.contrib.staticfiles", "runserver")
+        assert isinstance(command, Command)
+
+        call_command(command, "--noreload", "--nostatic", stdout=io.StringIO())
+
+        assert server.made[0].ran
+
+    def test_both_commands_have_the_same_options(self):
+        options = [
+            {
+                option
+                for action in load_command_class(app, "runserver")
+                .create_parser("manage.py", "runserver")
+                ._actions
+                for option in action.option_strings
+            }
+            for app in ("channels", "django.contrib.staticfiles")
+        ]
+
+        assert options[0] == options[1]
+        assert {"--nostatic", "--insecure", "--noworker", "--noasgi"} <= options[0]
+
+
+class TestTheLog:
+    DETAILS = {
+        "method": "GET",
+        "path": "/a/?b=c",
+        "status": 200,
+        "time_taken": 0.12345,
+        "client": "127.0.0.1:1234",
+        "size": 3,
+    }
+    TIME = r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] "
+
+    def log(self, monkeypatch, protocol, action, force_color=False, **details):
+        stream = io.StringIO()
+        monkeypatch.setattr(runserver.sys, "stderr", stream)
+        Command(force_color=force_color, no_color=not force_color).log_action(
+            protocol, action, {**self.DETAILS, **details}
+        )
+        return stream.getvalue()
+
+    def test_a_request(self, monkeypatch):
+        line = self.log(monkeypatch, "http", "complete")
+
+        expected = re.escape("HTTP GET /a/?b=c 200 [0.12, 127.0.0.1:1234]\n")
+        assert re.fullmatch(self.TIME + expected, line)
+
+    @pytest.mark.parametrize(
+        ("action", "word"),
+        [
+            ("connected", "CONNECT"),
+            ("disconnected", "DISCONNECT"),
+            ("connecting", "HANDSHAKING"),
+            ("rejected", "REJECT"),
+        ],
+    )
+    def test_a_socket(self, monkeypatch, action, word):
+        line = self.log(monkeypatch, "websocket", action, path="/ws/")
+
+        expected = re.escape(f"WebSocket {word} /ws/ [127.0.0.1:1234]\n")
+        assert re.fullmatch(self.TIME + expected, line)
+
+    @pytest.mark.parametrize(
+        ("protocol", "action"), [("http", "started"), ("websocket", "x"), ("test", "complete")]
+    )
+    def test_anything_else_is_only_a_time(self, monkeypatch, protocol, action):
+        assert re.fullmatch(self.TIME, self.log(monkeypatch, protocol, action))
+
+    def test_the_colour_is_by_the_class_of_the_status(self, monkeypatch):
+        statuses = [101, 200, 302, 304, 404, 418, 500]
+        lines = [
+            self.log(monkeypatch, "http", "complete", force_color=True, status=status)
+            for status in statuses
+        ]
+
+        colours = [re.sub(r"HTTP GET.*", "", line.split("] ", 1)[1], flags=re.S) for line in lines]
+        # A success has none in Django's default palette.
+        assert len(set(colours)) == len(statuses)
+
+
+def test_time_is_not_wasted_on_threads_that_are_gone():
+    started = time.monotonic()
+
+    runserver._end([])
+
+    assert time.monotonic() - started < 1
