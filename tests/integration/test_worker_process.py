@@ -22,7 +22,10 @@ pytestmark = pytest.mark.redis
 SETTINGS = """
 SECRET_KEY = "a secret of one test"
 INSTALLED_APPS = ["channels"]
-DATABASES = {{}}
+DATABASES = {{
+    "default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "default.db", "CONN_MAX_AGE": 60}},
+    "short": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "short.db", "CONN_MAX_AGE": 0}},
+}}
 USE_TZ = True
 CHANNEL_LAYERS = {{
     "default": {{
@@ -72,6 +75,14 @@ def deeper(message):
     return deeper(message)
 
 
+def query(message):
+    from django.db import connections
+    for alias in connections:
+        connection = connections[alias]
+        note("query", alias, "open" if connection.connection else "closed")
+        connection.cursor().execute("select 1")
+
+
 async def asynchronous(message):
     note("async", message["n"], os.getpid())
 
@@ -80,6 +91,7 @@ routing = [
     route("work", work),
     route("misbehave", misbehave),
     route("async", asynchronous),
+    route("query", query),
 ]
 '''
 
@@ -170,6 +182,18 @@ def test_messages_of_sync_and_async_consumers_are_run(any_project):
 
     assert [number for number, _ in any_project.notes("end")] == list("01234")
     assert [number for number, _ in any_project.notes("async")] == list("01234")
+
+
+def test_database_connections_live_as_long_as_their_setting_says(project):
+    for _ in range(2):
+        project.layer.send("query", {})
+
+    with project.runworker() as worker:
+        worker.wait_until(lambda: len(project.notes("query")) == 4, "both have run")
+
+    states = project.notes("query")
+    assert states[:2] == [["default", "closed"], ["short", "closed"]]
+    assert states[2:] == [["default", "open"], ["short", "closed"]]
 
 
 def test_an_idle_worker_stops_at_once(any_project):
