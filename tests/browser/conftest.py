@@ -42,7 +42,7 @@ def windows(browser):
     for context in contexts:
         context.set_default_timeout(20_000)
         page = context.new_page()
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(error))
         pages.append(page)
     yield pages
     for context in contexts:

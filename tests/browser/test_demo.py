@@ -100,7 +100,7 @@ def test_posts_from_the_admin_show_up_and_disappear(runserver_site, windows):
     editor.locator("input[name=_save]").click()
     expect(reader.locator(".post").first.locator("p")).to_have_text("From the admin")
 
-    editor.get_by_role("link", name="From the admin").click()
+    editor.locator("#result_list").get_by_role("link", name="From the admin").click()
     editor.get_by_role("link", name="Delete").click()
     editor.locator("input[type=submit]").click()
     expect(reader.get_by_text("From the admin")).to_have_count(0)
