@@ -118,7 +118,7 @@ def ring_index(name: str, size: int) -> int:
     """Return which of ``size`` hosts has a ``!`` or ``?`` channel (pass the mailbox) or a group."""
     if size == 1:
         return 0
-    return (binascii.crc32(name.encode("ascii")) & 0xFFF) * size // 0x1000
+    return (binascii.crc32(name.encode()) & 0xFFF) * size // 0x1000
 
 
 # -- what a host can do ------------------------------------------------------------------

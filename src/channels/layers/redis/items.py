@@ -34,6 +34,7 @@ import msgpack
 
 from channels.exceptions import MessageTooLarge
 from channels.layers.faces import Frame, Message
+from channels.layers.values import MAX_DEPTH, packed_copy
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -56,6 +57,12 @@ _STAMP = struct.Struct(">QQQQ")
 _NUMBER = struct.Struct(">Q")
 _HEAD = struct.Struct(">BI")
 _MAX_TTL_MS = 0xFFFFFFFF
+
+#: Types that need no second look on their way to msgpack; text may still hold half
+#: of a surrogate pair, which msgpack itself notices.
+_LEAVES = frozenset({str, bytes, float, bool, type(None)})
+_CONTAINERS = frozenset({dict, list, tuple})
+_INT_LIMIT = 2**63
 
 _packer_options: dict[str, Any] = {"use_bin_type": True}
 _unpacker_options: dict[str, Any] = {"raw": False, "strict_map_key": False}
@@ -140,13 +147,14 @@ class Codec:
             TypeError: It holds a value that cannot travel.
             MessageTooLarge: It is larger than ``max_message_size``.
         """
+        if not _is_plain(message, 0):
+            # Says what is wrong and where, or turns subclasses to what they stand for.
+            message, _ = packed_copy(message, name, self.max_message_size)
         try:
             packed: bytes = msgpack.packb(message, **_packer_options)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise TypeError(
-                f"a message for {name!r} holds a value that cannot travel ({error}): use bytes,"
-                " str, int of 64 bits, float, bool, None, lists and dicts"
-            ) from error
+        except UnicodeEncodeError:
+            packed_copy(message, name, self.max_message_size)
+            raise
         if len(packed) > self.max_message_size:
             raise MessageTooLarge(name, len(packed), self.max_message_size)
         return packed
@@ -183,6 +191,27 @@ class Codec:
             return self._fernet.decrypt(payload, ttl=int(lifetime + CLOCK_TOLERANCE))
         except InvalidToken as error:
             raise Undecodable("not encrypted with one of our keys, or too old") from error
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a dict, list or tuple holds nothing but what travels as it is."""
+    if depth >= MAX_DEPTH:
+        return False
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind in _LEAVES:
+            continue
+        if kind is int:
+            if not -_INT_LIMIT <= item < _INT_LIMIT:
+                return False
+        elif kind not in _CONTAINERS or not _is_plain(item, depth + 1):
+            return False
+    return True
 
 
 def unpack(packed: bytes) -> list[Message]:

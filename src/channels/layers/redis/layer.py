@@ -146,6 +146,11 @@ class RedisChannelLayer(BaseChannelLayer):
             return lambda: [ClusterHost(targets, self.timeout)]
         return lambda: [DirectHost(target, self.timeout) for target in targets]
 
+    @property
+    def hosts(self) -> list[Host]:
+        """The hosts of the synchronous interface, in the order of the ring."""
+        return self.places.hosts
+
     def make_hosts(self) -> list[Host]:
         """Return new hosts of this layer, with connections of their own."""
         return self._make_hosts()

@@ -151,8 +151,8 @@ return length + #ARGV - 1
 #: control_ttl_ms, then pairs of class (:data:`MESSAGE` ...) and item without stamp,
 #: in order.  Returns how many items were dealt with, from the front (the next one
 #: found the mailbox full, and it and all behind it were not stored), how many group
-#: items were skipped, and how many messages were dropped because the mailbox is
-#: full and its process has no heartbeat.
+#: items were skipped (those behind it too), and how many messages were dropped
+#: because the mailbox is full and its process has no heartbeat.
 PUSH_MAILBOX = Script(
     _CLOCK
     + _KEEP
@@ -222,7 +222,10 @@ for i = 6, #ARGV, 2 do
       elseif dead then dropped = dropped + 1
       else
         local refused = 0
-        for k = i, #ARGV, 2 do if ARGV[k] == 'm' then refused = refused + 1 end end
+        for k = i, #ARGV, 2 do
+          if ARGV[k] == 'm' then refused = refused + 1
+          elseif ARGV[k] == 'g' then skipped = skipped + 1 end
+        end
         redis.call('HINCRBY', meta, 'full', refused)
         break
       end

@@ -21,6 +21,9 @@ _REMEMBERED = 10_000
 #: Items at the head of a mailbox that are looked at for its oldest message.
 _LOOKED_AT = 100
 
+#: Counters of a mailbox for what it had no room for.
+_FULL = ("full", "skipped", "dropped")
+
 
 class Statistics:
     """The statistics of a layer.  Safe in threads."""
@@ -58,10 +61,10 @@ class Statistics:
             found = [counters]
             if mailboxes:
                 metas = [self._keys.meta(mailbox.decode()) for mailbox in mailboxes]
-                found += self._places.run(index, [("HMGET", meta, "pm", "full") for meta in metas])
-            for messages, full in found:
+                found += self._places.run(index, [("HMGET", meta, "pm", *_FULL) for meta in metas])
+            for messages, *full in found:
                 total["messages_count"] += int(messages or 0)
-                total["channel_full_count"] += int(full or 0)
+                total["channel_full_count"] += sum(int(count or 0) for count in full)
         return total
 
     def of_channel(self, channel: str) -> dict[str, Any]:
@@ -107,17 +110,17 @@ class Statistics:
         counters, length, first = self._places.run(
             index,
             [
-                ("HMGET", self._keys.meta(mailbox), "pm", "tm", "full"),
+                ("HMGET", self._keys.meta(mailbox), "pm", "tm", *_FULL),
                 ("LLEN", self._keys.mail(mailbox)),
                 ("LRANGE", self._keys.mail(mailbox), 0, _LOOKED_AT - 1),
             ],
         )
-        pushed, taken, full = (int(value or 0) for value in counters)
+        pushed, taken, *full = (int(value or 0) for value in counters)
         return {
             "messages_count": pushed,
             "messages_pending": max(0, min(length, pushed - taken)),
             "messages_max_age": self._age_of_items(first, self._places.now_ms(index)),
-            "channel_full_count": full,
+            "channel_full_count": sum(full),
         }
 
     def _age_of_items(self, raws: list[bytes], now_ms: int) -> float:

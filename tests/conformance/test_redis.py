@@ -1,0 +1,187 @@
+"""The Redis layer keeps every rule, on each kind of host."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from channels.layers.conformance import (
+    LayerConformance,
+    ServerFaceConformance,
+    UndecodableConformance,
+    WaitingClock,
+    WorkerFaceConformance,
+)
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, items
+
+pytestmark = pytest.mark.redis
+
+
+class OnRedis:
+    """Fixtures for one kind of host; subclasses say how such a layer is made."""
+
+    @pytest.fixture
+    def clock(self):
+        return WaitingClock()
+
+    @pytest.fixture
+    def make_layer(self, construct):
+        made = []
+
+        def make(**options):
+            name = uuid.uuid4().hex
+            layer = construct(prefix=f"{name}:", stats_prefix=f"{name}-meta:", **options)
+            made.append(layer)
+            return layer
+
+        yield make
+        for layer in made:
+            layer.close()
+
+    @pytest.fixture
+    def spoil(self):
+        def spoil(layer, channel):
+            key = layer.keys.queue(channel)
+            for index in range(len(layer.hosts)):
+                client = layer.connection(index)
+                raw = client.lindex(key, 0)
+                if raw is not None:
+                    start = items.read_frame_head(raw).start
+                    client.lset(key, 0, raw[:start] + b"\xc1" + raw[start + 1 :])
+                    return
+            raise AssertionError(f"nothing waits on {channel}")
+
+        return spoil
+
+    def open_sockets(self, layer, mailbox):
+        client = layer.connection(layer.places.index(mailbox))
+        return {local.decode() for local in client.hkeys(layer.keys.sockets(mailbox))}
+
+
+class Plain(OnRedis):
+    @pytest.fixture
+    def construct(self, redis_server):
+        return lambda **options: RedisChannelLayer(hosts=[redis_server.url], **options)
+
+
+class Encrypted(OnRedis):
+    @pytest.fixture
+    def construct(self, redis_server):
+        """Every other layer still encrypts with the old key."""
+        keys = [["new", "old"], ["old", "new"]]
+
+        def construct(**options):
+            keys.reverse()
+            return RedisChannelLayer(
+                hosts=[redis_server.url], symmetric_encryption_keys=keys[0], **options
+            )
+
+        return construct
+
+
+class Unix(OnRedis):
+    @pytest.fixture
+    def construct(self, redis_server):
+        return lambda **options: RedisChannelLayer(hosts=[redis_server.unix_url], **options)
+
+
+class Sharded(OnRedis):
+    receive_tries = 2
+
+    @pytest.fixture
+    def construct(self, redis_server, second_redis_server):
+        hosts = [redis_server.url, ("127.0.0.1", second_redis_server.port)]
+        return lambda **options: RedisChannelLayer(hosts=hosts, **options)
+
+
+class Sentinel(OnRedis):
+    @pytest.fixture
+    def construct(self, redis_sentinel):
+        return lambda **options: RedisSentinelChannelLayer(
+            hosts=[redis_sentinel.address], services=[redis_sentinel.name], **options
+        )
+
+
+class Cluster(OnRedis):
+    @pytest.fixture
+    def construct(self, redis_cluster):
+        return lambda **options: RedisChannelLayer(
+            hosts=[redis_cluster.url], cluster=True, **options
+        )
+
+
+class TestPlainLayer(Plain, LayerConformance):
+    pass
+
+
+class TestPlainWorkerFace(Plain, WorkerFaceConformance):
+    pass
+
+
+class TestPlainServerFace(Plain, ServerFaceConformance):
+    pass
+
+
+class TestPlainDamage(Plain, UndecodableConformance):
+    pass
+
+
+class TestEncryptedLayer(Encrypted, LayerConformance):
+    pass
+
+
+class TestEncryptedWorkerFace(Encrypted, WorkerFaceConformance):
+    pass
+
+
+class TestEncryptedServerFace(Encrypted, ServerFaceConformance):
+    pass
+
+
+class TestEncryptedDamage(Encrypted, UndecodableConformance):
+    pass
+
+
+class TestUnixLayer(Unix, LayerConformance):
+    pass
+
+
+class TestUnixServerFace(Unix, ServerFaceConformance):
+    pass
+
+
+class TestShardedLayer(Sharded, LayerConformance):
+    pass
+
+
+class TestShardedWorkerFace(Sharded, WorkerFaceConformance):
+    pass
+
+
+class TestShardedServerFace(Sharded, ServerFaceConformance):
+    pass
+
+
+class TestSentinelLayer(Sentinel, LayerConformance):
+    pass
+
+
+class TestSentinelWorkerFace(Sentinel, WorkerFaceConformance):
+    pass
+
+
+class TestSentinelServerFace(Sentinel, ServerFaceConformance):
+    pass
+
+
+class TestClusterLayer(Cluster, LayerConformance):
+    pass
+
+
+class TestClusterWorkerFace(Cluster, WorkerFaceConformance):
+    pass
+
+
+class TestClusterServerFace(Cluster, ServerFaceConformance):
+    pass
