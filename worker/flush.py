@@ -29,6 +29,9 @@ LONGEST_PAUSE = 0.4
 
 Outcomes = tuple[list[Exception | None], list[Frame]]
 
+#: An operation that was not carried out, and why.
+Refused = tuple[Operation, Exception]
+
 
 class Exchange(Protocol):
     """Carries out operations; see :meth:`channels.layers.faces.WorkerFace.exchange`."""
@@ -64,7 +67,7 @@ class Flush:
 
     def __call__(
         self, operations: Sequence[Operation], consumer: object, *, take: bool
-    ) -> list[Operation]:
+    ) -> list[Refused]:
         """Carry out the operations in order; return those that were refused for good.
 
         Args:
@@ -87,8 +90,8 @@ class Flush:
         operations: Sequence[Operation],
         outcomes: Sequence[Exception | None],
         consumer: object,
-    ) -> list[Operation]:
-        refused: list[Operation] = []
+    ) -> list[Refused]:
+        refused: list[Refused] = []
         full = self._sort(operations, outcomes, consumer, refused)
         deadline = self._clock() + RETRY_TIME
         pause = FIRST_PAUSE
@@ -109,7 +112,7 @@ class Flush:
         operations: Sequence[Operation],
         outcomes: Sequence[Exception | None],
         consumer: object,
-        refused: list[Operation],
+        refused: list[Refused],
     ) -> list[Operation]:
         """Return what found its mailbox full; log and note what no second try can help."""
         full = []
@@ -120,9 +123,7 @@ class Flush:
                 self._refuse(operation, error, consumer, refused)
         return full
 
-    def _give_up(
-        self, full: Sequence[Operation], consumer: object, refused: list[Operation]
-    ) -> None:
+    def _give_up(self, full: Sequence[Operation], consumer: object, refused: list[Refused]) -> None:
         """Drop what still finds no room; receipts and frames leave in any case."""
         control: list[Operation] = []
         for operation in full:
@@ -141,12 +142,15 @@ class Flush:
         operation: Operation,
         error: Exception | None,
         consumer: object,
-        refused: list[Operation],
+        refused: list[Refused],
     ) -> None:
-        refused.append(operation)
-        count_dropped("full" if error is None else "error")
+        cause = "error"
         if error is None:
-            error = ChannelFull(f"no room there for {RETRY_TIME:g} s")
+            cause, error = "full", ChannelFull(f"no room there for {RETRY_TIME:g} s")
+        refused.append((operation, error))
+        if isinstance(operation, Answer) and isinstance(error, LayerUnavailable):
+            return  # nothing is lost: whoever owes it answers again
+        count_dropped(cause)
         logger.error(
             "Dropped %s from consumer %s: %s: %s",
             describe(operation),

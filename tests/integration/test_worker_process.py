@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Receipt
 from channels.layers.redis import RedisChannelLayer
 from tests.processes import Process, running, wait_until
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
@@ -379,6 +381,41 @@ class TestProcesses:
             wait_until(lambda: not any(alive(pid) for pid in pids), "they are gone")
 
         assert sorted(name for name, _ in project.notes("end")) == ["a", "b"]
+
+
+def test_a_worker_outlives_a_redis_that_dies_and_comes_back(tmp_path):
+    with contextlib.closing(RedisServer()) as server:
+        project = Project(tmp_path, server.url)
+        with project.runworker("--threads", "2") as worker:
+            project.layer.send("work", {"n": "before"})
+            worker.wait_until(lambda: project.notes("end"), "the first message has run")
+
+            server.kill()
+            worker.wait_for_output("does not answer")
+            server.restart()
+
+            def sent() -> bool:
+                with contextlib.suppress(LayerUnavailable):
+                    project.layer.send("work", {"n": "after"})
+                    return True
+                return False
+
+            worker.wait_until(sent, "Redis takes messages again")
+            worker.wait_until(lambda: len(project.notes("end")) == 2, "the second has run")
+            worker.signal(signal.SIGTERM)
+            assert worker.wait() == 0
+
+
+def test_a_worker_stops_while_redis_is_away(tmp_path):
+    with contextlib.closing(RedisServer()) as server:
+        project = Project(tmp_path, server.url)
+        with project.runworker() as worker:
+            project.layer.send("work", {"n": "before"})
+            worker.wait_until(lambda: project.notes("end"), "the first message has run")
+            server.kill()
+            worker.wait_for_output("does not answer")
+            worker.signal(signal.SIGTERM)
+            assert worker.wait() == 0
 
 
 def test_a_redis_that_does_not_answer_at_the_start_is_named_without_its_password(tmp_path):

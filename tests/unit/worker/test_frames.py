@@ -148,6 +148,19 @@ class TestHeldReceipts:
         ]
         assert held == [[b"r1"], [b"r2"]]
 
+    def test_an_answer_that_one_host_did_not_take_is_given_again(self):
+        layer = ScriptedLayer(frame(1), frame(2, receipt=b"r2"))
+        down = iter([LayerUnavailable("one host of two")])
+        layer.face.outcome = lambda one: next(down, None) if one == Answer(b"r1") else None
+
+        run_until_idle(layer, ("test", reply))
+
+        assert layer.face.exchanges == [
+            [echo(1), Answer(b"r1")],
+            [echo(2), Answer(b"r2"), Answer(b"r1")],
+        ]
+        assert layer.face.held() == []
+
 
 class TestConsumeLater:
     def test_the_message_and_all_behind_it_go_back_unanswered_as_one_frame(self):
@@ -209,6 +222,21 @@ class TestConsumeLater:
 
         assert ran == [1, 2]
         assert layer.face.done[-1] == Answer(b"r1")
+
+    def test_a_message_whose_way_back_is_unknown_is_not_run_again(self):
+        ran = []
+
+        def consumer(message):
+            ran.append(message["n"])
+            raise ConsumeLater
+
+        layer = ScriptedLayer(frame(1, 2))
+        layer.face.outcome = lambda one: LayerUnavailable("gone")
+
+        run_until_idle(layer, ("test", consumer))
+
+        assert ran == [1]
+        assert [type(one) for one in layer.face.done] == [GiveBack]
 
 
 class TestStopping:
