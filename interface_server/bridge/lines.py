@@ -94,7 +94,10 @@ class Lines:
             self._try(line, len(line.trying) + 1)
 
     def stored(self, channel: str, entry: Entry) -> None:
-        """Take note that a try succeeded: the next ones may, too."""
+        """Take note that a try succeeded: the next ones may, too.  No harm if there was none."""
+        line = self.by_channel.get(channel)
+        if line is None or entry not in line.trying:
+            return
         line = self._leave(channel, entry)
         if line is not None:
             line.delay = FIRST_DELAY

@@ -16,7 +16,10 @@ from typing import Any, Protocol
 
 
 class WebSocketPort(Protocol):
-    """One WebSocket, as the bridge sees it.  No method raises; calls on a dead socket do nothing."""
+    """One WebSocket, as the bridge sees it.
+
+    No method raises; calls on a dead socket do nothing.
+    """
 
     #: Sockets with equal values can share one prepared frame (same extensions negotiated).
     framing: Hashable
@@ -129,7 +132,7 @@ class BodySource(Protocol):
 
 
 class BridgePort(Protocol):
-    """What ``net`` needs of the bridge (implemented by :class:`~channels.interface_server.bridge.hub.Hub`)."""
+    """What ``net`` needs of the bridge; :class:`~channels.interface_server.bridge.hub.Hub` has it."""
 
     def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
         """Announce a socket whose handshake waits: sends ``websocket.connect``."""

@@ -64,9 +64,10 @@ class ResponseBody:
             return
         if self._spool is None:
             self._spool = Spool()
-        # The body list is not read past the limit; only a sender that does not use it gets
-        # this far, and nothing could hold it back.
-        if len(self._spool) + len(data) > 2 * self._core.settings.spool_limit:
+        # The body list is not read past the limit, but a sender that does not use it cannot
+        # be held back.
+        limit = 2 * self._core.settings.spool_limit
+        if not self._reading and len(self._spool) + len(data) > limit:
             self._broken("the client reads too slowly, and the spool is full")
             return
         self._spool.write(data)

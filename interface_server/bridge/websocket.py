@@ -22,6 +22,7 @@ from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.inbound import Inbound, Message
 from channels.interface_server.bridge.ports import WebSocketPort
 from channels.interface_server.protocol.websocket import (
+    CLOSING,
     CONNECTING,
     INTERNAL_ERROR,
     OPEN,
@@ -168,7 +169,10 @@ class WebSocketLink:
 
     def broken(self) -> None:
         """End the socket: carrying out a reply raised."""
-        self._act(self.machine.close(INTERNAL_ERROR, 500))
+        if self.machine.state is CLOSING:
+            self._act([Close(INTERNAL_ERROR)])  # the reply raised before its own close was sent
+        else:
+            self._act(self.machine.close(INTERNAL_ERROR, 500))
 
     def answered(self, receipt: int) -> None:
         """Take note that every message of the frame in flight has run."""
@@ -220,8 +224,6 @@ class WebSocketLink:
     def overdue(self) -> None:
         """Send the disconnect without the receipt of the frame in flight."""
         core, inbound = self._core, self._inbound
-        if self._stage is not Stage.ANNOUNCED:
-            return
         if not core.up:
             core.overdue.add(self)  # nothing is given up while the layer is away
             return
@@ -254,11 +256,8 @@ class WebSocketLink:
     def _send_waiting(self) -> None:
         core = self._core
         frame = self._inbound.next(core.frame_messages, core.settings.buffer_size)
-        if frame is None:
-            core.lines.leave(RECEIVE, self)
-            self.advance()
-        else:
-            self._transmit(frame)
+        assert frame is not None  # whoever has nothing to say has left the line
+        self._transmit(frame)
 
     def _transmit(self, frame: list[Message]) -> None:
         core = self._core

@@ -1,0 +1,1 @@
+"""State machines and message building without I/O."""

@@ -75,7 +75,9 @@ def test_absent_headers_are_none(waiting):
     assert waiting.reply({"status": 200, "headers": None})[0] == Start(200, [])
 
 
-@pytest.mark.parametrize("value", [b"a\r\nSet-Cookie: b", b"a\nSet-Cookie: b", "a\r\0Set-Cookie: b"])
+@pytest.mark.parametrize(
+    "value", [b"a\r\nSet-Cookie: b", b"a\nSet-Cookie: b", "a\r\0Set-Cookie: b"]
+)
 def test_a_value_cannot_start_another_header(waiting, value):
     actions = waiting.reply({"status": 200, "headers": [(b"X-A", value)]})
 

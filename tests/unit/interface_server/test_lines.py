@@ -188,6 +188,34 @@ def test_nobody_is_tried_while_the_layer_is_away(scene):
     assert scene.clock.timers == 1
 
 
+def test_a_line_whose_timer_stopped_with_the_layer_goes_on(scene):
+    waiters = scene.waiters(3)
+    scene.lines.room(CHANNEL)
+    scene.up = False
+    scene.clock.advance(10)
+    scene.up = True
+
+    scene.lines.stored(CHANNEL, waiters[0])
+
+    assert scene.tried == [0, 1, 2]
+    assert scene.clock.timers == 1
+
+
+def test_a_line_whose_timer_stopped_with_the_layer_can_be_left(scene):
+    (waiter,) = scene.waiters(1)
+    scene.up = False
+    scene.clock.advance(10)
+    scene.lines.leave(CHANNEL, waiter)
+    assert not scene.lines.by_channel
+
+
+def test_news_of_an_older_frame_does_not_end_the_wait(scene):
+    (waiter,) = scene.waiters(1)
+    scene.lines.stored(CHANNEL, waiter)
+    scene.lines.room(CHANNEL)
+    assert scene.tried == [0]
+
+
 def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
     scene.waiters(2)
     scene.lines.room(CHANNEL)

@@ -1,0 +1,551 @@
+"""HTTP requests through the hub: bodies in chunks, responses, and how requests end."""
+
+import asyncio
+
+import pytest
+
+from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels.interface_server.bridge.spool import Spool
+from channels.layers.faces import MoreBody, ProcessEntry, Reply
+from tests.unit.interface_server.conftest import Bench
+from tests.unit.interface_server.fakes import FakeBody, FakeRequest, local_of, run_now
+
+REQUEST = {"path": "/upload", "method": "POST", "headers": [], "body": b"start"}
+KIB = 1024
+
+
+def body_of(bench):
+    """Return the channel of the one body that was announced."""
+    return bench.face.on("http.request")[0].messages[0]["body_channel"]
+
+
+def chunks(bench):
+    return [sent.messages[0] for sent in bench.face.on(body_of(bench))]
+
+
+def disconnects(bench):
+    return [sent.messages[0] for sent in bench.face.on("http.disconnect")]
+
+
+@pytest.fixture
+def port():
+    return FakeRequest()
+
+
+@pytest.fixture
+def end(bench, port):
+    end = bench.hub.open_http(port, REQUEST, None)
+    bench.face.resolve()
+    return end
+
+
+class TestRequest:
+    def test_a_request_is_passed_on(self, bench, end):
+        (sent,) = bench.face.sent
+        assert sent.channel == "http.request"
+        assert sent.messages == [{**REQUEST, "reply_channel": end.reply_channel}]
+        assert sent.receipt
+        assert end.reply_channel.startswith("web.test!")
+
+    def test_a_full_channel_answers_503_at_once(self, bench, port):
+        bench.hub.open_http(port, REQUEST, FakeBody(b"rest"))
+        bench.face.resolve(ChannelFull("http.request", 1))
+        assert port.calls == [("fail", 503, 5)]
+        assert bench.counters.requests_refused == 1
+        assert len(disconnects(bench)) == 1
+
+    def test_a_layer_that_does_not_answer_answers_503(self, bench, port):
+        bench.hub.open_http(port, REQUEST, None)
+        bench.face.resolve(LayerUnavailable("timeout"))
+        assert port.calls == [("fail", 503, 5)]
+
+    def test_a_layer_that_is_away_answers_503_and_takes_no_body(self, bench, port):
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        body = FakeBody(b"rest")
+        end = bench.hub.open_http(port, REQUEST, body)
+        end.drained()
+        end.timed_out()
+        end.gone()
+        assert port.calls == [("fail", 503, 5)]
+        assert body.closed
+        assert bench.face.sent == []
+
+    def test_draining_answers_503(self, bench, port):
+        bench.hub.refuse_new()
+        bench.hub.open_http(port, REQUEST, None)
+        assert port.calls == [("fail", 503, 5)]
+
+    def test_a_request_that_cannot_be_carried_answers_500(self, bench, port):
+        bench.hub.open_http(port, REQUEST, None)
+        bench.face.resolve(MessageTooLarge("http.request", 5, 4))
+        assert port.calls == [("fail", 500, None)]
+
+    def test_a_time_out_answers_503(self, bench, port, end):
+        end.timed_out()
+        assert port.calls == [("fail", 503, None)]
+        bench.face.reply(end, {"status": 200})
+        assert port.calls == [("fail", 503, None)]
+        assert bench.counters.unknown == 1
+
+    def test_a_lost_worker_answers_502(self, bench, port, end):
+        bench.hub._watch._give_up(bench.face.last.receipt, "lost")
+        assert port.calls == [("fail", 502, None)]
+
+    def test_a_request_that_nobody_took_answers_503(self, bench, port, end):
+        bench.hub._watch._give_up(bench.face.last.receipt, "expired")
+        assert port.calls == [("fail", 503, None)]
+
+    def test_a_lost_worker_of_a_request_that_ended_is_no_matter(self, bench, port, end):
+        receipt = bench.face.last.receipt
+        end.gone()
+        bench.hub._watch._give_up(receipt, "lost")
+        assert port.calls == []
+
+    def test_memberships_end_with_the_request(self, bench, end):
+        bench.face.groups[local_of(end)] = ["poll"]
+        end.gone()
+        assert bench.face.forgotten == [("poll", local_of(end))]
+
+    def test_a_receipt_without_a_response_changes_nothing(self, bench, port, end):
+        bench.face.answer()
+        bench.face.reply(end, {"status": 200})
+        assert port.calls == [("start", 200, []), ("finish",)]
+
+
+class TestDisconnect:
+    def test_it_follows_a_complete_response(self, bench, port, end):
+        bench.face.reply(end, {"status": 200})
+        assert disconnects(bench) == [{"reply_channel": end.reply_channel, "path": "/upload"}]
+        end.gone()
+        end.timed_out()
+        assert len(disconnects(bench)) == 1
+
+    def test_it_follows_the_loss_of_the_client(self, bench, port, end):
+        end.gone()
+        end.gone()
+        assert len(disconnects(bench)) == 1
+        assert port.calls == []
+
+    def test_a_full_channel_is_ignored(self, bench, end):
+        end.gone()
+        bench.face.resolve(ChannelFull("http.disconnect", 1))
+        assert len(disconnects(bench)) == 1
+
+    def finish(self, bench):
+        end = bench.hub.open_http(FakeRequest(), REQUEST, None)
+        bench.face.reply(end, {"status": 200})
+
+    def test_it_is_left_out_when_no_live_worker_listens(self, bench):
+        bench.face.register = [
+            ProcessEntry("w", "worker", frozenset(["http.request"])),
+            ProcessEntry("s", "server", frozenset(["http.disconnect"])),
+        ]
+        self.finish(bench)
+        asked_for_the_first = len(disconnects(bench))
+        for _ in range(3):
+            self.finish(bench)
+        assert len(disconnects(bench)) == asked_for_the_first
+
+    def test_it_is_sent_when_one_does(self, bench):
+        bench.face.register = [
+            ProcessEntry("v", "worker", frozenset(["http.request"])),
+            ProcessEntry("w", "worker", frozenset(["http.disconnect"])),
+        ]
+        self.finish(bench)
+        assert len(disconnects(bench)) == 1
+
+    def test_it_is_sent_when_no_worker_is_known(self, bench):
+        self.finish(bench)
+        assert len(disconnects(bench)) == 1
+
+    def test_it_is_sent_when_the_register_cannot_be_read(self, bench):
+        bench.face.failing = LayerUnavailable("timeout")
+        self.finish(bench)
+        assert len(disconnects(bench)) == 1
+
+    def test_the_register_is_read_every_other_second_at_most(self, bench):
+        reads = []
+        processes = bench.face.processes
+
+        async def counting():
+            reads.append(bench.clock.now)
+            return await processes()
+
+        bench.face.processes = counting
+        for _ in range(50):
+            self.finish(bench)
+            bench.clock.advance(0.1)
+        assert len(reads) == 3
+
+    def test_what_the_register_said_long_ago_is_not_believed(self, bench):
+        bench.face.register = [ProcessEntry("w", "worker", frozenset(["http.request"]))]
+        self.finish(bench)
+        self.finish(bench)
+        before = len(disconnects(bench))
+        bench.clock.advance(60)
+        bench.hub._listeners._reading = True  # the answer is still to come
+        self.finish(bench)
+        assert len(disconnects(bench)) == before + 1
+
+    def test_none_is_sent_to_a_layer_that_is_away(self, bench, end):
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        end.gone()
+        assert disconnects(bench) == []
+
+
+class TestRequestBody:
+    def open(self, bench, content):
+        port, body = FakeRequest(), FakeBody(content)
+        return port, body, bench.hub.open_http(port, REQUEST, body)
+
+    def test_chunks_follow_the_request(self):
+        bench = Bench(body_chunk=4)
+        _, body, _ = self.open(bench, b"0123456789")
+        assert len(bench.face.sent) == 1
+        assert body_of(bench).startswith("http.request.body?")
+
+        bench.face.settle()
+
+        assert chunks(bench) == [
+            {"content": b"0123", "more_content": True},
+            {"content": b"4567", "more_content": True},
+            {"content": b"89", "more_content": False},
+        ]
+        assert body.closed
+
+    def test_a_body_that_fills_its_chunks_ends_with_an_empty_one(self):
+        bench = Bench(body_chunk=4)
+        self.open(bench, b"01234567")
+        bench.face.settle()
+        assert chunks(bench)[-1] == {"content": b"", "more_content": False}
+
+    def test_nothing_of_a_refused_request_is_sent(self):
+        bench = Bench(body_chunk=4)
+        _, body, _ = self.open(bench, b"0123456789")
+        bench.face.resolve(ChannelFull("http.request", 1))
+        assert chunks(bench) == []
+        assert body.closed
+
+    def test_at_most_8_chunks_wait_unread(self):
+        bench = Bench(body_chunk=1)
+        self.open(bench, b"x" * 20)
+        while bench.face.unresolved:
+            bench.face.resolve()
+        assert len(chunks(bench)) == 8
+
+        bench.face.answer(bench.face.on(body_of(bench))[0])
+
+        assert len(chunks(bench)) == 9
+        bench.face.settle()
+        bench.face.answer(*bench.face.on(body_of(bench)))
+        bench.face.settle()
+        assert len(chunks(bench)) == 21
+
+    def test_the_receipt_of_a_chunk_may_overtake_the_news(self):
+        bench = Bench(body_chunk=1)
+        self.open(bench, b"x" * 20)
+        bench.face.resolve()
+        for _ in range(15):
+            bench.face.answer()
+            bench.face.resolve()
+        assert len(chunks(bench)) == 16
+
+    def test_a_full_body_channel_is_tried_again_in_order(self):
+        bench = Bench(body_chunk=4)
+        self.open(bench, b"0123456789")
+        bench.face.resolve()
+        delays = []
+        for _ in range(7):
+            bench.face.resolve(ChannelFull("body", 1))
+            tries, started = len(chunks(bench)), bench.clock.now
+            while len(chunks(bench)) == tries:
+                bench.clock.advance(0.05)
+            delays.append(round(bench.clock.now - started, 2))
+        assert delays == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+        assert {chunk["content"] for chunk in chunks(bench)} == {b"0123"}
+        bench.face.settle()
+        assert [chunk["content"] for chunk in chunks(bench)[-3:]] == [b"0123", b"4567", b"89"]
+
+    def test_a_receipt_tries_again_at_once(self):
+        bench = Bench(body_chunk=1)
+        self.open(bench, b"x" * 5)
+        bench.face.resolve()
+        first = bench.face.last
+        bench.face.resolve()
+        bench.face.resolve(ChannelFull("body", 1))
+        assert len(chunks(bench)) == 2
+        bench.face.answer(first)
+        assert len(chunks(bench)) == 3
+        bench.clock.advance(5)
+        assert len(chunks(bench)) == 3
+
+    def test_a_client_that_leaves_closes_the_body(self):
+        bench = Bench(body_chunk=4)
+        _, body, end = self.open(bench, b"0123456789")
+        bench.face.resolve()
+        end.gone()
+        assert chunks(bench)[-1] == {"closed": True}
+        assert bench.face.on(body_of(bench))[-1].past_capacity
+        assert body.closed
+        bench.face.resolve()
+        assert len(chunks(bench)) == 2
+        assert bench.hub._core.chunks == {}
+
+    def test_a_client_that_leaves_after_its_body_closes_nothing(self):
+        bench = Bench()
+        _, _, end = self.open(bench, b"0123456789")
+        bench.face.settle()
+        end.gone()
+        assert len(chunks(bench)) == 1
+
+    def test_a_client_that_leaves_while_a_try_is_due_stops_the_timer(self):
+        bench = Bench()
+        _, _, end = self.open(bench, b"0123456789")
+        bench.face.resolve()
+        bench.face.resolve(ChannelFull("body", 1))
+        end.gone()
+        bench.clock.advance(5)
+        assert chunks(bench)[1:] == [{"closed": True}]
+
+    def test_a_response_before_the_end_of_the_body_stops_it(self):
+        bench = Bench(body_chunk=4)
+        _, body, end = self.open(bench, b"0123456789")
+        bench.face.resolve()
+        bench.face.reply(end, {"status": 413})
+        assert body.closed
+        bench.face.resolve()
+        assert len(chunks(bench)) == 1
+
+    def test_a_response_before_the_news_of_being_stored_stops_it(self):
+        bench = Bench(body_chunk=4)
+        _, _, end = self.open(bench, b"0123456789")
+        bench.face.reply(end, {"status": 413})
+        bench.face.resolve()
+        assert chunks(bench) == []
+
+    def test_a_body_that_cannot_be_carried_ends_the_request(self):
+        bench = Bench()
+        port, body, _ = self.open(bench, b"0123456789")
+        bench.face.resolve()
+        bench.face.resolve(LayerUnavailable("timeout"))
+        assert port.calls == [("fail", 503, 5)]
+        assert body.closed
+
+    def test_a_chunk_is_not_looked_after(self):
+        bench = Bench()
+        self.open(bench, b"0123456789")
+        bench.face.resolve()
+        (owner,) = bench.hub._core.chunks.values()
+        owner.lost(1, "lost")
+        assert owner.channel == owner.reply_channel
+
+
+class TestResponse:
+    def test_a_response_is_written(self, bench, port, end):
+        bench.face.reply(
+            end, {"status": 200, "headers": [(b"A", b"1")], "content": b"a", "more_content": True}
+        )
+        bench.face.reply(end, {"content": b"b"})
+        assert port.calls == [("start", 200, [(b"A", b"1")]), ("finish",)]
+        assert port.body == b"ab"
+
+    def test_a_malformed_response_answers_500_and_is_logged(self, bench, port, end, caplog):
+        bench.face.reply(end, {"content": b"no status"})
+        assert port.calls == [("fail", 500, None)]
+        assert end.reply_channel in caplog.text
+        assert "needs a status" in caplog.text
+        assert bench.counters.malformed == 1
+        assert len(disconnects(bench)) == 1
+
+    def test_a_malformed_chunk_aborts(self, bench, port, end):
+        bench.face.reply(end, {"status": 200, "more_content": True})
+        bench.face.reply(end, {"status": 200})
+        assert port.calls == [("start", 200, []), ("fail", 500, None)]
+
+    def test_a_reply_that_cannot_be_carried_out_answers_500(self, bench, port, end, caplog):
+        def start(status, headers):
+            raise RuntimeError("broken")
+
+        port.start = start
+        bench.face.reply(end, {"status": 200})
+        assert port.calls == [("fail", 500, None)]
+        assert "broken" in caplog.text
+
+    def test_nothing_is_written_after_the_end(self, bench, port, end):
+        def start(status, headers):
+            end.gone()
+
+        port.start = start
+        bench.face.reply(end, {"status": 200, "content": b"a"})
+        assert port.body == b""
+        assert port.calls == []
+
+
+class TestSlowClient:
+    @pytest.fixture
+    def bench(self):
+        return Bench(write_ahead=10, spool_limit=100)
+
+    @pytest.fixture
+    def port(self, bench):
+        port = FakeRequest()
+        port.slow = True
+        return port
+
+    def drain(self, port, end):
+        port.unsent = 0
+        end.drained()
+
+    def test_what_it_does_not_take_is_spooled_in_order(self, bench, port, end):
+        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.face.reply(end, {"content": b"b" * 15, "more_content": True})
+        bench.face.reply(end, {"content": b"c" * 5})
+        assert port.body == b"a" * 20
+        assert port.calls == [("start", 200, [])]
+        assert disconnects(bench) == []
+
+        self.drain(port, end)
+        assert port.body == b"a" * 20 + b"b" * 15 + b"c" * 5
+        assert port.calls[-1] == ("finish",)
+        assert len(disconnects(bench)) == 1
+
+    def test_it_is_given_a_little_at_a_time(self, bench, port, end):
+        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+        self.drain(port, end)
+        assert len(port.body) == 20 + 20
+        self.drain(port, end)
+        assert len(port.body) == 20 + 40
+        self.drain(port, end)
+        assert len(port.body) == 20 + 50
+        self.drain(port, end)
+        bench.face.reply(end, {"content": b"c"})
+        assert port.body.endswith(b"c")
+        assert port.calls[-1] == ("finish",)
+
+    def test_a_sender_that_knows_no_limit_is_cut_short(self, bench, port, end, caplog):
+        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        for _ in range(5):
+            bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+        assert port.calls[-1] == ("fail", 502, None)
+        assert bench.counters.responses_broken == 1
+        assert "spool is full" in caplog.text
+
+    def test_a_client_that_leaves_frees_the_spool(self, bench, port, end):
+        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+        end.gone()
+        end.drained()
+        assert len(port.body) == 20
+
+    def test_writing_after_the_end_is_no_harm(self, bench, port, end):
+        end.gone()
+        end._out.write(b"late")
+        end._out.finish()
+        assert (port.body, port.calls) == (b"", [])
+
+
+class TestBodyList:
+    """A response past 1 MiB continues on a list that the server reads."""
+
+    @pytest.fixture
+    def bench(self):
+        return Bench(write_ahead=10, spool_limit=100)
+
+    def more(self, bench, end):
+        bench.hub.deliver([MoreBody(local_of(end))])
+
+    def start(self, bench, end, count, size=20):
+        bench.face.reply(end, {"status": 200, "more_content": True})
+        bench.face.bodies[local_of(end)] = [
+            {"content": b"%02d" % n * (size // 2), "more_content": n < count - 1}
+            for n in range(count)
+        ]
+
+    def test_it_is_read_to_its_end(self, bench, port, end):
+        self.start(bench, end, 20)
+        self.more(bench, end)
+        assert port.body == b"".join(b"%02d" % n * 10 for n in range(20))
+        assert port.calls[-1] == ("finish",)
+
+    def test_it_is_read_on_at_each_item(self, bench, port, end):
+        self.start(bench, end, 3)
+        rest = bench.face.bodies[local_of(end)]
+        for n in range(3):
+            bench.face.bodies[local_of(end)] = [rest[n]]
+            self.more(bench, end)
+        assert port.calls[-1] == ("finish",)
+
+    def test_a_slow_client_stops_the_reading_at_the_spools_limit(self, bench, port, end):
+        port.slow = True
+        self.start(bench, end, 30)
+        self.more(bench, end)
+        left = len(bench.face.bodies[local_of(end)])
+        assert left > 0
+        self.more(bench, end)
+        assert len(bench.face.bodies[local_of(end)]) == left
+
+        for _ in range(60):
+            port.unsent = 0
+            end.drained()
+
+        assert port.body == b"".join(b"%02d" % n * 10 for n in range(30))
+        assert port.calls[-1] == ("finish",)
+
+    def test_a_list_that_cannot_be_read_aborts(self, bench, port, end, caplog):
+        self.start(bench, end, 3)
+        bench.face.failing = LayerUnavailable("timeout")
+        self.more(bench, end)
+        assert port.calls[-1] == ("fail", 502, None)
+        assert bench.counters.responses_broken == 1
+        assert "cannot be read" in caplog.text
+
+    def test_a_list_of_nobody_is_left_alone(self, bench, end):
+        end.gone()
+        self.more(bench, end)
+        _, socket = bench.open()
+        self.more(bench, socket)
+
+    def test_a_request_that_ended_is_not_read_on(self, bench, port, end):
+        self.start(bench, end, 3)
+        end.gone()
+        end._out.more()
+        assert len(bench.face.bodies[local_of(end)]) == 3
+
+    def test_two_items_start_one_reader(self):
+        async def scenario():
+            bench = Bench()
+            bench.hub._core.spawn = bench.hub._spawn
+            port = FakeRequest()
+            end = bench.hub.open_http(port, REQUEST, None)
+            self.start(bench, end, 20)
+            self.more(bench, end)
+            self.more(bench, end)
+            assert len(bench.hub._tasks) == 1
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert port.calls[-1] == ("finish",)
+            assert bench.hub._tasks == set()
+
+        asyncio.run(scenario())
+
+
+class TestSpool:
+    def test_first_in_first_out(self):
+        spool = Spool(memory=4)
+        spool.write(b"abc")
+        spool.write(b"defgh")
+        assert spool.read(2) == b"ab"
+        spool.write(b"ij")
+        assert len(spool) == 8
+        assert spool.read(100) == b"cdefghij"
+        assert spool.read(5) == b""
+        spool.write(b"k")
+        assert spool.read(5) == b"k"
+        spool.close()
+        assert len(spool) == 0
+
+
+def test_a_reply_while_nothing_runs_is_no_harm(bench):
+    bench.hub.deliver([Reply("nobody", {"status": 200})])
+    run_now(bench.face.stop())
