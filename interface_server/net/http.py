@@ -116,8 +116,9 @@ class HttpRequest(http.Request):
             self.method = getattr(self.channel, "_command", b"-")
             self.uri = getattr(self.channel, "_path", b"-")
             self.clientproto = getattr(self.channel, "_version", b"HTTP/1.1")
-            self.channel.persistent = False
-            self._open_exchange().write_page(413, "Request body too large.", finish=False)
+            exchange = self._open_exchange()
+            exchange.close_afterwards()
+            exchange.write_page(413, "Request body too large.", finish=False)
             self._linger = Alarm(self.context.wheel, LINGER, self._end_refused)
 
     def _end_refused(self) -> None:
@@ -259,7 +260,7 @@ class HttpExchange:
         for name, value in headers:
             self._add_header(name, value)
         if self._context.draining:
-            self._close_afterwards()
+            self.close_afterwards()
         if request.method == b"HEAD" or status in _BODILESS:
             self._left = None
         self._touched = self._context.wheel.clock()
@@ -271,7 +272,7 @@ class HttpExchange:
             return
         if lowered == b"connection":
             if b"close" in value.lower():
-                self._close_afterwards()
+                self.close_afterwards()
             return
         if lowered == b"content-length":
             if not value.strip().isdigit():
@@ -284,7 +285,8 @@ class HttpExchange:
         except InvalidHeaderName:
             log.warning("left out a response header whose name is not valid: %r", name)
 
-    def _close_afterwards(self) -> None:
+    def close_afterwards(self) -> None:
+        """End the connection with this response; a stream of HTTP/2 ends anyway."""
         if self._request.owns_connection:
             self._request.channel.persistent = False
             self._request.responseHeaders.setRawHeaders(b"Connection", [b"close"])

@@ -224,6 +224,7 @@ class FakeServer(Server):
 
 def main():
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "Passing pyOpenSSL")  # Twisted's own affair
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     options = json.loads(sys.argv[1])
     FakeServer.quiet = options.pop("quiet", False)

@@ -1,0 +1,277 @@
+"""HTTP over real sockets, against a bridge that answers by the path."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.net_support import Peer, running
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running(access=True, max_body=200_000, http_timeout=0.6) as started:
+        yield started
+
+
+@pytest.fixture
+def peer(server):
+    server.forget()
+    with Peer(server.port) as connected:
+        yield connected
+
+
+def test_a_request_reaches_the_bridge_with_exactly_the_keys_of_the_contract(server, peer):
+    status, _, body = peer.ask("/caf%C3%A9/x%20y?a=%20b&c", headers="X-A: 1\r\nx-a:  2 \r\n")
+
+    assert (status, body) == (200, "GET /café/x y".encode())
+    request = server.next("request")
+    del request["event"]
+    host, port = request.pop("client")
+    assert host == "127.0.0.1"
+    assert isinstance(port, int)
+    assert request == {
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/café/x y",
+        "query_string": "a=%20b&c",
+        "root_path": "",
+        "headers": [["host", "x"], ["x-a", "1"], ["x-a", "2"]],
+        "body": 0,
+        "server": ["127.0.0.1", server.port],
+    }
+
+
+@pytest.mark.parametrize("target", ["/%ff%zz%", "*", "http://other/a?b", "//a//b", "/a;b"])
+def test_odd_targets_are_passed_on_and_answered(peer, target):
+    status, _, _ = peer.ask(target)
+
+    assert status == 200
+
+
+def test_header_names_with_underscores_are_left_out_and_the_root_path_is_taken(server, peer):
+    peer.ask("/", headers="X_Evil: 1\r\nDaphne-Root-Path: /a%20b\r\n")
+
+    request = server.next("request")
+    assert request["headers"] == [["host", "x"]]
+    assert request["root_path"] == "/a b"
+
+
+def test_a_body_is_passed_on_once_it_is_complete(server, peer):
+    peer.ask("/", "POST", "Content-Length: 5\r\n", b"hello")
+    assert server.next("request")["body"] == 5
+
+    chunks = b"3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n"
+    peer.ask("/", "POST", "Transfer-Encoding: chunked\r\n", chunks)
+    assert server.next("request")["body"] == 7
+
+
+def test_a_large_body_arrives_as_a_start_and_a_rest(server, peer):
+    peer.ask("/", "POST", "Content-Length: 150000\r\n", b"z" * 150_000)
+
+    request = server.next("request")
+    assert (request["body"], request["rest"]) == (65536, 150_000 - 65536)
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(server, peer):
+    status, headers, body = peer.ask(
+        "/", "POST", "Content-Length: 200001\r\nExpect: 100-continue\r\n"
+    )
+
+    assert status == 413
+    assert headers["connection"] == "close"
+    assert b"413" in body
+    assert server.logged('"POST /" 413')
+
+
+def test_a_client_that_sends_a_body_too_large_anyway_can_read_the_answer(peer):
+    status, _, _ = peer.ask("/", "POST", "Content-Length: 400000\r\n", b"z" * 400_000)
+
+    assert status == 413
+    assert peer.rest() == b""
+
+
+def test_a_chunked_body_is_refused_once_it_grew_too_large(server, peer):
+    chunk = b"C350\r\n" + b"z" * 50_000 + b"\r\n"
+    status, _, _ = peer.ask(
+        "/large", "POST", "Transfer-Encoding: chunked\r\n", chunk * 5 + b"0\r\n\r\n"
+    )
+
+    assert status == 413
+    assert peer.rest() == b""
+    with Peer(server.port) as other:
+        other.ask("/next")
+    assert server.next("request")["path"] == "/next"  # the large one never was one
+
+
+def test_expecting_clients_are_told_to_continue(peer):
+    peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert peer.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100")
+    peer.send(b"ok")
+
+    assert peer.response()[0] == 200
+
+
+def test_pipelined_requests_are_answered_in_order(peer):
+    one = b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+    two = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nB"
+    peer.send(one + two + one)
+
+    assert [peer.response()[2] for _ in range(3)] == [b"ok", b"POST /b", b"ok"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: abc\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5_000 + b"\r\n",
+    ],
+)
+def test_malformed_requests_get_400_and_an_end(peer, sent):
+    peer.send(sent)
+
+    assert peer.rest().startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_line_without_end_ends_the_connection(peer):
+    peer.send(b"GET /" + b"a" * 20_000)
+
+    assert peer.rest() == b""
+
+
+def test_a_path_with_bytes_that_are_not_ascii_gets_an_error_page(peer):
+    peer.send(b"GET /\x80 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    status, _, body = peer.response()
+    assert status == 400
+    assert b"Invalid characters in path" in body
+
+
+def test_a_response_without_a_length_is_chunked_and_the_connection_stays(peer):
+    status, headers, body = peer.ask("/chunks")
+
+    assert (status, body) == (200, b"onetwo")
+    assert headers["transfer-encoding"] == "chunked"
+    assert peer.ask("/again")[0] == 200
+
+
+def test_http_1_0_gets_the_body_until_the_end(peer):
+    peer.send(b"GET /chunks HTTP/1.0\r\n\r\n")
+
+    assert peer.rest().partition(b"\r\n\r\n")[2] == b"onetwo"
+
+
+def test_head_and_204_have_no_body(peer):
+    status, headers, _ = peer.ask("/x", "HEAD")
+    assert (status, headers["content-length"]) == (200, "7")
+    assert peer.ask("/empty")[0] == 204
+    assert peer.ask("/x")[2] == b"GET /x"
+
+
+def test_response_headers_keep_their_order_and_can_inject_nothing(peer):
+    peer.send(b"GET /headers HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    head = peer.until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 201 Created\r\nX-One:  a \r\n")
+    assert b"\r\nInjected" not in head
+    assert b"bad name" not in head
+    assert b"gzip" not in head
+    assert head.index(b"Set-Cookie: a=1") < head.index(b"Set-Cookie: b=2")
+
+
+def test_a_response_longer_than_its_length_is_cut(peer):
+    assert peer.ask("/long")[2] == b"five."
+    assert peer.ask("/x")[0] == 200
+
+
+def test_a_response_shorter_than_its_length_ends_the_connection(peer):
+    peer.send(b"GET /short HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    peer.rest()
+    with pytest.raises((AssertionError, OSError)):
+        peer.ask("/x")
+
+
+def test_a_bridge_that_fails_is_a_500_without_a_secret(server, peer):
+    status, _, body = peer.ask("/error")
+
+    assert status == 500
+    assert b"secret" not in body
+    assert server.logged("a secret")
+    assert peer.ask("/x")[0] == 200
+
+
+def test_an_application_that_does_not_answer_is_a_503_with_retry_after(server, peer):
+    started = time.monotonic()
+    status, headers, body = peer.ask("/silent")
+
+    assert 0.5 < time.monotonic() - started < 5
+    assert (status, headers["retry-after"]) == (503, "3")
+    assert b"too late" in body
+    server.next("timed out")
+    assert peer.ask("/x")[0] == 200
+
+
+def test_the_time_out_starts_anew_at_each_piece(peer):
+    status, _, body = peer.ask("/slow")  # 2.1 s in all, with a time-out of 0.6 s
+
+    assert (status, body) == (200, b"tick" * 6)
+
+
+def test_a_response_that_stops_in_the_middle_is_cut_and_later_ones_still_time_out(server, peer):
+    peer.send(b"GET /begun HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert not peer.rest().endswith(b"0\r\n\r\n")  # broken, so that nobody takes it for all
+    server.next("timed out")
+
+    with Peer(server.port) as other:
+        assert other.ask("/silent")[0] == 503
+
+
+def test_the_bridge_learns_that_a_client_left(server, peer):
+    peer.send(b"GET /silent HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.next("request")
+    peer.sock.close()
+
+    server.next("request gone")
+
+
+def test_a_slow_client_holds_the_response_back(server, peer):
+    peer.send(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+    server.next("drained")  # it was told to wait, and to go on
+
+    assert len(peer.response()[2]) == 5_000_000
+
+
+def test_the_access_log_shows_sizes_and_quotes_what_clients_send(server, peer):
+    peer.ask("/size?q=1")
+    peer.ask('/a"b')
+
+    assert server.logged('"GET /size?q=1" 200 9\n')
+    assert server.logged('"GET /a\\"b" 200')
+    assert server.logged(f"127.0.0.1:{peer.sock.getsockname()[1]} - - [")
+
+
+def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
+    forwarded = "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\n"
+    peer.ask("/", headers=forwarded)
+    assert server.next("request")["client"][0] == "127.0.0.1"
+
+    with (
+        running(
+            proxy_forwarded_address_header="X-Forwarded-For",
+            proxy_forwarded_port_header="X-Forwarded-Port",
+            proxy_forwarded_proto_header="X-Forwarded-Proto",
+        ) as trusting,
+        Peer(trusting.port) as behind,
+    ):
+        behind.ask("/", headers=forwarded)
+        request = trusting.next("request")
+        assert (request["client"], request["scheme"]) == (["1.2.3.4", 0], "https")
