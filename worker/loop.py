@@ -149,8 +149,9 @@ class Worker:
                         self._handle(source, dispatcher.run(*taken), taken[1])
         finally:
             self.in_job = False
-            self._source = None
             self._close(source, dispatcher)
+            # Not before: a first signal that comes meanwhile must not cut this short.
+            self._source = None
             self._signals.restore()
 
     def _handle(self, source: FrameSource | PlainSource, ran: Ran, content: dict[str, Any]) -> None:

@@ -95,7 +95,8 @@ def rescue(message: Message, sends: list[Operation]) -> None:
     """Add the answer that a waiting client would otherwise never get.
 
     A handshake that the consumer neither accepted nor refused is refused; a
-    request that it did not begin to answer gets a 500.
+    request that it did not begin to answer gets a 500.  Only what it queued is known
+    here: one that accepts with ``immediately=True`` and then fails is closed.
     """
     reply = message.reply_channel
     if reply is None:

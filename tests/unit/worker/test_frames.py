@@ -293,6 +293,24 @@ class TestStopping:
 
         assert (layer.face.takes, layer.face.unblocked, layer.face.closed) == (1, 1, 1)
 
+    def test_it_ends_although_the_layer_does_not_answer(self, caplog):
+        layer = ScriptedLayer(frame(1, 2))
+        gone = LayerUnavailable("gone")
+
+        def unblock():
+            raise gone
+
+        def consumer(message):
+            layer.face.unblock = layer.face.close = unblock
+            layer.face.outages.append(gone)
+            worker.request_stop()
+
+        worker = Worker(wrap(layer, ("test", consumer)), signal_handlers=False)
+        worker.run()
+
+        assert "1 message(s)" in caplog.text  # the second may or may not be back
+        assert "Could not take leave" in caplog.text
+
 
 class TestOutages:
     def make(self, face, clock):

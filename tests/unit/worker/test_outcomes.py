@@ -163,6 +163,10 @@ class TestErrors:
         assert run("test", mock.Mock(side_effect=ValueError("odd"))) == [DONE]
         assert "Mock" in caplog.text
 
+    def test_a_message_that_is_no_dict_is_an_error(self, caplog):
+        assert run("test", mock.Mock(), ["odd"]) == [DONE]
+        assert "Error processing message" in caplog.text
+
     def test_odd_retry_counts_in_a_message_do_no_harm(self):
         layer = ScriptedLayer(Frame("test", [{"__retries__": "many"}]))
 
@@ -322,6 +326,25 @@ class TestCoroutines:
         run_until_idle(ScriptedLayer(Frame("test", [{"n": 1}, {"n": 2}])), ("test", consumer))
 
         assert done.is_set()
+
+
+def test_tasks_that_still_run_when_the_worker_ends_are_cancelled():
+    cancelled = threading.Event()
+
+    async def background():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    async def consumer(message):
+        kept.append(asyncio.get_running_loop().create_task(background()))
+        await asyncio.sleep(0)
+
+    kept = []
+    run_until_idle(ScriptedLayer(Frame("test", [{}])), ("test", consumer))
+
+    assert cancelled.is_set()
 
 
 def test_sends_outside_of_the_workers_thread_go_at_once():
