@@ -1,0 +1,128 @@
+"""A worker without an application: answers every event in the simplest way.
+
+Runs as a thread of a test, or as a process of its own (``python -m``) that a test can
+kill.  Text that starts with ``hold`` keeps the worker busy until its ``release`` is set.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.faces import Answer, Frame, GroupSend, Operation, Send
+
+CHANNELS = (
+    "http.request",
+    "websocket.connect",
+    "websocket.receive",
+    "websocket.disconnect",
+)
+
+
+class EchoWorker:
+    """Takes frames until :meth:`stop`.
+
+    Attributes:
+        ran: Channel and message of everything that was run, in order.
+        release: Set it to end a ``hold``.
+    """
+
+    def __init__(self, layer: Any, channels: tuple[str, ...] = CHANNELS) -> None:
+        self.layer = layer
+        self.ran: list[tuple[str, dict[str, Any]]] = []
+        self.release = threading.Event()
+        self._held: set[bytes] = set()
+        self._stopping = False
+        self._face = layer.open_worker(channels, held=lambda: set(self._held))
+        self._thread = threading.Thread(target=self.loop, daemon=True)
+
+    def start(self) -> EchoWorker:
+        """Run in a thread."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the thread after the frame that it holds."""
+        self._stopping = True
+        self.release.set()
+        self._face.unblock()
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+
+    def loop(self) -> None:
+        """Take, run, flush; connect again when the layer was away."""
+        while not self._stopping:
+            try:
+                self._face.start()
+                self._work()
+            except LayerUnavailable:
+                threading.Event().wait(0.1)
+        self._face.close()
+
+    def _work(self) -> None:
+        frames: list[Frame] = []
+        while frames or not self._stopping:
+            if not frames:
+                frames = self._face.take()
+            for frame in frames:
+                if frame.receipt is not None:
+                    self._held.add(frame.receipt)
+            taken, frames = frames, []
+            for frame in taken:
+                operations: list[Operation] = []
+                for message in frame.messages:
+                    self.ran.append((frame.channel, message))
+                    operations.extend(self.run(frame.channel, message))
+                if frame.receipt is not None:
+                    operations.append(Answer(frame.receipt))
+                    self._held.discard(frame.receipt)
+                _, more = self._face.exchange(operations, take=not self._stopping)
+                for frame in more:
+                    if frame.receipt is not None:
+                        self._held.add(frame.receipt)
+                frames.extend(more)
+
+    def run(self, channel: str, message: dict[str, Any]) -> list[Operation]:
+        """Return what one event is answered with."""
+        reply = message["reply_channel"]
+        if channel == "http.request":
+            return self._respond(reply, message)
+        if channel == "websocket.connect":
+            if message["path"] == "/group":
+                self.layer.group_add("everyone", reply)
+            return [Send(reply, {"accept": True})]
+        if channel == "websocket.disconnect":
+            self.layer.group_discard("everyone", reply)
+            return []
+        text = message["text"]
+        if text.startswith("hold"):
+            print("holding", flush=True)
+            self.release.wait()
+        if text.startswith("all "):
+            return [GroupSend("everyone", {"text": text[4:]})]
+        if text == "malformed":
+            return [Send(reply, {"txet": text})]
+        return [Send(reply, {"text": text})]
+
+    def _respond(self, reply: str, message: dict[str, Any]) -> list[Operation]:
+        body = message["body"]
+        channel = message.get("body_channel")
+        while channel:
+            _, chunk = self.layer.receive([channel], True)
+            if chunk is not None:
+                body += chunk.get("content", b"")
+                if not chunk.get("more_content"):
+                    break
+        if message["path"] == "/malformed":
+            return [Send(reply, {"content": body})]
+        return [Send(reply, {"status": 200, "content": b"%d " % len(body) + body[-20:]})]
+
+
+if __name__ == "__main__":
+    from channels.layers.redis.layer import RedisChannelLayer
+
+    worker = EchoWorker(RedisChannelLayer(hosts=[sys.argv[1]]))
+    print("ready", flush=True)
+    worker.loop()
