@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -235,19 +236,23 @@ def _bytes(value: str | bytes) -> bytes:
 
 def _meta_headers(pairs: Iterable[Any]) -> dict[str, str]:
     """Return the headers under their names in ``META``, repeated ones joined."""
-    collected: dict[str, list[str]] = {}
+    headers: dict[str, str] = {}
     for name, value in pairs:
-        header = _bytes(name).decode("latin-1")
-        if "_" in header:
-            continue  # could pass for the header with a hyphen
-        collected.setdefault(_meta_name(header), []).append(_bytes(value).decode("latin-1"))
-    return {
-        # HTTP/2 clients send one field for each cookie (known-flaws.md F-32).
-        name: ("; " if name == "HTTP_COOKIE" else ",").join(values)
-        for name, values in collected.items()
-    }
+        key = _meta_name(_bytes(name))
+        if key is None:
+            continue
+        text = _bytes(value).decode("latin-1")
+        if key in headers:
+            # HTTP/2 clients send one field for each cookie (known-flaws.md F-32).
+            text = headers[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
+        headers[key] = text
+    return headers
 
 
-def _meta_name(header: str) -> str:
-    name = header.upper().replace("-", "_")
+@functools.lru_cache(maxsize=512)
+def _meta_name(header: bytes) -> str | None:
+    """Return a header's name in ``META``; None if it could pass for another's."""
+    if b"_" in header:
+        return None
+    name = header.decode("latin-1").upper().replace("-", "_")
     return name if name in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{name}"
