@@ -1,0 +1,94 @@
+"""Lines of the access log."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+
+import pytest
+
+from channels.interface_server.access import AccessLogGenerator
+
+
+@pytest.fixture
+def stream():
+    return io.StringIO()
+
+
+@pytest.fixture
+def log(stream):
+    return AccessLogGenerator(stream)
+
+
+def http(**changes):
+    return {
+        "path": "/a?b=1",
+        "status": 200,
+        "method": "GET",
+        "client": "127.0.0.1:1234",
+        "time_taken": 0.1,
+        "size": 42,
+        **changes,
+    }
+
+
+def test_a_request_is_a_line_with_status_and_size(log, stream):
+    log("http", "complete", http())
+
+    line = stream.getvalue()
+    assert re.fullmatch(
+        r"127\.0\.0\.1:1234 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\] \"GET /a\?b=1\" 200 42\n", line
+    )
+
+
+def test_nothing_sent_is_a_dash_and_nobody_is_none(log, stream):
+    log("http", "complete", http(size=0, client=None))
+
+    assert stream.getvalue().startswith("None - - [")
+    assert stream.getvalue().endswith(" 200 -\n")
+
+
+@pytest.mark.parametrize(
+    ("action", "verb"),
+    [
+        ("connecting", "WSCONNECTING"),
+        ("connected", "WSCONNECT"),
+        ("disconnected", "WSDISCONNECT"),
+        ("rejected", "WSREJECT"),
+    ],
+)
+def test_a_step_of_a_socket_is_a_line_without_status(log, stream, action, verb):
+    log("websocket", action, {"path": "/chat", "client": "::1:5"})
+
+    assert stream.getvalue().startswith("::1:5 - - [")
+    assert stream.getvalue().endswith(f'"{verb} /chat" - -\n')
+
+
+@pytest.mark.parametrize(
+    ("protocol", "action"), [("http", "begun"), ("websocket", "slept"), ("smtp", "sent")]
+)
+def test_what_is_not_known_is_left_out(log, stream, protocol, action):
+    log(protocol, action, http())
+
+    assert stream.getvalue() == ""
+
+
+def test_what_a_client_sends_can_forge_no_line(log, stream):
+    log("http", "complete", http(path='/"\r\n1.2.3.4 - - "x" \\ \x1b[31m\x9b'))
+
+    line = stream.getvalue()
+    assert line.count("\n") == 1
+    assert '"GET /\\"\\x0d\\x0a1.2.3.4 - - \\"x\\" \\\\ \\x1b[31m\\x9b" 200 42' in line
+
+
+def test_the_time_is_local_and_moves_on(stream):
+    now = [0.0]
+    log = AccessLogGenerator(stream, clock=lambda: now[0])
+    for seconds in (0.0, 0.9, 1.0):
+        now[0] = seconds
+        log("http", "complete", http())
+
+    stamps = re.findall(r"\[(.*?)\]", stream.getvalue())
+    first, later = (time.strftime("%d/%b/%Y:%H:%M:%S", time.localtime(second)) for second in (0, 1))
+    assert stamps == [first, first, later]
