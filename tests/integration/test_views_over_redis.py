@@ -1,0 +1,149 @@
+"""Django's views behind a real interface server, a real Redis and a real worker."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import socket
+import sys
+import textwrap
+
+import pytest
+
+from tests.processes import BIN, free_port, running, wait_until
+
+pytestmark = pytest.mark.redis
+
+FILES = {
+    "manage.py": """
+        import os, sys
+        os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
+        from django.core.management import execute_from_command_line
+        execute_from_command_line(sys.argv)
+    """,
+    "site_settings.py": """
+        SECRET_KEY = "a secret of the test suite and of nothing else"
+        ALLOWED_HOSTS = ["127.0.0.1"]
+        INSTALLED_APPS = ["channels"]
+        ROOT_URLCONF = "site_views"
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels.layers.redis.RedisChannelLayer",
+                "ROUTING": [],
+                "CONFIG": {"hosts": ["%s"]},
+            }
+        }
+    """,
+    "site_views.py": """
+        import hashlib
+        from django.http import HttpResponse, StreamingHttpResponse
+        from django.urls import path
+
+        def hello(request):
+            return HttpResponse("hello")
+
+        def digest(request):
+            found = hashlib.sha256()
+            while chunk := request.read(65536):
+                found.update(chunk)
+            return HttpResponse(found.hexdigest())
+
+        def upload(request):
+            file = request.FILES["file"]
+            kind = type(file).__name__
+            return HttpResponse(f"{kind} {file.size} {hashlib.sha256(file.read()).hexdigest()}")
+
+        def long(request):
+            def parts():
+                for n in range(int(request.GET["parts"])):
+                    yield b"%07d\\n" % n * 8192
+            return StreamingHttpResponse(parts())
+
+        urlpatterns = [
+            path("hello/", hello),
+            path("digest/", digest),
+            path("upload/", upload),
+            path("long/", long),
+        ]
+    """,
+}
+
+
+@pytest.fixture
+def port(tmp_path, redis_server):
+    """The port of an interface server that one worker with one thread works for."""
+    for name, content in FILES.items():
+        text = textwrap.dedent(content)
+        (tmp_path / name).write_text(text.replace("%s", redis_server.url))
+    port = free_port()
+    with (
+        running(BIN / "interface-server", "-p", str(port), redis_server.url) as server,
+        running(sys.executable, "manage.py", "runworker", cwd=tmp_path) as worker,
+    ):
+        server.wait_for_port(port)
+        worker.wait_for_output("Listening on channels")
+        yield port
+
+
+def ask(port, path, method="GET", body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_view_answers(port):
+    assert ask(port, "/hello/") == (200, b"hello")
+    assert ask(port, "/none/")[0] == 404
+
+
+def test_a_large_body_arrives_whole_whether_its_length_is_told_or_not(port):
+    body = bytes(range(256)) * 40_000  # 10 MB
+    expected = hashlib.sha256(body).hexdigest().encode()
+
+    assert ask(port, "/digest/", "POST", body) == (200, expected)
+    parts = (body[start : start + 100_000] for start in range(0, len(body), 100_000))
+    assert ask(port, "/digest/", "POST", parts) == (200, expected)
+
+
+def test_a_large_file_is_uploaded_to_a_file(port):
+    content = bytes(range(256)) * 20_000
+    body = (
+        b'--XX\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+        + content
+        + b"\r\n--XX--\r\n"
+    )
+
+    status, answer = ask(
+        port, "/upload/", "POST", body, {"Content-Type": "multipart/form-data; boundary=XX"}
+    )
+
+    digest = hashlib.sha256(content).hexdigest()
+    assert (status, answer.decode()) == (200, f"TemporaryUploadedFile {len(content)} {digest}")
+
+
+def test_a_long_response_arrives_whole(port):
+    status, body = ask(port, "/long/?parts=320")  # 20 MiB
+
+    assert status == 200
+    assert body == b"".join(b"%07d\n" % n * 8192 for n in range(320))
+
+
+def test_a_client_that_does_not_read_keeps_no_worker(port):
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"GET /long/?parts=320 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert slow.recv(15) == b"HTTP/1.1 200 OK"
+
+        # The only worker is free again while 20 MiB wait for the slow client.
+        wait_until(lambda: ask(port, "/hello/") == (200, b"hello"), "another answer")
+
+        slow.settimeout(30)
+        received = 0
+        while chunk := slow.recv(1_000_000):
+            received += len(chunk)
+            if chunk.endswith(b"0\r\n\r\n"):
+                break
+    assert received > 320 * 65536
