@@ -128,14 +128,15 @@ def test_what_the_authority_lost_is_kept_joined_with_what_it_learnt_and_written_
     assert registry.leave(3, "room", "gone") is Drift.NONE
     assert registry.members("room", now=0) == ("old", "new")
     assert registry.rebuild(7, [("hall", "late", FAR)]) is Drift.NONE  # adds, takes nothing away
-    registry.written_back(8)
+    registry.written_back()
 
     assert registry.all_memberships(now=0) == [
         ("room", "old", FAR),
         ("room", "new", FAR),
         ("hall", "late", FAR),
     ]
-    assert registry.join(9, "room", "next", FAR) is Drift.NONE
+    assert registry.join(8, "room", "next", FAR) is Drift.NONE
+    assert registry.leave(9, "room", "next") is Drift.NONE
 
 
 def test_an_authority_that_restarted_is_noticed_by_a_rebuild_too():
@@ -146,6 +147,23 @@ def test_an_authority_that_restarted_is_noticed_by_a_rebuild_too():
     assert registry.rebuild(1, [("room", "4", FAR)]) is Drift.RESTARTED
 
     assert registry.members("room", now=0) == ("1", "2", "3", "4")
+
+
+def test_a_change_from_before_the_loss_cannot_ask_for_rebuilds_for_ever():
+    registry = GroupRegistry()
+    assert registry.check(50) is Drift.MISSED
+
+    registry.rebuild(0, [])  # the authority has forgotten it
+
+    assert registry.check(50) is Drift.NONE
+    assert registry.join(1, "room", "a", FAR) is Drift.RESTARTED
+
+
+def test_the_same_item_asks_again_if_there_was_no_rebuild():
+    registry = GroupRegistry()
+
+    assert registry.check(50) is Drift.MISSED
+    assert registry.check(50) is Drift.MISSED
 
 
 def test_expired_memberships_are_not_written_back():
@@ -264,8 +282,7 @@ def test_memberships_survive_an_authority_that_lost_its_memory(seed):
     registry.rebuild(authority.number, authority.snapshot())
     for group, local, expiry in registry.all_memberships(0):
         authority.members[group, local] = expiry
-    authority.number += 1
-    registry.written_back(authority.number)
+    registry.written_back()
 
     assert {(g, m) for g, m, _ in registry.all_memberships(0)} == expected
     assert set(authority.members) == expected

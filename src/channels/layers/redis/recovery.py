@@ -3,8 +3,10 @@
 Always: the capacity of its mailbox, the sockets that are open, and memberships that
 were discarded while Redis did not answer.  After Redis lost its memory also all
 memberships, with the expiry that they had.  Those must not undo what applications
-changed since: everything in the mailbox is applied first, and the script that writes
-refuses when there was another change since.
+change meanwhile, so everything in the mailbox is applied first; and what turns out to
+have been discarded on its way, once the mailbox was read again, is discarded once more.
+(A membership that is discarded after the loss and before it is noticed comes back:
+Redis does not know it, and tells nobody.)
 """
 
 from __future__ import annotations
@@ -22,9 +24,6 @@ from channels.layers.redis.scripts import Argument, Command
 
 #: Memberships, or sockets, that one command writes: a millisecond or two for Redis.
 AT_ONCE = 1000
-
-#: How often writing is tried again because of a change before the authority is read.
-PATIENCE = 3
 
 
 class Ask(Protocol):
@@ -50,7 +49,6 @@ class Recovery:
         now_ms: Redis time.
         ask: Sends a command.
         mark: Returns when the mailbox was read up to now.
-        rebuild: Reads the authority, and adds it to the registry.
 
     Attributes:
         running: Whether memberships are being written.
@@ -66,9 +64,9 @@ class Recovery:
         now_ms: Callable[[], int],
         ask: Ask,
         mark: Callable[[], Awaitable[None]],
-        rebuild: Callable[[], Awaitable[None]],
     ) -> None:
         self.running = False
+        self._again = False
         self._mailbox = mailbox
         self._keys = keys
         self._commands = commands
@@ -76,7 +74,6 @@ class Recovery:
         self._now_ms = now_ms
         self._ask = ask
         self._mark = mark
-        self._rebuild = rebuild
 
     async def announce(
         self, sockets: Mapping[str, bytes], forgotten: dict[tuple[str, str], None]
@@ -104,6 +101,10 @@ class Recovery:
         for membership in left:
             forgotten.pop(membership, None)
 
+    def again(self) -> None:
+        """Begin anew once what is running is done: the memory was lost once more."""
+        self._again = True
+
     async def write_back(self) -> None:
         """Write all memberships back after Redis lost its memory.
 
@@ -112,41 +113,35 @@ class Recovery:
         """
         self.running = True
         try:
-            refused = 0
-            while not await self._write_members():
-                refused += 1
-                if refused % PATIENCE == 0:
-                    await self._rebuild()
-            await self._write_groups()
+            self._again = True
+            while self._again:
+                self._again = False
+                await self._write_members()
+                await self._write_groups()
         finally:
             self.running = False
 
-    async def _write_members(self) -> bool:
-        """Write the memberships of this process; False if there was a change meanwhile."""
+    async def _write_members(self) -> None:
+        """Write the memberships of this process."""
         await self._mark()
-        registry = self._registry
-        memberships = registry.all_memberships(self._now_ms() / 1000)
-        parts = [
-            memberships[first : first + AT_ONCE] for first in range(0, len(memberships), AT_ONCE)
-        ]
-        for part in parts or [[]]:
-            answer = _check(await self._ask(self._restore(registry.number, part)))
-            if answer is None:
-                return False
-            registry.written_back(answer, complete=False)
-        registry.written_back(registry.number)
-        return True
+        memberships = self._registry.all_memberships(self._now_ms() / 1000)
+        for first in range(0, len(memberships), AT_ONCE):
+            _check(await self._ask(self._restore(memberships[first : first + AT_ONCE])))
+        await self._mark()
+        if self._again:
+            return
+        self._registry.written_back()
+        for group, local, _ in memberships:
+            if group not in self._registry.memberships(local):
+                _check(await self._ask(self._commands.leave(self._mailbox, local, group)))
 
-    def _restore(self, number: int, part: list[Membership]) -> Command:
+    def _restore(self, part: list[Membership]) -> Command:
         keys, mailbox = self._keys, self._mailbox
         flat: list[Argument] = []
         for group, local, expiry in part:
             flat += (group, local, round(expiry * 1000))
         return scripts.RESTORE.call(
-            (keys.meta(mailbox), keys.groups(mailbox), keys.members(mailbox, "")),
-            number,
-            self._commands.group_ttl_ms,
-            *flat,
+            (keys.groups(mailbox), keys.members(mailbox, "")), self._commands.group_ttl_ms, *flat
         )
 
     async def _write_groups(self) -> None:

@@ -151,18 +151,9 @@ class GroupRegistry:
         self._seen = 0
         self._alone = True
 
-    def written_back(self, number: int, *, complete: bool = True) -> None:
-        """Take note that the authority holds the copy again, its number being ``number``.
-
-        The writer must have made sure that nothing was queued that the copy did not
-        have: changes up to ``number`` that still arrive are passed over.
-
-        Args:
-            number: What the writing returned.
-            complete: Whether that was all; else more parts follow.
-        """
-        self._alone = not complete
-        self.number = max(self.number, number)
+    def written_back(self) -> None:
+        """Take note that the authority holds the copy again; both know the same changes."""
+        self._alone = False
 
     def all_memberships(self, now: float) -> list[Membership]:
         """Return every membership that has not expired, groups and members in join order."""

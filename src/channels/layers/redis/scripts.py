@@ -316,23 +316,17 @@ return result
 
 #: Write memberships back after Redis lost its memory.
 #:
-#: KEYS meta, groups, what the keys of members start with.  ARGV the number that the process
-#: knows, group_expiry_ms, then group, local and expiry_ms in turn.  A membership that lives
-#: longer already is left alone.  Returns the new number, or nil if the number is another
-#: one: the process must read its mailbox first, and nothing was written.
+#: KEYS groups, what the keys of members start with.  ARGV group_expiry_ms, then group, local
+#: and expiry_ms in turn.  A membership that lives longer already is left alone.  This is no
+#: change of membership: it has no number, and no item in the mailbox.
 RESTORE = Script(
     """
-local number = tonumber(redis.call('HGET', KEYS[1], 'number') or 0)
-if number ~= tonumber(ARGV[1]) then return false end
-for i = 3, #ARGV, 3 do
-  redis.call('ZADD', KEYS[3] .. ARGV[i], 'GT', ARGV[i + 2], ARGV[i + 1])
-  redis.call('PEXPIRE', KEYS[3] .. ARGV[i], ARGV[2])
-  redis.call('SADD', KEYS[2], ARGV[i])
+for i = 2, #ARGV, 3 do
+  redis.call('ZADD', KEYS[2] .. ARGV[i], 'GT', ARGV[i + 2], ARGV[i + 1])
+  redis.call('PEXPIRE', KEYS[2] .. ARGV[i], ARGV[1])
+  redis.call('SADD', KEYS[1], ARGV[i])
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
-number = redis.call('HINCRBY', KEYS[1], 'number', 1)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return number
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """
 )
 

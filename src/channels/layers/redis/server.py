@@ -29,6 +29,7 @@ import msgpack
 from channels import names
 from channels.exceptions import LayerUnavailable, MessageTooLarge
 from channels.layers.faces import (
+    HEARTBEAT_INTERVAL,
     HEARTBEAT_TTL,
     Done,
     Item,
@@ -150,7 +151,6 @@ class RedisServerFace:
             now_ms=self._clock.now_ms,
             ask=self._ask,
             mark=self.mark,
-            rebuild=self._rebuild,
         )
         self._checked: set[str] = set()
         self._scheduled = False
@@ -171,6 +171,7 @@ class RedisServerFace:
         self._tasks: set[asyncio.Task[None]] = set()
         self._info: Mapping[str, Any] = {}
         self._heartbeat: Heartbeat | None = None
+        self._ticking: asyncio.TimerHandle | None = None
         self._listener: MailboxListener
         self._loop: asyncio.AbstractEventLoop
 
@@ -193,6 +194,7 @@ class RedisServerFace:
         await self._connect()
         self._heartbeat = heartbeat
         heartbeat.start()
+        self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
 
     async def stop(self) -> None:
         """See :class:`ServerFace`."""
@@ -200,6 +202,8 @@ class RedisServerFace:
             with contextlib.suppress(LayerUnavailable):
                 await self._drain()
         self._state = _State.STOPPED
+        if self._ticking is not None:
+            self._ticking.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -263,11 +267,12 @@ class RedisServerFace:
             self.mailbox,
             "server",
             clock=self._clock,
-            info=lambda: {**self._info, "mailbox": self._counters()},
+            info=lambda: {**self._info, "mailbox": self.counters()},
             beaten=beaten,
         )
 
-    def _counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, int]:
+        """Return what is worth knowing about the mailbox; also shown on the register."""
         intake = self._intake
         return {
             "taken": intake.taken,
@@ -385,14 +390,24 @@ class RedisServerFace:
             self._memories = memories
             self.registry.authority_lost()
             self._memory_lost()
-        self._report()
+
+    def _tick(self) -> None:
+        """Keep what is ours from expiring; and a server that hangs is noticed by it."""
+        self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
+        if self._state is not _State.UP:
+            return
+        for lane in self._places:
+            if lane.idle:
+                lane.call(("PING",))
         for key in (self._meta_key, self._sockets_key):
             self.call(("PEXPIRE", key, self._commands.control_ttl_ms))
 
     def _memory_lost(self) -> None:
         """Write everything back, while the mailbox is read on."""
         self.settled_since = self.now()
-        if not self._recovery.running:
+        if self._recovery.running:
+            self._recovery.again()
+        else:
             logger.warning("Redis lost its memory; writing back what is ours")
             self._spawn(self._recover())
 

@@ -1,0 +1,411 @@
+"""What an interface server's side of the layer survives; real servers, really killed or frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from channels.exceptions import LayerError, LayerUnavailable
+from channels.layers.faces import Receipt, Reply, SocketEntry
+from channels.layers.redis.layer import RedisChannelLayer
+from tests.redis_faces import run, sent, serving, swallower, until
+from tests.redis_server import RedisServer, SentinelSet
+
+pytestmark = pytest.mark.redis
+
+BOX = "web.test!"
+
+
+@pytest.fixture
+def own_server():
+    """A Redis that this test alone may kill."""
+    server = RedisServer()
+    yield server
+    server.close()
+
+
+def eventually(action):
+    """Do something that fails while Redis is away, until it works."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return action()
+        except LayerError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+async def back(listener):
+    await until(lambda: listener.told and listener.told[-1] == "back", "the layer is back")
+
+
+# -- Redis dies, and comes back empty ----------------------------------------------------
+
+
+def test_memberships_sockets_and_entry_survive_a_redis_that_lost_everything(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url])
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            for local in ("a", "b"):
+                layer.group_add("room", BOX + local)
+            layer.group_add("hall", BOX + "b")
+            await sent(face, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
+            await face.mark()
+            before = own_server.client.zscore(layer.keys.members(BOX, "room"), "a")
+
+            await asyncio.to_thread(own_server.restart)
+            await back(listener)
+
+            assert [type(each) for each in listener.told[:-1]] == [LayerUnavailable]
+            client, keys = own_server.client, layer.keys
+            assert client.zscore(keys.members(BOX, "room"), "a") == pytest.approx(before, abs=2)
+            assert set(client.smembers(keys.groups(BOX))) == {b"room", b"hall"}
+            assert set(client.hkeys(keys.sockets(BOX))) == {b"a"}
+            assert client.hget(keys.meta(BOX), "cap") == b"10000"
+            await until(lambda: client.exists(keys.entry(BOX)), "the entry is back")
+
+            await asyncio.to_thread(eventually, lambda: layer.send_group("room", {"n": 1}))
+            await until(lambda: listener.group_members(), "the group message comes")
+            assert listener.group_members() == [["a", "b"]]
+            layer.group_discard("room", BOX + "a")
+            layer.group_add("room", BOX + "c")
+            layer.send_group("room", {"n": 2})
+            await face.mark()
+            assert listener.group_members()[-1] == ["b", "c"]
+
+    run(test())
+
+
+def test_a_flush_without_hanging_up_is_noticed_by_the_heartbeat(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    client, keys = redis_server.client, layer.keys
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            for local in ("a", "b"):
+                layer.group_add("room", BOX + local)
+            await sent(face, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
+            await face.mark()
+            settled = face.settled_since
+
+            client.flushall()
+
+            await until(lambda: client.exists(keys.members(BOX, "room")), "members are back")
+            await until(lambda: client.exists(keys.group("room")), "the group is back")
+            assert client.hkeys(keys.sockets(BOX)) == [b"a"]
+            assert face.settled_since > settled
+            layer.send_group("room", {"n": 1})
+            await face.mark()
+            assert listener.group_members() == [["a", "b"]]
+            assert listener.told == []  # it never stopped answering
+
+    run(test())
+
+
+def test_what_applications_changed_before_it_was_noticed_is_kept(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    client, keys = redis_server.client, layer.keys
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            for local in ("a", "b", "c"):
+                layer.group_add("room", BOX + local)
+            await face.mark()
+
+            client.flushall()
+            layer.group_add("room", BOX + "new")  # numbered 1 again: seen at once
+            layer.group_add("room", BOX + "brief")
+            layer.group_discard("room", BOX + "brief")
+
+            await until(lambda: client.zcard(keys.members(BOX, "room")) == 4, "all are back")
+            await until(lambda: client.exists(keys.group("room")), "the group is back")
+            layer.send_group("room", {"n": 1})
+            await face.mark()
+            assert listener.group_members() == [["a", "b", "c", "new"]]
+            assert set(client.zrange(keys.members(BOX, "room"), 0, -1)) == {
+                b"a",
+                b"b",
+                b"c",
+                b"new",
+            }
+
+    run(test())
+
+
+def test_thousands_of_memberships_come_back_while_applications_go_on(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url])
+    keys = layer.keys
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            for n in range(2500):
+                layer.group_add(f"room{n % 3}", f"{BOX}m{n}")
+            await face.mark()
+            stop = threading.Event()
+
+            def go_on():
+                n = 0
+                while not stop.is_set():
+                    n += 1
+                    eventually(lambda n=n: layer.group_add("busy", f"{BOX}b{n % 50}"))
+                    eventually(lambda n=n: layer.group_discard("busy", f"{BOX}b{(n * 7) % 50}"))
+
+            application = threading.Thread(target=go_on)
+            application.start()
+            try:
+                await asyncio.to_thread(own_server.restart)
+                await back(listener)
+                await asyncio.sleep(0.1)
+            finally:
+                stop.set()
+                await asyncio.to_thread(application.join)
+            await face.mark()
+
+            client = own_server.client
+            for group in ("room0", "room1", "room2", "busy"):
+                stored = {name.decode() for name in client.zrange(keys.members(BOX, group), 0, -1)}
+                assert set(face.registry.members(group, face.now())) == stored
+            assert sum(client.zcard(keys.members(BOX, f"room{n}")) for n in range(3)) == 2500
+            assert face.registry.number == int(client.hget(keys.meta(BOX), "number"))
+
+    run(test())
+
+
+def test_what_was_forgotten_and_closed_during_an_outage_is_gone_after_it(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url])
+    keys = layer.keys
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            for local in ("a", "b"):
+                layer.group_add("room", BOX + local)
+                await sent(face, "main?c", {}, opens=SocketEntry(local, "/", 1.0))
+            await face.mark()
+            own_server.client.client_kill_filter(_type="normal", skipme=True)
+            await until(lambda: listener.told, "the outage is told")
+
+            face.forget([("room", "a")])
+            outcome = await sent(face, "main?c", {}, closes="a", past_capacity=True)
+            assert isinstance(outcome, LayerUnavailable)
+            await back(listener)
+
+            await face.mark()
+            assert not face.memberships("a")
+            assert own_server.client.zrange(keys.members(BOX, "room"), 0, -1) == [b"b"]
+            # The disconnect was not stored, so the socket is still written down.
+            assert set(own_server.client.hkeys(keys.sockets(BOX))) == {b"a", b"b"}
+            assert await sent(face, "main?c", {}, closes="a", past_capacity=True) is None
+            await face.mark()
+            assert own_server.client.hkeys(keys.sockets(BOX)) == [b"b"]
+
+    run(test())
+
+
+# -- Redis hangs ------------------------------------------------------------------------------
+
+
+def test_a_frozen_redis_is_told_in_time_and_recovered_from(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url], timeout=0.5)
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            await sent(face, "main?c", {"n": 1})
+            with own_server.frozen():
+                started = time.monotonic()
+                outcome = await sent(face, "main?c", {"n": 2})
+                assert isinstance(outcome, LayerUnavailable)
+                assert time.monotonic() - started < 2.0
+                assert len(listener.told) == 1
+                assert face.settled_since == float("inf")
+                # What is sent meanwhile is refused at once.
+                started = time.monotonic()
+                assert isinstance(await sent(face, "main?c", {"n": 3}), LayerUnavailable)
+                assert time.monotonic() - started < 0.3
+            await back(listener)
+            assert len(listener.told) == 2
+            assert face.settled_since <= face.now()
+            assert await sent(face, "main?c", {"n": 4}) is None
+            layer.send(BOX + "a", {"n": 5})
+            await until(lambda: Reply("a", {"n": 5}) in listener.items, "the mailbox is read")
+
+    run(test())
+
+
+def test_a_redis_that_hangs_while_nothing_is_sent_is_noticed_too(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url], timeout=0.5)
+
+    async def test():
+        async with serving(layer) as (_, listener):
+            with own_server.frozen():
+                await until(lambda: listener.told, "the outage is told", 5.0)
+            await back(listener)
+
+    run(test())
+
+
+def test_stopping_while_redis_hangs_ends(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url], timeout=0.5)
+
+    async def test():
+        async with serving(layer) as (face, _):
+            own_server.client.config_set("timeout", 0)
+            with own_server.frozen():
+                started = time.monotonic()
+                await face.stop()
+                assert time.monotonic() - started < 5.0
+
+    run(test())
+
+
+def test_an_outage_that_lasts_is_told_once(own_server):
+    layer = RedisChannelLayer(hosts=[own_server.url])
+
+    async def test():
+        async with serving(layer) as (_, listener):
+            await asyncio.to_thread(own_server.kill)
+            await until(lambda: listener.told, "the outage is told")
+            await asyncio.sleep(1.0)
+            assert len(listener.told) == 1
+            await asyncio.to_thread(own_server.start)
+            await back(listener)
+            assert len(listener.told) == 2
+
+    run(test())
+
+
+# -- nothing is lost when a server stops, nothing repeated when an answer is lost ------------
+
+
+def test_stopping_during_a_blocked_read_loses_no_item(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    client, keys = redis_server.client, layer.keys
+
+    async def one(round_):
+        received = []
+        async with serving(layer) as (face, listener):
+            received = listener.items
+
+            def push():
+                for n in range(20):
+                    layer.send(BOX + "a", {"n": n})
+
+            pushing = asyncio.get_running_loop().run_in_executor(None, push)
+            await asyncio.sleep(round_ % 10 * 0.0004)
+            await face.stop()
+            await pushing
+        left = client.llen(keys.mail(BOX))
+        numbers = [item.message["n"] for item in received]
+        assert numbers == list(range(20 - left)), round_
+        client.delete(keys.mail(BOX))
+        return len(numbers), left
+
+    async def test():
+        return [await one(round_) for round_ in range(200)]
+
+    delivered = []
+
+    async def body():
+        delivered.extend(await test())
+
+    run(body())
+    assert sum(number + left for number, left in delivered) == 200 * 20
+    assert any(left for _, left in delivered)  # some did stop in the middle
+
+
+def test_a_send_whose_answer_is_lost_is_not_repeated(redis_server):
+    with swallower(redis_server.port) as proxy:
+        layer = RedisChannelLayer(hosts=[proxy.url])
+
+        async def test():
+            async with serving(layer) as (face, listener):
+                proxy.swallow(b"precious")
+                outcome = await sent(face, "main?c", {"text": "precious"}, receipt=1)
+                assert isinstance(outcome, LayerUnavailable)
+                await back(listener)
+                assert proxy.swallowed == 1
+                assert redis_server.client.llen(layer.keys.queue("main?c")) == 1
+                assert await sent(face, "main?c", {"text": "next"}) is None
+
+        run(test())
+
+
+def test_a_take_whose_answer_is_lost_costs_what_was_in_it_and_is_counted(redis_server):
+    direct = RedisChannelLayer(hosts=[redis_server.url])
+    with swallower(redis_server.port) as proxy:
+        layer = RedisChannelLayer(hosts=[proxy.url])
+
+        async def test():
+            async with serving(layer) as (face, listener):
+                direct.group_add("room", BOX + "a")
+                await face.mark()
+                proxy.swallow(b"BLMPOP")
+                direct.send(BOX + "a", {"n": 1})  # ends the take that waits
+                await until(lambda: Reply("a", {"n": 1}) in listener.items, "the first comes")
+                direct.group_add("room", BOX + "b")  # in the answer that is swallowed
+                await back(listener)
+                direct.send_group("room", {"n": 2})
+                await until(lambda: listener.group_members(), "the group message comes")
+                assert listener.group_members() == [["a", "b"]]  # rebuilt
+                direct.send(BOX + "a", {"n": 3})
+                await until(lambda: Reply("a", {"n": 3}) in listener.items, "the next comes")
+                assert proxy.swallowed == 1
+
+        run(test())
+
+
+def test_messages_lost_on_their_way_are_counted(redis_server):
+    direct = RedisChannelLayer(hosts=[redis_server.url])
+    with swallower(redis_server.port) as proxy:
+        layer = RedisChannelLayer(hosts=[proxy.url])
+
+        async def test():
+            async with serving(layer) as (face, listener):
+                await face.mark()
+                proxy.swallow(b"BLMPOP")
+                direct.send(BOX + "a", {"n": 1})
+                await until(lambda: listener.items, "the first comes")
+                direct.send(BOX + "a", {"n": 2})
+                await back(listener)
+                direct.send(BOX + "a", {"n": 3})
+                await until(lambda: len(listener.items) == 2, "the next comes")
+                assert [item.message["n"] for item in listener.items] == [1, 3]
+                assert face.counters()["missed"] == 1
+
+        run(test())
+
+
+# -- failover -----------------------------------------------------------------------------------
+
+
+def test_a_failover_is_followed():
+    from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+
+    servers = SentinelSet()
+    try:
+        layer = RedisSentinelChannelLayer(
+            hosts=[("127.0.0.1", servers.sentinel.port)], services=[servers.name]
+        )
+
+        async def test():
+            async with serving(layer) as (face, listener):
+                layer.group_add("room", BOX + "a")
+                await face.mark()
+                await asyncio.to_thread(servers.fail_over)
+                await back(listener)
+                assert await sent(face, "main?c", {"n": 1}, receipt=3) is None
+                await asyncio.to_thread(eventually, lambda: layer.send_group("room", {"n": 2}))
+                await until(lambda: listener.group_members(), "the group message comes")
+                assert listener.group_members() == [["a"]]
+                taken = await asyncio.to_thread(
+                    eventually, lambda: layer.receive(["main?c"], block=True)
+                )
+                assert taken == ("main?c", {"n": 1})
+                await until(lambda: Receipt(3) in listener.items, "the receipt comes")
+
+        run(test())
+    finally:
+        servers.close()
