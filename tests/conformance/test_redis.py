@@ -42,12 +42,15 @@ class OnRedis:
     @pytest.fixture
     def spoil(self):
         def spoil(layer, channel):
-            key = layer.keys.queue(channel)
+            mailbox = channel.endswith("!")
+            key = layer.keys.mail(channel) if mailbox else layer.keys.queue(channel)
             for index in range(len(layer.hosts)):
                 client = layer.connection(index)
                 raw = client.lindex(key, 0)
                 if raw is not None:
-                    start = items.read_frame_head(raw).start
+                    # The payload is the end of the item, and here it has one map.
+                    payload = items.read_item(raw).payload if mailbox else None
+                    start = raw.index(payload) if payload else items.read_frame_head(raw).start
                     client.lset(key, 0, raw[:start] + b"\xc1" + raw[start + 1 :])
                     return
             raise AssertionError(f"nothing waits on {channel}")

@@ -236,8 +236,12 @@ def unpack(packed: bytes) -> list[Message]:
 def _unpack_many(packed: bytes) -> list[Message]:
     unpacker = msgpack.Unpacker(max_buffer_size=len(packed), **_unpacker_options)
     unpacker.feed(packed)
-    messages = list(unpacker)
-    if unpacker.tell() != len(packed):
+    messages: list[Message] = []
+    end = 0
+    for message in unpacker:
+        messages.append(message)
+        end = unpacker.tell()
+    if end != len(packed):
         raise ValueError("incomplete input")
     return messages
 

@@ -1,0 +1,400 @@
+"""What users write for hosts, which of them has what, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import binascii
+import threading
+import time
+
+import pytest
+
+from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, hosts, links
+from channels.layers.redis.hosts import parse_host, ring_index
+from tests.redis_server import RedisServer, SentinelSet, free_port, wait_until
+
+
+class TestWhatUsersWrite:
+    @pytest.mark.parametrize(
+        ("entry", "kind", "options"),
+        [
+            (("example.org", 6380), "tcp", {"host": "example.org", "port": 6380}),
+            (["example.org", "6380"], "tcp", {"host": "example.org", "port": 6380}),
+            ("redis://example.org", "tcp", {"host": "example.org"}),
+            (
+                "redis://me:p%40ss@example.org:7000/3",
+                "tcp",
+                {
+                    "host": "example.org",
+                    "port": 7000,
+                    "db": 3,
+                    "username": "me",
+                    "password": "p@ss",
+                },
+            ),
+            (
+                "rediss://example.org:7000?ssl_cert_reqs=none",
+                "tls",
+                {"host": "example.org", "port": 7000, "ssl_cert_reqs": "none"},
+            ),
+            (
+                "unix://:secret@/run/redis.sock?db=2",
+                "unix",
+                {"path": "/run/redis.sock", "db": 2, "password": "secret"},
+            ),
+        ],
+    )
+    def test_each_form_of_a_host_is_understood(self, entry, kind, options):
+        target = parse_host(entry)
+
+        assert target.kind == kind
+        assert dict(target.options) == options
+
+    def test_connection_kwargs_apply_to_all_and_a_url_wins(self):
+        target = parse_host(
+            "redis://example.org?socket_timeout=7",
+            {"socket_timeout": 9, "socket_keepalive": True, "max_connections": 3},
+        )
+
+        assert target.options["socket_timeout"] == 7
+        assert target.options["socket_keepalive"] is True
+        assert "max_connections" not in target.options
+
+    def test_retries_cannot_be_switched_on(self):
+        target = parse_host(
+            ("example.org", 1), {"retry_on_timeout": True, "decode_responses": True}
+        )
+
+        connection = target.open()
+
+        assert connection.retry.get_retries() == 0
+        assert not connection.retry_on_error
+        assert not connection.encoder.decode_responses
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"hosts": "redis://localhost"},
+            {"hosts": ["localhost:6379"]},
+            {"hosts": [("localhost",)]},
+            {"hosts": [("localhost", "port")]},
+            {"hosts": [6379]},
+            {"hosts": {"host": "localhost"}},
+            {"connection_kwargs": {"socket_timeout": 4}},
+            {"hosts": ["redis://localhost?socket_timeout=1"]},
+            {"connection_kwargs": {"no_such_option": 1}},
+            {"symmetric_encryption_keys": "secret"},
+            {"symmetric_encryption_keys": b"secret"},
+            {"hosts": ["unix:///run/redis.sock"], "cluster": True},
+            {"hosts": ["redis+cluster://localhost/3"]},
+        ],
+    )
+    def test_what_cannot_work_is_refused_at_once(self, options):
+        with pytest.raises(ValueError):
+            RedisChannelLayer(**options)
+
+    @pytest.mark.parametrize("option", ["prefix", "stats_prefix"])
+    def test_a_prefix_must_be_text(self, option):
+        with pytest.raises(AssertionError):
+            RedisChannelLayer(**{option: b"asgi:"})
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"hosts": "localhost"},
+            {"hosts": ["redis://localhost"]},
+            {"services": "mymaster"},
+            {"services": [b"mymaster"]},
+            {"services": [("mymaster",)]},
+            {"services": ["mymaster"], "connection_kwargs": {"socket_timeout": 1}},
+        ],
+    )
+    def test_what_cannot_work_with_sentinels_is_refused_at_once(self, options):
+        with pytest.raises(ValueError):
+            RedisSentinelChannelLayer(**options)
+
+    def test_the_layer_shows_its_hosts_but_no_password(self):
+        layer = RedisChannelLayer(hosts=["redis://:secret@example.org:7000/3", ("other", 1)])
+
+        assert str(layer) == (
+            "RedisChannelLayer(hosts=['redis://example.org:7000/3', 'redis://other:1/0'])"
+        )
+        assert "secret" not in repr(layer)
+
+    def test_the_documented_attributes_are_there(self):
+        layer = RedisChannelLayer(expiry=30, group_expiry=300, capacity=7)
+
+        assert (layer.expiry, layer.group_expiry, layer.capacity) == (30, 300, 7)
+        assert layer.extensions == ["groups", "flush", "statistics"]
+        assert (layer.blpop_timeout, layer.global_stats_key) == (5, "#global#")
+        assert (layer.global_statistics_expiry, layer.channel_statistics_expiry) == (86400, 3600)
+        assert len(layer.client_prefix) == 8
+        assert RedisChannelLayer.ChannelFull is layer.ChannelFull is ChannelFull
+
+
+class TestTheRing:
+    def test_a_name_always_has_the_same_host(self):
+        for name in ("main?abc", "web.abc!", "room"):
+            expected = int((binascii.crc32(name.encode()) & 0xFFF) / (4096 / 3))
+            assert ring_index(name, 3) == expected
+
+    def test_names_are_spread_over_all_hosts(self):
+        counts = [0, 0, 0]
+        for n in range(3000):
+            counts[ring_index(f"name{n}?", 3)] += 1
+
+        assert min(counts) > 800
+
+
+@pytest.mark.redis
+class TestConnections:
+    def test_nobody_there_is_reported_as_unavailable(self):
+        layer = RedisChannelLayer(hosts=[("127.0.0.1", free_port())])
+
+        with pytest.raises(LayerUnavailable, match=r"127\.0\.0\.1") as caught:
+            layer.send("work", {})
+
+        assert caught.value.__cause__ is not None
+
+    def test_a_wrong_password_is_reported_as_unavailable(self):
+        server = RedisServer("requirepass right")
+        try:
+            good = RedisChannelLayer(hosts=[f"redis://:right@127.0.0.1:{server.port}/2"])
+            good.send("work", {"n": 1})
+            bad = RedisChannelLayer(hosts=[f"redis://:wrong@127.0.0.1:{server.port}/2"])
+            with pytest.raises(LayerUnavailable):
+                bad.send("work", {})
+            assert good.receive(["work"]) == ("work", {"n": 1})
+            good.close()
+        finally:
+            server.close()
+
+    def test_databases_are_separate(self, redis_server):
+        one = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{redis_server.port}/1"])
+        two = RedisChannelLayer(hosts=[f"redis://127.0.0.1:{redis_server.port}/2"])
+        one.send("work", {})
+
+        assert two.receive(["work"]) == (None, None)
+        assert one.connection(0).dbsize() == 3  # the queue and its two counters
+        one.close()
+        two.close()
+
+    def test_a_refusal_of_redis_is_unavailable_too(self, redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url])
+        redis_server.client.set(layer.keys.queue("work"), "not a list")
+
+        with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+            layer.send("work", {})
+        layer.close()
+
+    def test_a_client_of_each_host_can_be_had(self, redis_server, second_redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url, second_redis_server.url])
+
+        assert [layer.connection(index).dbsize() for index in (0, 1, None)] == [0, 0, 0]
+        for index in (2, -1):
+            with pytest.raises(ValueError):
+                layer.connection(index)
+        layer.close()
+
+    def test_a_connection_that_ended_while_idle_costs_no_error(self, redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url])
+        layer.send("work", {"n": 1})
+        redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        time.sleep(links.IDLE_SECONDS * 1.5)
+
+        layer.send("work", {"n": 2})
+
+        assert layer.receive(["work"]) == ("work", {"n": 1})
+        layer.close()
+
+    def test_unknown_scripts_are_loaded_and_only_that_call_is_repeated(self, redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url])
+        layer.send("work", {"n": 1})
+        redis_server.client.script_flush()
+
+        layer.send("work", {"n": 2})
+        with_worker = layer.open_worker(["work"])
+        with_worker.start()
+        redis_server.client.script_flush()
+        from channels.layers.faces import Send
+
+        outcomes, frames = with_worker.exchange([Send("p!a", {"n": 3}), Send("other", {"n": 4})])
+
+        assert outcomes == [None, None]
+        assert frames[0].messages == [{"n": 1}]
+        assert layer.receive(["work"]) == ("work", {"n": 2})
+        assert layer.receive(["p!"]) == ("p!a", {"n": 3})
+        assert layer.receive(["other"]) == ("other", {"n": 4})
+        with_worker.close()
+        layer.close()
+
+    def test_threads_share_a_layer(self, redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url], capacity=1000)
+        errors = []
+
+        def work(number):
+            try:
+                for n in range(100):
+                    layer.send(f"main?{number}", {"n": n})
+                for n in range(100):
+                    assert layer.receive([f"main?{number}"]) == (f"main?{number}", {"n": n})
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+
+        assert errors == []
+        layer.close()
+
+    def test_flush_leaves_other_layers_alone_whatever_the_prefix(self, redis_server):
+        odd = RedisChannelLayer(hosts=[redis_server.url], prefix="a*[x]?\\:", stats_prefix="s*:")
+        other = RedisChannelLayer(hosts=[redis_server.url], prefix="ab[x]?\\:", stats_prefix="sa:")
+        odd.send("work", {})
+        odd.group_add("room", "p!a")
+        other.send("work", {"n": 1})
+
+        odd.flush()
+
+        assert odd.receive(["work"]) == (None, None)
+        assert odd.group_channels("room") == []
+        assert other.receive(["work"]) == ("work", {"n": 1})
+        odd.close()
+        other.close()
+
+    def test_a_redis_that_is_too_old_is_told_apart(self):
+        with pytest.raises(links.UnsupportedRedis, match=r"6\.2\.1"):
+            links.check_version(b"# Server\r\nredis_version:6.2.1\r\n", "somewhere")
+        links.check_version(b"# Server\r\nredis_version:7.0.0\r\nvalkey_version:8\r\n", "here")
+
+
+@pytest.mark.redis
+class TestSentinel:
+    def test_services_are_discovered(self, redis_sentinel):
+        layer = RedisSentinelChannelLayer(
+            hosts=[("127.0.0.1", free_port()), redis_sentinel.address]
+        )
+
+        assert layer.services == [redis_sentinel.name]
+        assert str(layer) == "RedisSentinelChannelLayer(hosts=['sentinel:mymaster'])"
+        layer.send("work", {"n": 1})
+        assert redis_sentinel.master.client.exists(layer.keys.queue("work"))
+        assert layer.connection(0).dbsize() == 3
+        layer.close()
+
+    def test_no_sentinel_at_all_is_reported(self):
+        with pytest.raises(LayerUnavailable, match="Sentinel"):
+            RedisSentinelChannelLayer(hosts=[("127.0.0.1", free_port())])
+
+    def test_an_address_is_used_for_as_long_as_it_was_asked_for(self, redis_sentinel):
+        layer = RedisSentinelChannelLayer(
+            hosts=[redis_sentinel.address],
+            services=[redis_sentinel.name],
+            sentinel_refresh_interval=60,
+        )
+        layer.send("work", {"n": 1})
+
+        with redis_sentinel.sentinel.frozen():
+            assert layer.receive(["work"]) == ("work", {"n": 1})
+        layer.close()
+
+    def test_a_sentinel_that_went_away_does_not_stop_the_layer(self, redis_sentinel, monkeypatch):
+        monkeypatch.setattr("channels.layers.redis.sentinel.SENTINEL_PATIENCE", 0.01)
+        monkeypatch.setattr("channels.layers.redis.sentinel.SENTINEL_TIMEOUT", 0.1)
+        layer = RedisSentinelChannelLayer(
+            hosts=[redis_sentinel.address], services=[redis_sentinel.name]
+        )
+        layer.send("work", {"n": 1})
+
+        with redis_sentinel.sentinel.frozen():
+            assert layer.receive(["work"]) == ("work", {"n": 1})
+        layer.close()
+
+    def test_a_failover_is_followed(self):
+        sentinel = SentinelSet()
+        try:
+            layer = RedisSentinelChannelLayer(
+                hosts=[sentinel.address], sentinel_refresh_interval=3600
+            )
+            layer.send("work", {"n": 1})
+            worker = layer.open_worker(["work"])
+            worker.start()
+            wait_until(lambda: sentinel.replica.client.dbsize() == 3, "the replica has it all")
+            sentinel.fail_over()
+
+            with pytest.raises(LayerUnavailable):
+                layer.send("work", {"n": 2})
+
+            wait_until(lambda: self.sends(layer), "the layer found the new master")
+            wait_until(lambda: self.takes(worker), "the worker found it too")
+            worker.close()
+            layer.close()
+        finally:
+            sentinel.close()
+
+    def sends(self, layer):
+        try:
+            layer.send("work", {"n": 3})
+        except LayerUnavailable:
+            return False
+        return True
+
+    def takes(self, worker):
+        try:
+            return worker.take()
+        except LayerUnavailable:
+            return False
+
+
+@pytest.mark.redis
+class TestCluster:
+    @pytest.fixture
+    def layer(self, redis_cluster):
+        layer = RedisChannelLayer(hosts=[redis_cluster.url.replace("redis:", "redis+cluster:")])
+        yield layer
+        layer.close()
+
+    def test_keys_are_spread_over_the_nodes(self, redis_cluster, layer):
+        for n in range(30):
+            layer.send(f"p{n}!a", {"n": n})
+            layer.group_add("room", f"p{n}!a")
+
+        assert all(node.client.dbsize() > 10 for node in redis_cluster.nodes)
+        total = sum(node.client.dbsize() for node in redis_cluster.nodes)
+        assert layer.connection(0).dbsize(target_nodes="primaries") == total
+        assert len(layer.group_channels("room")) == 30
+        layer.flush()
+        assert all(node.client.dbsize() == 0 for node in redis_cluster.nodes)
+
+    def test_a_slot_that_moved_is_followed(self, redis_cluster, layer):
+        key = layer.keys.queue("work")
+        layer.send("work", {"n": 1})
+        layer.flush()  # an empty slot moves without its keys
+        host = layer.hosts[0]
+        old = host.target(key)
+        slot = redis_cluster.nodes[0].client.execute_command("CLUSTER", "KEYSLOT", key)
+        owner = next(n for n in redis_cluster.nodes if str(n.port) in str(old))
+        new = next(n for n in redis_cluster.nodes if n is not owner)
+        try:
+            self.move(redis_cluster, slot, new)
+            layer.send("work", {"n": 2})
+            assert str(host.target(key)) == f"127.0.0.1:{new.port}"
+            assert layer.receive(["work"], block=True) == ("work", {"n": 2})
+        finally:
+            layer.flush()
+            self.move(redis_cluster, slot, owner)
+
+    def move(self, cluster, slot, owner):
+        name = owner.client.execute_command("CLUSTER", "MYID")
+        for node in [owner, *cluster.nodes]:
+            node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
+def test_hosts_are_made_anew_for_each_user():
+    layer = RedisChannelLayer(hosts=[("localhost", 1)])
+
+    assert isinstance(layer.hosts[0], hosts.DirectHost)
+    assert layer.make_hosts()[0] is not layer.hosts[0]

@@ -1,0 +1,250 @@
+"""Bytes of frames and items: there and back, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+
+import msgpack
+import pytest
+
+from channels.exceptions import MessageTooLarge
+from channels.layers.faces import Frame
+from channels.layers.redis import items
+from channels.layers.redis.items import Codec, Undecodable
+
+LIMIT = 10_000
+NOW = 1_800_000_000_000
+
+
+def stored(frame, expiry_ms=NOW + 60_000):
+    return struct.pack(">Q", expiry_ms) + frame
+
+
+def stamped(item):
+    return struct.pack(">QQQQ", NOW, 7, 700, 3) + item
+
+
+@pytest.fixture
+def codec():
+    return Codec(LIMIT)
+
+
+class TestPayloads:
+    def test_every_type_comes_back_as_it_was_but_tuples_as_lists(self, codec):
+        message = {
+            "bytes": b"\xff\x00\xc1",
+            "str": "h\xe9llo \U0001f600",
+            "ints": [0, -1, 2**63 - 1, -(2**63)],
+            "float": 0.1,
+            "none": None,
+            "bools": [True, False],
+            "pairs": [(b"a", b"b")],
+            "nested": {"x": {"y": [{}]}},
+        }
+
+        (found,) = codec.messages(codec.payload("work", message), 60)
+
+        assert found == {**message, "pairs": [[b"a", b"b"]]}
+
+    def test_subclasses_travel_as_what_they_stand_for(self, codec):
+        class Text(str):
+            pass
+
+        (found,) = codec.messages(
+            codec.payload("work", {Text("k"): Text("v"), "b": bytearray(b"x")}), 60
+        )
+
+        assert found == {"k": "v", "b": b"x"}
+        assert {type(part) for part in (*found, found["k"])} == {str}
+
+    @pytest.mark.parametrize(
+        "value", [{1: 2}, {"a": object()}, {"a": 2**63}, {"a": [set()]}, {"a": "\ud800"}]
+    )
+    def test_what_cannot_travel_is_refused_with_its_place(self, codec, value):
+        with pytest.raises(TypeError, match="'outer'"):
+            codec.payload("work", {"outer": value})
+
+    def test_a_message_that_holds_itself_is_refused(self, codec):
+        message = {}
+        message["self"] = message
+
+        with pytest.raises(TypeError, match="nested"):
+            codec.payload("work", message)
+
+    def test_the_limit_is_in_packed_bytes(self, codec):
+        overhead = len(msgpack.packb({"body": b"x" * LIMIT})) - LIMIT
+        codec.payload("work", {"body": b"x" * (LIMIT - overhead)})
+
+        with pytest.raises(MessageTooLarge) as caught:
+            codec.payload("work", {"body": b"x" * (LIMIT - overhead + 1)})
+
+        assert (caught.value.channel, caught.value.size, caught.value.limit) == (
+            "work",
+            LIMIT + 1,
+            LIMIT,
+        )
+
+    def test_several_messages_travel_in_one_payload(self, codec):
+        packed = b"".join(codec.pack("work", {"n": n}) for n in range(5))
+
+        assert codec.messages(codec.seal(packed), 60) == [{"n": n} for n in range(5)]
+
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"\xc1", b"\x01", b"\x81", b"\x81\xa1a", b"\x80\x81", b"\x80\x05", b"\x81\x90\x01"],
+    )
+    def test_anything_else_is_undecodable(self, codec, payload):
+        with pytest.raises(Undecodable):
+            codec.messages(payload, 60)
+
+    def test_deep_nesting_is_undecodable_rather_than_fatal(self, codec):
+        with pytest.raises(Undecodable):
+            codec.messages(b"\x91" * 100_000, 60)
+
+
+class TestEncryption:
+    def test_the_first_key_encrypts_and_all_decrypt(self):
+        old, new = Codec(LIMIT, ["old"]), Codec(LIMIT, ["new", b"old"])
+        payload = old.payload("work", {"secret": "x"})
+
+        assert new.messages(payload, 60) == [{"secret": "x"}]
+        with pytest.raises(Undecodable):
+            old.messages(new.payload("work", {}), 60)
+        assert b"secret" not in payload
+
+    def test_a_payload_is_refused_once_it_outlived_its_frame(self, monkeypatch):
+        codec = Codec(LIMIT, ["key"])
+        payload = codec.payload("work", {})
+        import time
+
+        later = time.time() + 80
+        monkeypatch.setattr(time, "time", lambda: later)
+
+        assert codec.messages(payload, 3600) == [{}]
+        with pytest.raises(Undecodable):
+            codec.messages(payload, 60)
+
+    def test_a_frame_against_our_settings_is_undecodable_and_can_be_answered(self, codec):
+        receipt = items.receipt_for("web.a!", 5)
+        encrypting = Codec(LIMIT, ["key"])
+        raw = stored(items.frame(codec.payload("work", {}), 1000, receipt=receipt))
+
+        with pytest.raises(Undecodable, match="not encrypted") as caught:
+            items.read_frame("work", raw, items.read_frame_head(raw), encrypting)
+
+        assert caught.value.receipt == receipt
+
+
+class TestFrames:
+    @pytest.mark.parametrize("receipt", [b"\0", items.receipt_for("web.abc!", 2**63)])
+    @pytest.mark.parametrize("trace", [b"", b"t" * 255])
+    def test_a_frame_comes_back_as_it_was(self, codec, receipt, trace):
+        raw = stored(
+            items.frame(
+                codec.payload("work", {"n": 1}),
+                60_000,
+                flags=items.ORDERED,
+                receipt=receipt,
+                trace=trace,
+            )
+        )
+
+        head = items.read_frame_head(raw)
+        frame = items.read_frame("work", raw, head, codec)
+
+        assert (head.expiry_ms, head.ttl_ms) == (NOW + 60_000, 60_000)
+        assert frame == Frame(
+            "work", [{"n": 1}], None if receipt == b"\0" else receipt, True, (NOW + 60_000) / 1000
+        )
+
+    def test_a_frame_that_is_given_back_keeps_everything(self, codec):
+        receipt = items.receipt_for("web.abc!", 9)
+        frame = Frame("work", [{"n": 1}, {"n": 2}], receipt, True, (NOW + 1234) / 1000)
+
+        raw = items.frame_with_expiry(frame, codec, NOW)
+
+        assert items.read_frame("work", raw, items.read_frame_head(raw), codec) == frame
+        assert items.read_frame_head(raw).ttl_ms == 1234
+
+    def test_the_receipt_is_where_scripts_look_for_it(self, codec):
+        receipt = items.receipt_for("web.abc!", 9)
+        raw = stored(items.frame(b"\x80", 1, receipt=receipt))
+
+        assert raw[items.RECEIPT_OFFSET : items.RECEIPT_OFFSET + len(receipt)] == receipt
+
+    def test_every_cut_of_a_frame_is_undecodable(self, codec):
+        raw = stored(items.frame(b"\x81\xa1n\x01", 1, receipt=items.receipt_for("web.abc!", 9)))
+
+        for length in range(len(raw)):
+            with pytest.raises(Undecodable):
+                items.read_frame("work", raw[:length], items.read_frame_head(raw[:length]), codec)
+
+    def test_noise_never_gets_past_the_reader(self, codec):
+        noise = random.Random(1)
+        for _ in range(5000):
+            raw = noise.randbytes(noise.randrange(80))
+            try:
+                frame = items.read_frame("work", raw, items.read_frame_head(raw), codec)
+            except Undecodable:
+                continue
+            assert all(type(message) is dict for message in frame.messages)
+
+
+class TestReceipts:
+    def test_a_receipt_names_its_mailbox_and_number(self):
+        receipt = items.receipt_for("web.abc!", 77)
+
+        assert items.read_receipt(receipt) == ("web.abc!", 77)
+        assert items.answer_for(receipt) == ("web.abc!", items.receipt_item(77))
+
+    @pytest.mark.parametrize("receipt", [b"", b"\0", b"\5web", b"\0" + bytes(8), os.urandom(3)])
+    def test_what_is_no_receipt_is_refused(self, receipt):
+        with pytest.raises(ValueError):
+            items.answer_for(receipt)
+
+
+class TestItems:
+    @pytest.mark.parametrize(
+        ("item", "fields"),
+        [
+            (items.reply_item("abc", b"pay"), {"kind": "R", "local": "abc", "payload": b"pay"}),
+            (items.reply_item("", b"pay"), {"kind": "R", "local": "", "payload": b"pay"}),
+            (items.group_item("room", b"pay"), {"kind": "G", "group": "room", "payload": b"pay"}),
+            (items.receipt_item(2**64 - 1), {"kind": "A", "receipt": 2**64 - 1}),
+            (items.body_item("abc"), {"kind": "B", "local": "abc"}),
+            (
+                b"J\3abc\4room" + struct.pack(">QB", NOW, 1),
+                {
+                    "kind": "J",
+                    "local": "abc",
+                    "group": "room",
+                    "member_expiry_ms": NOW,
+                    "fresh": True,
+                },
+            ),
+            (b"L\3abc\4room", {"kind": "L", "local": "abc", "group": "room"}),
+        ],
+    )
+    def test_an_item_comes_back_as_it_was(self, item, fields):
+        found = items.read_item(stamped(item))
+
+        expected = items.Item(fields.pop("kind"), NOW, 7, 700, 3, **fields)
+        assert found == expected
+
+    def test_noise_never_gets_past_the_reader(self):
+        noise = random.Random(2)
+        for _ in range(5000):
+            raw = bytearray(noise.randbytes(32 + noise.randrange(30)))
+            if len(raw) > 32:
+                raw[32] = noise.choice(b"RGAJLBx")
+            try:
+                found = items.read_item(bytes(raw))
+            except Undecodable:
+                continue
+            assert found.kind in "RGAJLB"
+
+    def test_body_payloads_are_every_second_element(self):
+        assert items.body_payloads([b"s1", b"one", b"s2", b"two"]) == [b"one", b"two"]
+        assert items.body_payloads([]) == []

@@ -1,0 +1,47 @@
+"""The order in which a take looks at its channels."""
+
+from __future__ import annotations
+
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.rota import BURST, Rota
+
+
+def rota(*channels):
+    return Rota(Keys(), channels, lambda command: command)
+
+
+def channels(command):
+    return [str(key).rpartition(":")[2] for key in command[2:-1] if "{q}" in str(key)]
+
+
+def test_every_channel_comes_first_in_turn():
+    found = rota("a", "b", "c")
+
+    assert [channels(found.polling())[0] for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_waiting_takes_and_others_share_one_order():
+    found = rota("a", "b")
+
+    assert found.blocking(5)[:3] == ("BLMPOP", "5", 2)
+    assert channels(found.polling()) == ["b", "a"]
+
+
+def test_a_channel_goes_last_after_a_burst_until_another_gives():
+    found = rota("a", "b", "c")
+    for _ in range(BURST):
+        found.took("b")
+
+    assert [channels(found.polling())[-1] for _ in range(3)] == ["b", "b", "b"]
+
+    found.took("c")
+    assert [channels(found.polling())[0] for _ in range(3)] == ["a", "b", "c"]
+
+
+def test_commands_are_packed_once():
+    packed = []
+    found = Rota(Keys(), ["a", "b"], lambda command: packed.append(command) or command)
+    for _ in range(10):
+        found.polling()
+
+    assert len(packed) == 2
