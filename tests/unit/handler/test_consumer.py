@@ -63,11 +63,12 @@ def test_inside_of_a_consumer_it_answers_as_well(layer):
     assert layer.receive(["news"]) == ("news", {"text": "a view has run"})
 
 
-def test_what_the_view_sends_waits_for_the_end_of_the_response(layer):
+@pytest.mark.parametrize("path", ["/notify/", "/notify-async/"])
+def test_what_the_view_sends_waits_for_the_end_of_the_response(layer, path):
     order = []
     layer.send = lambda channel, message: order.append(channel)
 
-    consume(ViewConsumer(), http_request("/notify/", layer=layer))
+    consume(ViewConsumer(), http_request(path, layer=layer))
 
     assert order == [REPLY_CHANNEL, "news"]
 
@@ -170,6 +171,25 @@ def test_the_rest_of_a_dropped_response_is_not_made():
     Consumer()(http_request(layer=layer))
 
     assert made == [0, 1]
+
+
+def test_a_stream_that_breaks_is_the_consumers_error(layer):
+    def parts():
+        yield "one"
+        raise OSError("the source broke")
+
+    class Streaming(AsgiHandler):
+        def get_response(self, request):
+            return StreamingHttpResponse(parts())
+
+    class Consumer(ViewConsumer):
+        handler_class = Streaming
+
+    with pytest.raises(OSError, match="the source broke"):
+        Consumer()(http_request(layer=layer))
+
+    # Nothing says that the response is complete: the client must not think so.
+    assert [reply["more_content"] for reply in replies(layer)] == [True]
 
 
 def test_route_arguments_do_no_harm(layer):

@@ -101,6 +101,12 @@ def notify(request):
     return HttpResponse("notified")
 
 
+async def notify_async(request):
+    Channel("news").send({"text": "a view has run"})
+    await asyncio.sleep(0)
+    return HttpResponse("notified")
+
+
 def broken_handler(request):
     raise RuntimeError("a bug of the error page")
 
@@ -123,4 +129,5 @@ urlpatterns = [
     path("broken/", broken),
     path("prefix/", prefix, name="prefix"),
     path("notify/", notify),
+    path("notify-async/", notify_async),
 ]
