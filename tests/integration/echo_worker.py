@@ -21,6 +21,10 @@ CHANNELS = (
 )
 
 
+#: Chunks of 64 KiB in the response to ``/large``.
+LARGE = 256
+
+
 class EchoWorker:
     """Takes frames until :meth:`stop`.
 
@@ -115,6 +119,12 @@ class EchoWorker:
                 body += chunk.get("content", b"")
                 if not chunk.get("more_content"):
                     break
+        if message["path"] == "/large":
+            self.layer.send(reply, {"status": 200, "more_content": True})
+            for n in range(LARGE):
+                chunk = {"content": b"%07d\n" % n * 8192, "more_content": n < LARGE - 1}
+                self.layer.send_body(reply, chunk)
+            return []
         if message["path"] == "/malformed":
             return [Send(reply, {"content": body})]
         return [Send(reply, {"status": 200, "content": b"%d " % len(body) + body[-20:]})]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import urllib.error
@@ -16,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from channels.layers.redis.layer import RedisChannelLayer
-from tests.integration.echo_worker import EchoWorker
+from tests.integration.echo_worker import LARGE, EchoWorker
 from tests.processes import Process, free_port, running, wait_until
 from tests.redis_server import RedisServer
 
@@ -36,9 +37,7 @@ class Site:
         self.layer = RedisChannelLayer(hosts=[redis.url])
 
     def socket(self, path: str = "/") -> ClientConnection:
-        return connect(
-            f"ws://127.0.0.1:{self.port}{path}", open_timeout=PATIENCE, close_timeout=5
-        )
+        return connect(f"ws://127.0.0.1:{self.port}{path}", open_timeout=PATIENCE, close_timeout=5)
 
     def get(self, path: str, body: bytes | None = None) -> tuple[int, bytes, str | None]:
         url = f"http://127.0.0.1:{self.port}{path}"
@@ -226,8 +225,28 @@ def test_a_large_request_body_arrives_whole(site: Site) -> None:
     assert answer == b"3000000 " + body[-20:]
 
 
-def test_a_stop_tells_of_every_socket(site: Site) -> None:
-    with site.worker() as worker, contextlib.ExitStack() as stack:
+def test_a_slow_client_gets_a_large_response_and_holds_up_no_worker(site: Site) -> None:
+    with site.worker(), socket.create_connection(("127.0.0.1", site.port)) as slow:
+        slow.sendall(b"GET /large HTTP/1.0\r\nHost: localhost\r\n\r\n")
+
+        # The only worker is free while nobody reads what it sent.
+        assert site.get("/", b"quick")[1] == b"5 quick"
+
+        with slow.makefile("rb") as stream:
+            assert b" 200 " in stream.readline()
+            while stream.readline().strip():
+                pass
+            for n in range(LARGE):
+                assert stream.read(65536) == b"%07d\n" % n * 8192
+            assert stream.read() == b""
+
+
+def test_a_stop_tells_of_every_socket(redis_server: RedisServer) -> None:
+    with (
+        serving(redis_server, redis_server.url, "--drain", "1") as site,
+        site.worker() as worker,
+        contextlib.ExitStack() as stack,
+    ):
         sockets = [stack.enter_context(site.socket()) for _ in range(5)]
         site.process.signal(signal.SIGTERM)
         for socket in sockets:
