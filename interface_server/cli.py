@@ -188,6 +188,7 @@ def make_server(
         spool_limit=options.spool_limit,
         on_lost_message=options.on_lost_message,
         compression=options.compression,
+        health_path=options.health_path,
     )
 
 
@@ -255,6 +256,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=defaults.on_lost_message,
         help="what happens to a WebSocket whose message was lost with a worker: go on, or"
         " close it with 1011 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--health-path",
+        metavar="PATH",
+        help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
+        " layer does not answer or it is stopping",
     )
     parser.add_argument("--force-sync", "--force_sync", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(

@@ -46,6 +46,8 @@ class Config:
         on_lost_message: ``"skip"`` or ``"close"``: what happens to a socket whose
             message was lost with a worker.
         compression: Whether permessage-deflate is offered.
+        health_path: Path that the server answers itself, ``None`` for none; see
+            :mod:`channels.interface_server.health`.
     """
 
     http_timeout: float = 120.0
@@ -68,3 +70,4 @@ class Config:
     spool_limit: int = 64 * 1024 * 1024
     on_lost_message: str = "skip"
     compression: bool = False
+    health_path: str | None = None

@@ -65,8 +65,8 @@ class Server:
             layer's ``group_expiry``, negative for no limit.
         websocket_connect_timeout: Seconds that the application may take to accept
             a socket; negative for no limit.
-        websocket_handshake_timeout: Kept for callers of old; there is one timer
-            for the handshake now, the one above (known-flaws.md F-25).
+        websocket_handshake_timeout: The same, for callers of old: there is one timer
+            for the handshake now, and this one wins if it is given (known-flaws.md F-25).
         ping_interval: Seconds of silence after which a socket is pinged.
         ping_timeout: Seconds after which an unanswered ping ends a socket.
         ws_protocols: Subprotocols that are offered.
@@ -102,7 +102,7 @@ class Server:
         http_timeout: float = 120,
         websocket_timeout: float | None = None,
         websocket_connect_timeout: float = 20,
-        websocket_handshake_timeout: float = 5,
+        websocket_handshake_timeout: float | None = None,
         ping_interval: float = 20,
         ping_timeout: float = 30,
         ws_protocols: Sequence[str] | None = None,
@@ -133,7 +133,9 @@ class Server:
             or DEFAULT_WEBSOCKET_TIMEOUT
         )
         self.websocket_connect_timeout = websocket_connect_timeout
-        self.websocket_handshake_timeout = websocket_handshake_timeout
+        given = websocket_handshake_timeout
+        self.websocket_handshake_timeout: float = 5 if given is None else given
+        self._handshake_timeout = websocket_connect_timeout if given is None else given
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.ws_protocols = ws_protocols
@@ -187,7 +189,7 @@ class Server:
         return Config(
             http_timeout=self.http_timeout,
             websocket_timeout=self.websocket_timeout,
-            websocket_connect_timeout=self.websocket_connect_timeout,
+            websocket_connect_timeout=self._handshake_timeout,
             ping_interval=self.ping_interval,
             ping_timeout=self.ping_timeout,
             ws_protocols=tuple(self.ws_protocols or ()),
@@ -214,6 +216,8 @@ class Server:
         with self._lock:
             self._reactor, self._loop = reactor, loop
             if self._stop_asked:
+                self._loop = None
+                _close(loop)
                 return
         reactor.callWhenRunning(self._begin)
         try:
@@ -259,20 +263,22 @@ class Server:
     async def _connect(self) -> None:
         from channels.interface_server.net.context import Context
         from channels.interface_server.net.factory import ServerFactory
+        from channels.interface_server.net.websocket import check_native_extension
 
         assert self._loop is not None
-        self._bridge = self.make_bridge()
+        bridge = self.make_bridge()
         wheel = Wheel(time.monotonic, self._loop.call_later)
-        self._context = Context(self.config, self._bridge, wheel, self.action_logger)
+        self._context = Context(self.config, bridge, wheel, self.action_logger)
         self.factory = ServerFactory(self._context, self._reactor)
         log.info(
             "Starting server at %s, channel layer %s", ", ".join(self.endpoints), self.channel_layer
         )
+        check_native_extension()
         try:
-            await self._bridge.start()
+            await bridge.start()
         except exceptions.LayerUnavailable as error:
-            self._bridge = None
             raise StartError(f"the channel layer does not answer: {error}") from error
+        self._bridge = bridge
 
     async def _listen(self) -> None:
         assert self._loop is not None
@@ -307,6 +313,8 @@ class Server:
 
     async def _stop_everything(self) -> None:
         try:
+            if self._starting is not asyncio.current_task():
+                self._starting.cancel()  # harmless if it is done
             await self._stop_listening()
             if self._context is not None and self._bridge is not None:
                 await self._drain(self._context, self._bridge)

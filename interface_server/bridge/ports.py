@@ -165,6 +165,11 @@ class BridgePort(Protocol):
         """Number of WebSockets that are not gone."""
         ...
 
+    @property
+    def up(self) -> bool:
+        """Whether the layer answers."""
+        ...
+
     def close_sockets(self, code: int, within: float) -> None:
         """Close every WebSocket, spread evenly over ``within`` seconds."""
         ...

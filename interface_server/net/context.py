@@ -88,6 +88,7 @@ class Context:
         sockets: WebSockets that are connected, in whatever state.
         draining: Whether connections close after their response.
         counters: What happened so far.
+        health_path: ``config.health_path`` as it comes from the network.
     """
 
     config: Config
@@ -99,6 +100,10 @@ class Context:
     sockets: set[Connected] = field(default_factory=set)
     draining: bool = False
     counters: Counters = field(default_factory=Counters)
+    health_path: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.health_path = (self.config.health_path or "").encode()
 
     def log_action(self, protocol: str, action: str, **details: Any) -> None:
         """Tell the action logger, whose errors harm no connection."""

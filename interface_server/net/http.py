@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from twisted.web import http
@@ -16,9 +17,10 @@ from twisted.web.http_headers import InvalidHeaderName
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
-from channels.interface_server.deadlines import Alarm
+from channels.interface_server.deadlines import Alarm, Wheel
+from channels.interface_server.health import health_page
 from channels.interface_server.net.bodies import INLINE_LIMIT, SpooledBody, spool
-from channels.interface_server.net.context import Context, client_text
+from channels.interface_server.net.context import Context, client_text, unsent_bytes
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page
 
@@ -31,6 +33,9 @@ log = logging.getLogger(__name__)
 #: How long the rest of a refused body is read and thrown away, in seconds: closing
 #: at once would reset the connection before the client has read our answer.
 LINGER = 2.0
+
+#: How long a client may take nothing of a response that ends its connection, in seconds.
+LAST_WORDS_TIMEOUT = 60.0
 
 #: How much of a refused HTTP/2 body is thrown away before its stream is reset.
 REFUSED_BODY_LIMIT = 1024 * 1024
@@ -130,6 +135,7 @@ class HttpRequest(http.Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take note that the whole request is here."""
         self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.partition(b"?")[0]
         if self._refused:
             if self.exchange is None:  # HTTP/2 can't be answered earlier
                 exchange = self._open_exchange()
@@ -149,6 +155,9 @@ class HttpRequest(http.Request):
             self.context.upgrade(self)
             return
         exchange = self._open_exchange()
+        if self.context.config.health_path and self.path == self.context.health_path:
+            exchange.answer_health()
+            return
         if not self.uri.isascii():
             exchange.fail(400, "Invalid characters in path")
             return
@@ -247,6 +256,22 @@ class HttpExchange:
             return
         if not self._over and context.config.http_timeout > 0:
             context.wheel.add(self, context.config.http_timeout)
+
+    def answer_health(self) -> None:
+        """Answer for the server itself."""
+        context = self._context
+        status, body = health_page(
+            layer_up=context.bridge.up,
+            draining=context.draining,
+            sockets=len(context.sockets),
+            requests=len(context.requests) - 1,  # without this one
+            counters=asdict(context.counters),
+        )
+        length = b"%d" % len(body)
+        headers = [(b"Content-Type", b"application/json"), (b"Content-Length", length)]
+        self.start(status, [*headers, (b"Cache-Control", b"no-store")])
+        self.write(body)
+        self.finish()
 
     # -- what the bridge calls -----------------------------------------------------
 
@@ -349,9 +374,14 @@ class HttpExchange:
 
     def _complete(self) -> None:
         self._leave()
-        self._request.unregisterProducer()
-        self._request.finish()
+        request = self._request
+        request.unregisterProducer()
+        closes = request.owns_connection and not request.channel.persistent
+        transport = request.channel.transport if closes else None
+        request.finish()
         self._log()
+        if transport is not None and unsent_bytes(transport):
+            LastWords(self._context.wheel, transport)
 
     def _abort(self) -> None:
         """Cut the connection (the stream, in HTTP/2): the client must see a broken response."""
@@ -420,3 +450,30 @@ class HttpExchange:
 
     def stopProducing(self) -> None:
         """Take note that the connection is being closed; ``lost`` follows."""
+
+
+class LastWords:
+    """Watches over a connection that closes once its client has read everything.
+
+    Twisted would wait for ever for a client that never reads: nothing else times out
+    once the response is complete.
+    """
+
+    __slots__ = ("_transport", "_unsent", "wheel_slot")
+
+    def __init__(self, wheel: Wheel, transport: Any) -> None:
+        self.wheel_slot = 0
+        self._transport = transport
+        self._unsent = unsent_bytes(transport)
+        wheel.add(self, LAST_WORDS_TIMEOUT)
+
+    def expired(self, now: float) -> float | None:
+        """Cut the connection unless something was read since the last look."""
+        unsent = unsent_bytes(self._transport)
+        if not unsent:
+            return None
+        if unsent == self._unsent:
+            self._transport.abortConnection()
+            return None
+        self._unsent = unsent
+        return LAST_WORDS_TIMEOUT

@@ -411,7 +411,10 @@ class WebSocketShell(WebSocketServerProtocol):
 
     def _closeConnection(self, abort: bool = False) -> None:
         # After a clean close nothing is unread: no need for a reset.
-        super()._closeConnection(abort and not self.wasClean)
+        abort = abort and not self.wasClean
+        super()._closeConnection(abort)
+        if not abort:  # it closes once everything is sent, which may be never
+            self.context.wheel.add(self, CLOSING_TIMEOUT)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Tell the bridge, once."""
@@ -467,7 +470,7 @@ class WebSocketShell(WebSocketServerProtocol):
         if self.state == CONNECTING and not self._deaf:
             self.context.counters.handshake_timeouts += 1
             self.reject(403)
-        elif self.state != CLOSED or self._deaf:
+        else:
             self.wasNotCleanReason = "the client did not finish the closing handshake in time"
             self.transport.abortConnection()
         return None
@@ -534,6 +537,21 @@ class _NoTransport:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args: None
+
+
+def check_native_extension() -> None:
+    """Warn if Autobahn unmasks in Python: 260 microseconds for a KiB instead of 6."""
+    try:
+        from autobahn.websocket import USES_NVX
+    except ImportError:  # an older Autobahn, which does not say
+        return
+    if USES_NVX:
+        log.debug("Autobahn uses its native extension (NVX)")
+    else:
+        log.warning(
+            "Autobahn runs without its native extension (NVX), many times slower: install a"
+            " binary wheel, or a compiler before autobahn, and unset AUTOBAHN_USE_NVX"
+        )
 
 
 def shell_class(factory: WebSocketServerFactory, context: Context) -> type[WebSocketShell]:

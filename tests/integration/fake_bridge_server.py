@@ -193,6 +193,10 @@ class FakeBridge:
             port.finish()
         return end
 
+    @property
+    def up(self):
+        return True
+
     async def start(self):
         pass
 

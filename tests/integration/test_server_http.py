@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -275,3 +276,19 @@ def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
         behind.ask("/", headers=forwarded)
         request = trusting.next("request")
         assert (request["client"], request["scheme"]) == (["1.2.3.4", 0], "https")
+
+
+def test_the_server_answers_for_its_health_itself():
+    with running(health_path="/-/health") as healthy, Peer(healthy.port) as peer:
+        status, headers, body = peer.ask("/-/health?x")
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert json.loads(body)["status"] == "ok"
+        assert peer.ask("/-/health/other")[2] == b"GET /-/health/other"
+
+
+def test_a_client_that_reads_nothing_of_its_last_response_is_no_burden(server, peer):
+    peer.send(b"GET /big HTTP/1.0\r\n\r\n")
+    server.next("drained")
+    peer.sock.close()
+
+    server.next("request gone")
