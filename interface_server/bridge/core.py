@@ -166,6 +166,14 @@ class Core:
         self.counters.malformed += 1
         log.error("malformed reply on %s: %s", channel, problem)
 
+    def broken(self, link: Link) -> None:
+        """Log what an item of the mailbox raised, and end the one socket or request it was for."""
+        log.exception("%s: could not be delivered", link.reply_channel)
+        try:
+            link.broken()
+        except Exception:
+            log.exception("%s: could not be ended", link.reply_channel)
+
     # -- the layer goes and comes back ----------------------------------------------------
 
     def layer_back(self) -> None:

@@ -55,8 +55,7 @@ def fan_out(core: Core, item: GroupMessage) -> None:
                 prepared[port.framing] = frame
             port.send_prepared(frame)
         except Exception:
-            log.exception("%s: a group message could not be delivered", link.reply_channel)
-            link.broken()
+            core.broken(link)
 
 
 def _one_by_one(core: Core, item: GroupMessage) -> None:
@@ -72,8 +71,7 @@ def _one_by_one(core: Core, item: GroupMessage) -> None:
         try:
             link.reply(item.message)
         except Exception:
-            log.exception("%s: a group message could not be delivered", link.reply_channel)
-            link.broken()
+            core.broken(link)
     if malformed:
         core.counters.group_malformed += 1
         log.error("malformed message to group %s, dropped: %s", item.group, problem)

@@ -28,7 +28,7 @@ class Inbound:
 
     Attributes:
         busy: Whether a frame is in flight.
-        size: Bytes (characters, for text) that wait.
+        size: Bytes that wait.
         end: Close code, once the connection is gone.
     """
 
@@ -67,7 +67,7 @@ class Inbound:
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(payload)
-        self.size += len(payload)
+        self.size += _size(payload)
 
     def answered(self) -> None:
         """Take note that the frame in flight has run, or never will."""
@@ -92,10 +92,11 @@ class Inbound:
         waiting = self._waiting
         if waiting is not None:
             room = size
-            while waiting and (not frame or (len(frame) < most and len(waiting[0]) <= room)):
+            while waiting and (not frame or (len(frame) < most and _size(waiting[0]) <= room)):
                 payload = waiting.popleft()
-                room -= len(payload)
-                self.size -= len(payload)
+                taken = _size(payload)
+                room -= taken
+                self.size -= taken
                 frame.append(self._message(payload))
             if not waiting:
                 self._waiting = None
@@ -129,3 +130,10 @@ class Inbound:
             "order": order,
             "text" if isinstance(payload, str) else "bytes": payload,
         }
+
+
+def _size(payload: str | bytes) -> int:
+    """Return the bytes that a payload takes in a frame."""
+    if isinstance(payload, str) and not payload.isascii():
+        return len(payload.encode("utf-8", "replace"))
+    return len(payload)

@@ -72,10 +72,7 @@ class Outbound:
     def _broken(self, item: Item) -> None:
         """End the one socket or request that an item of the mailbox broke."""
         link = self._core.links.get(getattr(item, "local", ""))
-        name = type(item).__name__ if link is None else link.reply_channel
-        log.exception("%s: could not be delivered", name)
         if link is not None:
-            try:
-                link.broken()
-            except Exception:
-                log.exception("%s: could not be ended", name)
+            self._core.broken(link)
+        else:
+            log.exception("%s: could not be delivered", type(item).__name__)

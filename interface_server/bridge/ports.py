@@ -132,7 +132,10 @@ class BodySource(Protocol):
 
 
 class BridgePort(Protocol):
-    """What ``net`` needs of the bridge; :class:`~channels.interface_server.bridge.hub.Hub` has it."""
+    """What ``net`` needs of the bridge.
+
+    Implemented by :class:`~channels.interface_server.bridge.hub.Hub`.
+    """
 
     def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
         """Announce a socket whose handshake waits: sends ``websocket.connect``."""

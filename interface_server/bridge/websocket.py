@@ -405,6 +405,8 @@ class WebSocketLink:
     # -- small things ------------------------------------------------------------------
 
     def _act(self, actions: list[Action], discard: bool = True) -> None:
+        if not actions:
+            return  # nothing can be done to a socket that is gone
         port = self.port
         for action in actions:
             if isinstance(action, SendText):
@@ -416,9 +418,9 @@ class WebSocketLink:
             elif isinstance(action, Malformed):
                 self._core.malformed(self.reply_channel, action.problem)
             else:
-                self._end(action, discard)
+                self._end(action, port, discard)
 
-    def _end(self, action: Close | Reject, discard: bool) -> None:
+    def _end(self, action: Close | Reject, port: WebSocketPort, discard: bool) -> None:
         if discard:
             self._muted = True
             self._discard()
@@ -426,12 +428,12 @@ class WebSocketLink:
             # The peer's answer to our close frame must be read.
             self._paused = False
             self._core.stalls.discard(self)
-            self.port.resume_reading()
+            port.resume_reading()
         if isinstance(action, Close):
-            self.port.close(action.code)
+            port.close(action.code)
         else:
             retry_after = self._core.settings.retry_after if action.status == 503 else None
-            self.port.reject(action.status, retry_after)
+            port.reject(action.status, retry_after)
 
     def _discard(self) -> None:
         core = self._core

@@ -99,6 +99,21 @@ def test_http_members_get_replies(bench):
 
 
 @pytest.mark.parametrize("message", [{"text": "hi"}, {"text": "hi", "close": True}])
+def test_one_member_that_cannot_even_be_ended_stops_no_other(bench, message):
+    def fails(code, reason=""):
+        raise RuntimeError("broken, too")
+
+    port, end = bench.open()
+    other, second = bench.open(framing="other")
+    port.fails = RuntimeError("broken")
+    port.close = fails
+
+    send(bench, message, end, second)
+
+    assert other.calls[0][-1] == "hi"
+
+
+@pytest.mark.parametrize("message", [{"text": "hi"}, {"text": "hi", "close": True}])
 def test_one_member_that_raises_stops_no_other(bench, caplog, message):
     port, end = bench.open()
     other, second = bench.open(framing="other")

@@ -251,6 +251,14 @@ class TestReceiving:
         end.gone(1009)
         assert bench.face.last.channel == DISCONNECT
 
+    def test_a_message_too_large_of_a_socket_that_is_gone_lets_it_leave(self, bench):
+        port, end = bench.open()
+        end.received("x")
+        end.gone(1001)
+        bench.face.resolve(MessageTooLarge(RECEIVE, 5, 4))
+        assert port.calls == []
+        assert len(bench.face.on(DISCONNECT)) == 1
+
     def test_a_message_that_cannot_be_carried_closes_with_1011(self, bench):
         port, end = bench.open()
         end.received("x")
@@ -477,6 +485,13 @@ class TestReplies:
         assert port.calls == [("close", 1011)]
         assert other.calls == [("text", "b")]
         assert "surrogates" in caplog.text
+
+    def test_a_socket_may_go_while_a_reply_is_carried_out(self, bench, caplog):
+        port, end = bench.open()
+        port.send_text = lambda text: end.gone(1006)
+        bench.face.reply(end, {"text": "a", "close": True})
+        assert caplog.records == []
+        assert len(bench.face.on(DISCONNECT)) == 1
 
     def test_a_socket_that_cannot_even_be_ended_stops_nobody_else(self, bench, monkeypatch):
         port, end = bench.open()
@@ -759,6 +774,16 @@ class TestLostFrames:
         assert port.calls == [("close", 1011)]
         assert len(bench.face.on(RECEIVE)) == 1
 
+    def test_a_lost_frame_of_a_socket_that_is_gone_lets_it_leave(self):
+        bench = Bench(on_lost_message="close", farewell_timeout=100)
+        port, end = bench.open()
+        end.received("a")
+        bench.face.resolve()
+        end.gone(1001)
+        self.lose(bench)
+        assert port.calls == []
+        assert len(bench.face.on(DISCONNECT)) == 1
+
     def test_a_receipt_in_the_mailbox_saves_a_frame(self, bench):
         _, end = bench.open()
         end.received("a")
@@ -925,6 +950,13 @@ class TestStopping:
         bench.hub.close_sockets(1012, 0)
         assert all(port.calls == [("close", 1012)] for port in ports)
         assert waiting.calls == [("reject", 503, 5)]
+
+    def test_one_that_goes_by_itself_meanwhile_stops_nothing(self, bench):
+        sockets = [bench.open() for _ in range(4)]
+        bench.hub.close_sockets(1012, 4)
+        sockets[1][1].gone(1001)
+        bench.clock.advance(4)
+        assert [len(port.calls) for port, _ in sockets] == [1, 0, 1, 1]
 
     def test_nothing_to_close_is_no_harm(self, bench):
         bench.hub.close_sockets(1012, 5)

@@ -106,6 +106,14 @@ def test_what_waits_is_counted(inbound):
     assert (inbound.waiting, inbound.size) == (0, 0)
 
 
+def test_text_counts_as_it_travels(inbound):
+    inbound.take("0")
+    inbound.take("\u20ac")
+    assert inbound.size == 3
+    inbound.discard()
+    assert inbound.size == 0
+
+
 def test_a_refused_frame_leaves_next_with_its_numbers(inbound):
     frame = inbound.take("1")
     inbound.take("2")
