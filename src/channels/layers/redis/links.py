@@ -43,7 +43,7 @@ BLOCK_TIMEOUT = 10.0
 
 #: A link that was idle for longer is looked at before it is used again, in seconds:
 #: a server that was restarted meanwhile must not cost an error.
-IDLE_SECONDS = 0.2
+IDLE_SECONDS = 0.02
 
 #: Answers of a server that cannot serve: nothing was carried out, and this
 #: connection is of no use.
@@ -272,7 +272,10 @@ class Link:
         return answers
 
     def readable(self) -> bool:
-        """Whether there is something to read, or the connection has ended."""
+        """Whether there is something to read, or the connection has ended.
+
+        For the thread that reads only: another might be kept waiting by it.
+        """
         if self._connection is None:
             return True
         try:

@@ -90,6 +90,7 @@ class RedisWorkerFace:
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False
+        self._taker = 0
         self._heartbeat: Heartbeat | None = None
 
     def _make_rotas(self) -> list[Rota | None]:
@@ -175,6 +176,7 @@ class RedisWorkerFace:
             if not host.is_current(link):
                 link.close()
             link.send([rota.blocking(seconds)])
+            self._taker = threading.get_ident()
             self._sent = True
             try:
                 # Asked between the look above and the sending: nobody else will end it.
@@ -255,8 +257,11 @@ class RedisWorkerFace:
                 if not self._sent or not client_id:
                     return
                 (ended,) = self._control.execute([("CLIENT", "UNBLOCK", client_id)])
-                # 0: Redis has not read the command yet, or has answered it.
-                if ended or self._waiting.readable():
+                if ended:
+                    return
+                # Redis has not read the command yet, or has answered it.  Looking at the
+                # socket beside the thread that reads it could wait for that one's data.
+                if threading.get_ident() == self._taker and self._waiting.readable():
                     return
                 time.sleep(UNBLOCK_PAUSE)
         except LayerUnavailable as error:
