@@ -1,7 +1,8 @@
 """A worker without an application: answers every event in the simplest way.
 
 Runs as a thread of a test, or as a process of its own (``python -m``) that a test can
-kill.  Text that starts with ``hold`` keeps the worker busy until its ``release`` is set.
+kill.  Text that starts with ``hold``, and a request for ``/hold``, keep the worker busy until
+its ``release`` is set.
 """
 
 from __future__ import annotations
@@ -102,15 +103,20 @@ class EchoWorker:
             return []
         text = message["text"]
         if text.startswith("hold"):
-            print("holding", flush=True)
-            self.release.wait()
+            self._hold()
         if text.startswith("all "):
             return [GroupSend("everyone", {"text": text[4:]})]
         if text == "malformed":
             return [Send(reply, {"txet": text})]
         return [Send(reply, {"text": text})]
 
+    def _hold(self) -> None:
+        print("holding", flush=True)
+        self.release.wait()
+
     def _respond(self, reply: str, message: dict[str, Any]) -> list[Operation]:
+        if message["path"] == "/hold":
+            self._hold()
         body = message["body"]
         channel = message.get("body_channel")
         while channel:

@@ -167,27 +167,36 @@ def test_a_malformed_reply_ends_its_socket_and_no_other(site: Site) -> None:
     assert "unknown key 'txet'" in site.process.output
 
 
-def test_a_killed_worker_costs_the_frame_it_held_and_nothing_else(site: Site) -> None:
+def test_killed_workers_cost_what_they_held_and_nothing_else(site: Site) -> None:
+    command = (sys.executable, "-m", "tests.integration.echo_worker", site.redis.url)
     with contextlib.ExitStack() as stack:
-        with running(
-            sys.executable, "-m", "tests.integration.echo_worker", site.redis.url
-        ) as doomed:
-            doomed.wait_for_output("ready")
+        answers: list[int] = []
+        with running(*command) as first, running(*command) as second:
+            workers = [first, second]
+            for worker in workers:
+                worker.wait_for_output("ready")
             victim = stack.enter_context(site.socket())
             other = stack.enter_context(site.socket())
             victim.send("hold this")
-            doomed.wait_for_output("holding")
+            wait_until(lambda: any("holding" in w.output for w in workers), "one holds a frame")
+            request = threading.Thread(target=lambda: answers.append(site.get("/hold")[0]))
+            request.start()
+            for worker in workers:
+                worker.wait_for_output("holding")
             victim.send("next")
-            doomed.signal(signal.SIGKILL)
-            doomed.wait()
+            for worker in workers:
+                worker.signal(signal.SIGKILL)
+                worker.wait()
 
         with site.worker():
             other.send("alive")
             assert receive(other) == ["alive"]
-            # Two heartbeats of the new worker, one TTL of the old one's.
+            # Two heartbeats of the new worker, one TTL of the old ones'.
             assert str(victim.recv(40)) == "next"
             victim.send("and on")
             assert receive(victim) == ["and on"]
+            request.join(40)
+            assert answers == [502]
     assert "is lost" in site.process.output
 
 
