@@ -38,6 +38,13 @@ def eventually(action):
             time.sleep(0.02)
 
 
+async def blocked(redis_server):
+    """Wait until the server's take waits inside Redis."""
+    await until(
+        lambda: redis_server.client.info("clients")["blocked_clients"] == 1, "the take waits"
+    )
+
+
 async def back(listener):
     await until(lambda: listener.told and listener.told[-1] == "back", "the layer is back")
 
@@ -342,9 +349,11 @@ def test_a_take_whose_answer_is_lost_costs_what_was_in_it_and_is_counted(redis_s
             async with serving(layer) as (face, listener):
                 direct.group_add("room", BOX + "a")
                 await face.mark()
+                await blocked(redis_server)
                 proxy.swallow(b"BLMPOP")
                 direct.send(BOX + "a", {"n": 1})  # ends the take that waits
                 await until(lambda: Reply("a", {"n": 1}) in listener.items, "the first comes")
+                await blocked(redis_server)
                 direct.group_add("room", BOX + "b")  # in the answer that is swallowed
                 await back(listener)
                 direct.send_group("room", {"n": 2})
@@ -365,9 +374,11 @@ def test_messages_lost_on_their_way_are_counted(redis_server):
         async def test():
             async with serving(layer) as (face, listener):
                 await face.mark()
+                await blocked(redis_server)
                 proxy.swallow(b"BLMPOP")
                 direct.send(BOX + "a", {"n": 1})
                 await until(lambda: listener.items, "the first comes")
+                await blocked(redis_server)
                 direct.send(BOX + "a", {"n": 2})
                 await back(listener)
                 direct.send(BOX + "a", {"n": 3})

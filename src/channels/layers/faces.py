@@ -280,7 +280,11 @@ class ServerFace(Protocol):
     """
 
     mailbox: str
-    settled_since: float
+
+    @property
+    def settled_since(self) -> float:
+        """See above."""
+        ...
 
     def now(self) -> float:
         """Return the time on the layer's clock, in seconds."""

@@ -27,6 +27,9 @@ class AsyncPlaces:
         hosts: Of the layer, in the order of its settings.
         make_lane: Makes a lane.
         timeout: Seconds that an answer may take; None for the default.
+
+    Attributes:
+        single: The only lane, if there is only one.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class AsyncPlaces:
         self._lanes: list[dict[str, Lane]] = [{} for _ in hosts]
         #: The lane of each host that has only one.
         self._only: list[Lane | None] = [None for _ in hosts]
+        self.single: Lane | None = None
         #: Hosts in turn, for channels that live on all of them.
         self._turn = 0
 
@@ -64,6 +68,7 @@ class AsyncPlaces:
         except BaseException:
             self.close()
             raise
+        self.single = self._only[0] if len(self._only) == 1 else None
         self.raise_if_lost()
 
     async def open_mailbox(
@@ -92,11 +97,6 @@ class AsyncPlaces:
 
     def __iter__(self) -> Iterator[Lane]:
         return iter([lane for lanes in self._lanes for lane in lanes.values()])
-
-    @property
-    def single(self) -> Lane | None:
-        """The only lane, if there is only one."""
-        return self._only[0] if len(self._only) == 1 else None
 
     def is_single(self, index: int) -> bool:
         """Whether a host is one server."""

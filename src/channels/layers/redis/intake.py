@@ -79,6 +79,15 @@ class Intake:
         """Whether something was fed that has not been read."""
         return self._at < len(self._raw)
 
+    def counters(self) -> dict[str, int]:
+        """Return what is worth knowing about the mailbox."""
+        return {
+            "taken": self.taken,
+            "expired": self.expired,
+            "missed": self.missed,
+            "undecodable": self.undecodable,
+        }
+
     def feed(self, raw: list[bytes]) -> None:
         """Take items as they are stored, in order; at least one."""
         self._raw = [*self._raw[self._at :], *raw] if self.waiting else raw

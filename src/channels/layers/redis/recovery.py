@@ -51,7 +51,9 @@ class Recovery:
         mark: Returns when the mailbox was read up to now.
 
     Attributes:
-        running: Whether memberships are being written.
+        due: Whether memberships must be written back; set when Redis lost its memory,
+            and until it is done.
+        running: Whether that is being done.
     """
 
     def __init__(
@@ -65,8 +67,8 @@ class Recovery:
         ask: Ask,
         mark: Callable[[], Awaitable[None]],
     ) -> None:
+        self.due = False
         self.running = False
-        self._again = False
         self._mailbox = mailbox
         self._keys = keys
         self._commands = commands
@@ -101,23 +103,22 @@ class Recovery:
         for membership in left:
             forgotten.pop(membership, None)
 
-    def again(self) -> None:
-        """Begin anew once what is running is done: the memory was lost once more."""
-        self._again = True
-
     async def write_back(self) -> None:
-        """Write all memberships back after Redis lost its memory.
+        """Write all memberships back after Redis lost its memory; once more if it did meanwhile.
 
         Raises:
             LayerUnavailable: It may have been done in part; it is safe to repeat.
         """
         self.running = True
         try:
-            self._again = True
-            while self._again:
-                self._again = False
-                await self._write_members()
-                await self._write_groups()
+            while self.due:
+                self.due = False
+                try:
+                    await self._write_members()
+                    await self._write_groups()
+                except BaseException:
+                    self.due = True
+                    raise
         finally:
             self.running = False
 
@@ -128,7 +129,7 @@ class Recovery:
         for first in range(0, len(memberships), AT_ONCE):
             _check(await self._ask(self._restore(memberships[first : first + AT_ONCE])))
         await self._mark()
-        if self._again:
+        if self.due:
             return
         self._registry.written_back()
         for group, local, _ in memberships:

@@ -1,0 +1,287 @@
+"""Reading the mailbox of an interface server, for as long as there is a connection.
+
+One connection blocks on the list and hands over what it takes in the turn of the
+loop in which it arrives.  Nothing polls, nothing cancels the blocking take and no time-out
+wraps it: it ends by itself after some seconds, or by ``CLIENT UNBLOCK``, and its answer is
+always read and handled.  The next take is sent when everything of the last one
+was delivered, so a busy process takes more at once, not more often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.faces import Item, MailboxListener
+from channels.layers.redis import items, scripts
+from channels.layers.redis.alink import Link
+from channels.layers.redis.commands import MAILBOX_BYTES, SERVER_CAPACITY, Commands
+from channels.layers.redis.intake import FIRST_MARK, Intake
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.links import BLOCK_SECONDS, Clock
+from channels.layers.redis.pipelines import Pipelines
+from channels.layers.redis.registry import Drift, GroupRegistry
+from channels.layers.redis.scripts import Command
+
+logger = logging.getLogger("channels.layers.redis")
+
+#: Items that one take may bring: enough that a busy mailbox costs little, few enough
+#: that sockets are not kept waiting while they are delivered.
+TAKE = 100
+
+#: What was taken is reported with the next pipeline, or at the latest when one part in
+#: so many of the mailbox's capacity is unreported: until then senders believe that it
+#: waits.
+UNREPORTED = 16
+
+#: Seconds between tries to end a blocking take that had not begun when it was told to end.
+UNBLOCK_INTERVAL = 0.02
+
+#: What was never reported.
+_NOTHING = (-1, -1)
+
+
+class Mailbox:
+    """Takes, decodes and delivers.
+
+    Args:
+        name: Name of the process; ends in ``!``.
+        keys: Names of keys.
+        commands: Builds commands.
+        codec: Decodes payloads.
+        clock: Redis time.
+        registry: Memberships of the process.
+        pipelines: Sends commands.
+        capacity: What ``channel_capacity`` says of the mailbox, if anything.
+        lifetime: Seconds that a message lives.
+        authority_lost: Called when the registry found out that Redis lost its memory.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: Keys,
+        commands: Commands,
+        codec: items.Codec,
+        clock: Clock,
+        registry: GroupRegistry,
+        pipelines: Pipelines,
+        *,
+        capacity: int | None,
+        lifetime: float,
+        authority_lost: Callable[[], None],
+    ) -> None:
+        self.intake = Intake(registry, codec, clock, lifetime=lifetime, marked=self._mark_passed)
+        self.listener: MailboxListener
+        self._name = name
+        self._key = keys.mail(name)
+        self._meta = keys.meta(name)
+        self._snapshot: Command = scripts.SNAPSHOT.call(
+            (self._meta, keys.groups(name), keys.members(name, ""))
+        )
+        self._commands = commands
+        self._registry = registry
+        self._pipelines = pipelines
+        self._authority_lost = authority_lost
+        self._report_after = (
+            (SERVER_CAPACITY if capacity is None else capacity) // UNREPORTED,
+            MAILBOX_BYTES // UNREPORTED,
+        )
+        self._reported = _NOTHING
+        self._link: Link | None = None
+        self._taking = False
+        self._ending: asyncio.Future[None] | None = None
+        self._marks: dict[int, asyncio.Future[None]] = {}
+        self._last_mark = FIRST_MARK - 1
+
+    # -- the connection --------------------------------------------------------------
+
+    def open(self, link: Link) -> None:
+        """Read on through this link: first what was taken already, then what comes."""
+        self._link = link
+        self._reported = _NOTHING
+        if self.intake.waiting:
+            self._read()
+        else:
+            self._take()
+
+    def close(self, error: LayerUnavailable) -> None:
+        """Stop reading: the link is lost, or not needed any more."""
+        link, self._link = self._link, None
+        self._taking = False
+        if link is not None:
+            link.close()
+        marks, self._marks = self._marks, {}
+        for mark in marks.values():
+            if not mark.done():
+                mark.set_exception(error)
+        self._end()
+
+    def raise_if_lost(self) -> None:
+        """Raise why the link has ended, if it has."""
+        if self._link is not None and self._link.error is not None:
+            raise self._link.error
+
+    def _fail(self, what: str, answer: Exception) -> None:
+        if self._link is not None:
+            error = LayerUnavailable(f"{what}: {answer}")
+            error.__cause__ = answer
+            self._link.lose(error)
+
+    # -- taking and delivering ---------------------------------------------------------
+
+    def _take(self) -> None:
+        if self._taking or self._link is None or self._end():
+            return
+        self._taking = True
+        command = ("BLMPOP", BLOCK_SECONDS, 1, self._key, "LEFT", "COUNT", TAKE)
+        self._link.submit([command], self._taken)
+
+    def _taken(self, answers: list[Any] | None, error: LayerUnavailable | None) -> None:
+        self._taking = False
+        if answers is None:
+            return  # the link is lost, and tells so itself
+        answer = answers[0]
+        if isinstance(answer, Exception):
+            self._fail("Redis refused to give the mailbox", answer)
+        elif answer is None:
+            self._take()
+        else:
+            self.intake.feed(answer[1])
+            self._read()
+
+    def _read(self) -> None:
+        if self._deliver() is Drift.MISSED:
+            self._pipelines.call(self._snapshot, self._read_on)
+            return
+        taken, size = self.intake.taken, self.intake.taken_bytes
+        if (
+            taken - self._reported[0] > self._report_after[0]
+            or size - self._reported[1] > self._report_after[1]
+        ):
+            self._pipelines.schedule()
+        self._take()
+
+    def _deliver(self) -> Drift:
+        """Deliver what was taken, up to an item that asks for a rebuild."""
+        while True:
+            delivered, drift = self.intake.read()
+            if delivered:
+                self._hand_over(delivered)
+            if drift is not Drift.RESTARTED:
+                return drift
+            self._registry.authority_lost()
+            self._authority_lost()
+
+    def _hand_over(self, delivered: list[Item]) -> None:
+        try:
+            self.listener.deliver(delivered)
+        except Exception:
+            logger.exception("the listener failed to take %d items", len(delivered))
+
+    def report(self) -> None:
+        """Add what was taken to the next pipeline."""
+        counts = (self.intake.taken, self.intake.taken_bytes)
+        if counts != self._reported and self._link is not None:
+            self._reported = counts
+            self._pipelines.own_lane.call(("HSET", self._meta, "tm", counts[0], "tb", counts[1]))
+
+    # -- the registry --------------------------------------------------------------------
+
+    async def rebuild(self) -> None:
+        """Read the memberships of the process from Redis.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+        """
+        answer = await self._pipelines.ask(self._snapshot)
+        if isinstance(answer, Exception):
+            raise LayerUnavailable(f"memberships cannot be read: {answer}") from answer
+        self._rebuilt(answer)
+
+    def _read_on(self, answer: Any, error: LayerUnavailable | None) -> None:
+        if error is not None:
+            return  # what waits is read when there is a connection again
+        if isinstance(answer, Exception):
+            self._fail("memberships cannot be read", answer)
+            return
+        self._rebuilt(answer)
+        self._read()
+
+    def _rebuilt(self, answer: Sequence[Any]) -> None:
+        number, *pairs = answer
+        memberships = [
+            (group.decode(), scored[at].decode(), float(scored[at + 1]) / 1000)
+            for group, scored in zip(pairs[::2], pairs[1::2], strict=True)
+            for at in range(0, len(scored), 2)
+        ]
+        if self._registry.rebuild(number, memberships) is Drift.RESTARTED:
+            self._authority_lost()
+
+    # -- marks -------------------------------------------------------------------------
+
+    async def mark(self) -> None:
+        """Return when everything that is in the mailbox now was delivered.
+
+        Raises:
+            LayerUnavailable: The connection ended before.
+        """
+        self._last_mark = number = self._last_mark + 1
+        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._marks[number] = passed
+
+        def pushed(answer: Any, error: LayerUnavailable | None) -> None:
+            if isinstance(answer, Exception):
+                error = LayerUnavailable(f"Redis refused a mark: {answer}")
+            if error is not None and not passed.done():
+                passed.set_exception(error)
+
+        item = items.receipt_item(number)
+        self._pipelines.call(self._commands.post(self._name, [scripts.CONTROL, item]), pushed)
+        try:
+            await passed
+        finally:
+            self._marks.pop(number, None)
+
+    def _mark_passed(self, number: int) -> None:
+        # In the next turn: what came before it in this take is delivered first.
+        asyncio.get_running_loop().call_soon(self._release, number)
+
+    def _release(self, number: int) -> None:
+        passed = self._marks.get(number)
+        if passed is not None and not passed.done():
+            passed.set_result(None)
+
+    # -- the end -------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Take and deliver what waits, and nothing after that.
+
+        Raises:
+            LayerUnavailable: The connection ended before.
+        """
+        self._ending = asyncio.get_running_loop().create_future()
+        if self._taking:
+            while not self._ending.done() and self._link is not None:
+                # Redis may not have begun to block yet, then this does nothing.
+                await self._pipelines.ask(("CLIENT", "UNBLOCK", self._link.client_id))
+                await asyncio.wait([self._ending], timeout=UNBLOCK_INTERVAL)
+        while self._link is not None:
+            (taken,) = await self._link.execute([("LPOP", self._key, TAKE)])
+            if not taken or isinstance(taken, Exception):
+                break
+            self.intake.feed(taken)
+            while self._deliver() is Drift.MISSED:
+                await self.rebuild()
+        self.report()
+
+    def _end(self) -> bool:
+        """Whether the taking has come to its end, which is told to whoever waits for it."""
+        if self._ending is None:
+            return False
+        if not self._ending.done():
+            self._ending.set_result(None)
+        return True

@@ -1,0 +1,358 @@
+"""An interface server's connections to Redis: made, watched, lost, made again.
+
+An outage throws all connections away, answers all that is unanswered, and is told
+once.  Then a task connects again, with backoff and jitter, and puts Redis right:
+capacity, sockets, memberships that were discarded meanwhile and, if Redis lost its
+memory, all others (:mod:`~channels.layers.redis.recovery`).  Only then the layer is
+back.
+
+Whether Redis lost its memory is seen at each connect, by each heartbeat, and by numbers in
+the mailbox that go backwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from channels.exceptions import LayerUnavailable
+from channels.layers.faces import HEARTBEAT_INTERVAL, MailboxListener
+from channels.layers.redis.aplaces import AsyncPlaces
+from channels.layers.redis.commands import Commands
+from channels.layers.redis.heartbeat import Heartbeat
+from channels.layers.redis.hosts import Host, ring_index
+from channels.layers.redis.items import Codec, answer_for
+from channels.layers.redis.keys import Keys
+from channels.layers.redis.lanes import Lane
+from channels.layers.redis.links import BLOCK_TIMEOUT
+from channels.layers.redis.mailbox import Mailbox
+from channels.layers.redis.pipelines import Pipelines
+from channels.layers.redis.recovery import Recovery
+from channels.layers.redis.register import Memory, ask_memory, read_memory
+from channels.layers.redis.registry import GroupRegistry
+from channels.layers.redis.scripts import CONTROL
+
+logger = logging.getLogger("channels.layers.redis")
+
+#: Seconds before the first try to connect again, and at most; doubled each time, and a
+#: random part of it, so that a hundred servers don't come back as one.
+FIRST_BACKOFF = 0.05
+LAST_BACKOFF = 5.0
+
+
+class ServerLayer(Protocol):
+    """What an interface server's side needs of its layer."""
+
+    expiry: float
+    group_expiry: float
+    keys: Keys
+    codec: Codec
+    commands: Commands
+    timeout: float | None
+
+    def make_hosts(self) -> Sequence[Host]:
+        """Return hosts of the caller's own, in the order of the ring."""
+        ...
+
+    def get_capacity(self, channel: str) -> int:
+        """Return how many messages may wait on a channel."""
+        ...
+
+    def configured_capacity(self, channel: str) -> int | None:
+        """Return what is configured for a channel by name, None if nothing."""
+        ...
+
+
+class _State(enum.Enum):
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+    STOPPED = "stopped"
+
+
+class Session:
+    """The connections of one interface server.
+
+    Args:
+        layer: Settings and hosts.
+        name: Mailbox of the process.
+        jitter: Returns a number from 0 to 1.
+
+    Attributes:
+        up: Whether the layer answers, and Redis was put right.
+        settled_since: See :class:`channels.layers.faces.ServerFace`.
+        registry: Memberships of the process.
+        sockets: Entry of each socket that is written down.
+        forgotten: Memberships ``(group, local)`` to be discarded, until Redis confirmed it.
+    """
+
+    def __init__(self, layer: ServerLayer, name: str, jitter: Callable[[], float]) -> None:
+        self.up = False
+        self.settled_since = math.inf
+        self.registry = GroupRegistry()
+        self.sockets: dict[str, bytes] = {}
+        self.forgotten: dict[tuple[str, str], None] = {}
+        self.hosts = layer.make_hosts()
+        self.clock = self.hosts[self._index(name)].clock
+        self._layer = layer
+        self._name = name
+        self._jitter = jitter
+        self._mail_key = layer.keys.mail(name)
+        self.places = AsyncPlaces(self.hosts, self._make_lane, layer.timeout)
+        self.pipelines = Pipelines(self.places, name, self._mail_key, self._report)
+        self.mailbox = self._make_mailbox()
+        self._recovery = Recovery(
+            name,
+            layer.keys,
+            layer.commands,
+            self.registry,
+            now_ms=self.clock.now_ms,
+            ask=self.pipelines.ask,
+            mark=self.mailbox.mark,
+        )
+        self._state = _State.DOWN
+        self._memories: tuple[Memory, ...] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heartbeat: Heartbeat | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._listener: MailboxListener
+        self._loop: asyncio.AbstractEventLoop
+
+    def _index(self, name: str) -> int:
+        return ring_index(name, len(self.hosts))
+
+    def _make_lane(self) -> Lane:
+        return Lane(self._layer.commands, self._layer.get_capacity, self._answer_expired)
+
+    def _make_mailbox(self) -> Mailbox:
+        layer = self._layer
+        return Mailbox(
+            self._name,
+            layer.keys,
+            layer.commands,
+            layer.codec,
+            self.clock,
+            self.registry,
+            self.pipelines,
+            capacity=layer.configured_capacity(self._name),
+            lifetime=layer.expiry,
+            authority_lost=self._memory_lost,
+        )
+
+    # -- start and stop ------------------------------------------------------------------
+
+    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+        """Register, connect, and deliver from now on.
+
+        Raises:
+            LayerUnavailable: There is no answer; nothing was started.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._listener = self.mailbox.listener = listener
+        heartbeat = self._make_heartbeat(info)
+        await self._loop.run_in_executor(None, heartbeat.beat)
+        await self._connect()
+        self._heartbeat = heartbeat
+        heartbeat.start()
+        self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
+
+    async def stop(self) -> None:
+        """Send what is queued, deliver what waits, leave the register, disconnect."""
+        if self.up:
+            with contextlib.suppress(LayerUnavailable):
+                await self.pipelines.settle()
+                await self.mailbox.drain()
+                await self.pipelines.settle()
+        self._state = _State.STOPPED
+        if self._ticking is not None:
+            self._ticking.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._disconnect(LayerUnavailable("the interface server has stopped"))
+        if self._heartbeat is not None:
+            await self._loop.run_in_executor(None, self._heartbeat.stop)
+        for host in self.hosts:
+            host.close()
+
+    def _make_heartbeat(self, info: Mapping[str, Any]) -> Heartbeat:
+        loop = self._loop
+
+        def beaten(memories: tuple[Memory, ...]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._beaten, memories)
+
+        return Heartbeat(
+            self.hosts,
+            self._index,
+            self._layer.keys,
+            self._name,
+            "server",
+            clock=self.clock,
+            info=lambda: {**info, "mailbox": self.mailbox.intake.counters()},
+            beaten=beaten,
+        )
+
+    # -- connecting ------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Connect, put Redis right, and read the mailbox from now on.
+
+        Raises:
+            LayerUnavailable: It did not work out; nothing is connected.
+        """
+        self._state = _State.CONNECTING
+        try:
+            await self.places.open(self._link_lost)
+            link = await self.places.open_mailbox(
+                self._name, self._mail_key, BLOCK_TIMEOUT, self._link_lost
+            )
+            try:
+                memories = await self._read_memories()
+                await self._put_right(memories)
+            finally:
+                # Also after an error: the mailbox closes it.
+                self.mailbox.open(link)
+            if self._recovery.due:
+                await self._recovery.write_back()
+            self.places.raise_if_lost()
+            self.mailbox.raise_if_lost()
+        except LayerUnavailable as error:
+            self._state = _State.DOWN
+            self._disconnect(error)
+            raise
+        self._memories = memories
+        self.settled_since = self.clock.now_ms() / 1000
+        self._state = _State.UP
+        self.up = True
+
+    async def _put_right(self, memories: tuple[Memory, ...]) -> None:
+        await self._recovery.announce(self.sockets, self.forgotten)
+        if self._memories is None:
+            await self.mailbox.rebuild()
+        elif not _same(self._memories, memories):
+            self.registry.authority_lost()
+            self._recovery.due = True
+
+    async def _read_memories(self) -> tuple[Memory, ...]:
+        """Return the memory of every host, and measure the layer's clock."""
+        keys = self._layer.keys
+        memories = []
+        for index, lane in enumerate(self.places.every_lane(keys.epoch)):
+            asked = self.clock.monotonic()
+            answers = await self.pipelines.execute(lane, ask_memory(keys))
+            try:
+                memory = read_memory(answers)
+            except ValueError as error:
+                raise LayerUnavailable(f"Redis is not ready: {error}") from error
+            if index == self._index(self._name):
+                self.clock.measure(answers[0], asked)
+            # The nodes of a Cluster have a run id each.
+            single = self.places.is_single(index)
+            memories.append(memory if single else Memory(memory.epoch, ""))
+        return tuple(memories)
+
+    def _disconnect(self, error: LayerUnavailable) -> None:
+        self.up = False
+        self.settled_since = math.inf
+        self.mailbox.close(error)
+        self.places.close()
+
+    # -- outages -----------------------------------------------------------------------------
+
+    def _link_lost(self, error: LayerUnavailable) -> None:
+        if self._state is not _State.UP:
+            return  # whoever is connecting finds out
+        self._state = _State.DOWN
+        logger.warning("Redis is unavailable: %s", error)
+        self._disconnect(error)
+        self._spawn(self._reconnect())
+        try:
+            self._listener.layer_lost(error)
+        except Exception:
+            logger.exception("the listener failed to hear that the layer is lost")
+
+    async def _reconnect(self) -> None:
+        backoff = FIRST_BACKOFF
+        while True:
+            await asyncio.sleep(backoff * (0.5 + 0.5 * self._jitter()))
+            backoff = min(2 * backoff, LAST_BACKOFF)
+            try:
+                await self._connect()
+            except LayerUnavailable as error:
+                logger.debug("Redis is still unavailable: %s", error)
+                continue
+            break
+        logger.warning("Redis is available again")
+        try:
+            self._listener.layer_back()
+        except Exception:
+            logger.exception("the listener failed to hear that the layer is back")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- what happens while connected --------------------------------------------------------
+
+    def _report(self) -> None:
+        if self.up:
+            self.mailbox.report()
+
+    def _tick(self) -> None:
+        """Keep what is ours from expiring; a server that hangs is noticed by it."""
+        self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
+        if not self.up:
+            return
+        for lane in self.places:
+            if lane.idle:
+                lane.call(("PING",))
+        keys = self._layer.keys
+        for key in (keys.meta(self._name), keys.sockets(self._name)):
+            self.pipelines.call(("PEXPIRE", key, self._layer.commands.control_ttl_ms))
+
+    def _answer_expired(self, receipts: list[bytes]) -> None:
+        for receipt in receipts:
+            try:
+                mailbox, item = answer_for(receipt)
+            except (ValueError, UnicodeDecodeError):
+                continue  # a broken frame; nobody can be told
+            lane = self.places.lane(mailbox, self._layer.keys.mail(mailbox))
+            self.pipelines.call(self._layer.commands.post(mailbox, [CONTROL, item]), None, lane)
+
+    # -- Redis lost its memory -----------------------------------------------------------------
+
+    def _beaten(self, memories: tuple[Memory, ...]) -> None:
+        """Look after a heartbeat whether the memory was lost without a connection being lost."""
+        if self.up and self._memories is not None and not _same(self._memories, memories):
+            self._memories = memories
+            self.registry.authority_lost()
+            self._memory_lost()
+
+    def _memory_lost(self) -> None:
+        """Write back what is ours, while the mailbox is read on."""
+        if self.up:
+            self.settled_since = self.clock.now_ms() / 1000
+        self._recovery.due = True
+        if self.up and not self._recovery.running:
+            logger.warning("Redis lost its memory; writing back what is ours")
+            self._spawn(self._recover())
+
+    async def _recover(self) -> None:
+        try:
+            await self._recovery.announce(self.sockets, self.forgotten)
+            await self._recovery.write_back()
+        except LayerUnavailable as error:
+            # It is still due, and done with the next connection.
+            logger.debug("writing back was interrupted: %s", error)
+
+
+def _same(known: tuple[Memory, ...], now: tuple[Memory, ...]) -> bool:
+    return len(known) == len(now) and all(map(Memory.same, known, now))
