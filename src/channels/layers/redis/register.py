@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 
@@ -79,8 +79,7 @@ def read_entry(name: str, fields: Mapping[bytes, bytes] | Sequence[bytes]) -> Pr
 
 
 def _pack(value: Collection[Any]) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=True, default=str)
-    return packed
+    return cast(bytes, msgpack.packb(value, default=str))
 
 
 def _unpack(packed: bytes) -> Any:

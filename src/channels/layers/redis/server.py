@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 
@@ -122,6 +122,7 @@ class RedisServerFace:
             return
         ttl_ms = self._commands.ttl_ms if expiry is None else max(1, round(expiry * 1000))
         if receipt:
+            self._sent += 1
             frame = items.frame(
                 payload,
                 ttl_ms,
@@ -159,7 +160,7 @@ class RedisServerFace:
         """Write a socket down, or take it off, with a frame; return the frame's ``done``."""
         sockets = self._session.sockets
         if opens is not None:
-            entry = msgpack.packb([opens.path, opens.connected_at], use_bin_type=True)
+            entry = cast(bytes, msgpack.packb([opens.path, opens.connected_at]))
             sockets[opens.local] = entry
             self._pipelines.call(("HSET", self._sockets_key, opens.local, entry))
         if closes is not None:
