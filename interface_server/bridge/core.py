@@ -58,6 +58,14 @@ class Link(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """Whatever has something to send when the layer is back."""
+
+    def advance(self) -> None:
+        """Send what comes next, if anything can be sent."""
+        ...
+
+
 class Stalling(Protocol):
     """A socket with a time limit."""
 
@@ -67,10 +75,6 @@ class Stalling(Protocol):
 
     def overdue(self) -> None:
         """Take note that its disconnect has waited for long enough."""
-        ...
-
-    def advance(self) -> None:
-        """Send what comes next, if anything can be sent."""
         ...
 
 
@@ -84,7 +88,7 @@ class Core:
         in_flight: Frames without a receipt so far, in the order of sending.
         farewells: The same for disconnects, which nobody waits for.
         chunks: The same for request bodies.
-        held: Sockets that have something to send when the layer is back.
+        held: Whoever has something to send when the layer is back.
         unfinished: Announced sockets whose disconnect has not left.
         last_receipt: The number that was given last.
         frame_messages: Messages that one frame carries at most.
@@ -104,7 +108,7 @@ class Core:
         self.in_flight: dict[int, Owner] = {}
         self.farewells: dict[int, Owner] = {}
         self.chunks: dict[int, Owner] = {}
-        self.held: dict[Stalling, None] = {}
+        self.held: dict[Waiting, None] = {}
         self.unfinished = 0
         self.sockets = 0
         self.last_receipt = 0
@@ -180,6 +184,6 @@ class Core:
         """Let everything that waited for the layer leave."""
         self.up = True
         held, self.held = self.held, {}
-        for link in held:
-            link.advance()
+        for waiting in held:
+            waiting.advance()
         self.lines.resume()

@@ -6,7 +6,7 @@ a frame, so there is room), else after 50 ms, doubling to 1 s.  While tries
 succeed, more of the line is tried at once.
 
 Nothing is sent here: an *entry* is told :meth:`Entry.attempt`, and reports back
-with :meth:`Lines.stored`, :meth:`Lines.refused` or :meth:`Lines.leave`.
+with :meth:`Lines.stored`, :meth:`Lines.wait` or :meth:`Lines.leave`.
 """
 
 from __future__ import annotations
@@ -86,6 +86,14 @@ class Lines:
         line.next_ticket += 1
         heapq.heappush(line.heap, (ticket, entry))
         self._wind(channel, line)
+
+    def wait(self, channel: str, entry: Entry) -> None:
+        """Take note that there was no room: wait at the end, or go on waiting at the old place."""
+        line = self.by_channel.get(channel)
+        if line is not None and entry in line.trying:
+            self.refused(channel, entry)
+        else:
+            self.join(channel, entry)
 
     def room(self, channel: str) -> None:
         """Take note that a worker took something from the channel: try the head."""

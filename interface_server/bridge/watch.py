@@ -6,8 +6,8 @@ import logging
 
 from channels.exceptions import LayerError
 from channels.interface_server.bridge.core import Core, Owner
+from channels.interface_server.bridge.farewell import DISCONNECT
 from channels.interface_server.bridge.lost import MOST_SUSPECTS, LostPolicy
-from channels.interface_server.bridge.websocket import DISCONNECT
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.farewell import Farewell
 from channels.interface_server.bridge.inbound import Inbound, Message
 from channels.interface_server.bridge.ports import WebSocketPort
 from channels.interface_server.protocol.websocket import (
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 
 CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
-DISCONNECT = "websocket.disconnect"
 
 #: Close codes of our own making (RFC 6455 section 7.4, and its registry).
 TOO_LARGE = 1009
@@ -75,7 +75,6 @@ class WebSocketLink:
         "_paused",
         "_receipt",
         "_stage",
-        "_unsure",
         "channel",
         "local",
         "machine",
@@ -95,7 +94,6 @@ class WebSocketLink:
         self._receipt = 0
         self._paused = False
         self._muted = False
-        self._unsure = False
         self._stage = Stage.ANNOUNCED
 
     # -- from the network --------------------------------------------------------------
@@ -176,11 +174,6 @@ class WebSocketLink:
 
     def answered(self, receipt: int) -> None:
         """Take note that every message of the frame in flight has run."""
-        if self._stage is Stage.LEFT:
-            if self._unsure:
-                self._unsure = False
-                self._core.finished()
-            return
         self._frame = None
         self._inbound.answered()
         self.advance()
@@ -189,9 +182,6 @@ class WebSocketLink:
 
     def lost(self, receipt: int, cause: str) -> None:
         """Take note that the frame in flight will never be answered."""
-        if self._stage is Stage.LEFT:
-            self._farewell_lost(cause)
-            return
         log.warning("the frame of %s on %s is %s", self.reply_channel, self.channel, cause)
         if cause == "lost" and self._core.settings.on_lost_message == "close":
             self._act(self.machine.close(INTERNAL_ERROR, 500))
@@ -206,20 +196,22 @@ class WebSocketLink:
             return
         if not inbound.waiting:
             if inbound.end is not None and self._stage is Stage.ANNOUNCED:
-                self._leave()
+                self._stage = Stage.LEFT
+                core.overdue.discard(self)
+                Farewell(core, self.local, inbound.farewell()).advance()
         elif not core.up:
             core.held[self] = None
         elif RECEIVE in core.lines.by_channel:
             core.lines.join(RECEIVE, self)
         else:
-            self._send_waiting()
+            self.attempt()
 
     def attempt(self) -> None:
-        """Try again what found its channel full (called by the line)."""
-        if self._stage is Stage.LEFT:
-            self._send_farewell()
-        else:
-            self._send_waiting()
+        """Send all that waits (also called by the line)."""
+        core = self._core
+        frame = self._inbound.next(core.frame_messages, core.settings.buffer_size)
+        assert frame is not None  # whoever has nothing to say has left the line
+        self._transmit(frame)
 
     def overdue(self) -> None:
         """Send the disconnect without the receipt of the frame in flight."""
@@ -253,12 +245,6 @@ class WebSocketLink:
         """Close the socket for the server's own reasons; what the client said still counts."""
         self._act(self.machine.close(code), discard=False)
 
-    def _send_waiting(self) -> None:
-        core = self._core
-        frame = self._inbound.next(core.frame_messages, core.settings.buffer_size)
-        assert frame is not None  # whoever has nothing to say has left the line
-        self._transmit(frame)
-
     def _transmit(self, frame: list[Message]) -> None:
         core = self._core
         self._frame = frame
@@ -291,11 +277,7 @@ class WebSocketLink:
         if self._muted:
             self._discard()
             return
-        line = core.lines.by_channel.get(RECEIVE)
-        if line is not None and self in line.trying:
-            core.lines.refused(RECEIVE, self)
-        else:
-            core.lines.join(RECEIVE, self)
+        core.lines.wait(RECEIVE, self)
 
     def _not_carried(self, error: Exception) -> None:
         """Close the socket: what it said can never be carried."""
@@ -338,69 +320,6 @@ class WebSocketLink:
         """Refuse the handshake; if a worker has accepted already, only its messages count."""
         if self.machine.state is CONNECTING:
             self._act(self.machine.close(INTERNAL_ERROR, status))
-
-    # -- the farewell ------------------------------------------------------------------
-
-    def _leave(self) -> None:
-        """Send ``websocket.disconnect``, or see to it that it is sent as soon as it can be."""
-        core = self._core
-        core.overdue.discard(self)
-        if not core.up:
-            core.held[self] = None
-            return
-        self._stage = Stage.LEFT
-        if DISCONNECT in core.lines.by_channel:
-            core.lines.join(DISCONNECT, self)
-        else:
-            self._send_farewell()
-
-    def _send_farewell(self) -> None:
-        core = self._core
-        self.channel = DISCONNECT
-        self._receipt = receipt = core.new_farewell(self)
-        core.face.send(
-            DISCONNECT,
-            [self._inbound.farewell()],
-            receipt=receipt,
-            done=self._left,
-            expiry=core.settings.group_expiry,
-            past_capacity=True,
-            closes=self.local,
-        )
-
-    def _left(self, error: Exception | None) -> None:
-        core = self._core
-        if isinstance(error, ChannelFull):  # a layer that knows no way past the capacity
-            core.farewells.pop(self._receipt, None)
-            line = core.lines.by_channel.get(DISCONNECT)
-            if line is not None and self in line.trying:
-                core.lines.refused(DISCONNECT, self)
-            else:
-                core.lines.join(DISCONNECT, self)
-            return
-        if error is None and core.lines.by_channel:
-            core.lines.stored(DISCONNECT, self)
-        else:
-            core.lines.leave(DISCONNECT, self)
-        if isinstance(error, LayerUnavailable):
-            # Not repeated before it is known that nobody has it.
-            self._unsure = self._receipt in core.farewells
-            if self._unsure:
-                return
-        elif error is not None:
-            core.farewells.pop(self._receipt, None)
-            log.error("%s: its disconnect cannot be carried: %s", self.reply_channel, error)
-        core.finished()
-
-    def _farewell_lost(self, cause: str) -> None:
-        core = self._core
-        if self._unsure:
-            self._unsure = False
-            core.counters.disconnects_repeated += 1
-            self._stage = Stage.ANNOUNCED
-            self._leave()
-        else:
-            log.warning("the disconnect of %s is %s", self.reply_channel, cause)
 
     # -- small things ------------------------------------------------------------------
 

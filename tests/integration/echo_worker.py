@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from channels.exceptions import LayerUnavailable
+from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.faces import Answer, Frame, GroupSend, Operation, Send
 
 CHANNELS = (
@@ -110,6 +110,17 @@ class EchoWorker:
             return [Send(reply, {"txet": text})]
         return [Send(reply, {"text": text})]
 
+    def _send_chunk(self, reply: str, chunk: dict[str, Any]) -> None:
+        """Wait while the body list is full, as the server has not read it yet."""
+        for _ in range(1000):
+            try:
+                self.layer.send_body(reply, chunk)
+            except ChannelFull:
+                threading.Event().wait(0.01)
+            else:
+                return
+        raise AssertionError("the server does not read the body list")
+
     def _hold(self) -> None:
         print("holding", flush=True)
         self.release.wait()
@@ -128,8 +139,9 @@ class EchoWorker:
         if message["path"] == "/large":
             self.layer.send(reply, {"status": 200, "more_content": True})
             for n in range(LARGE):
-                chunk = {"content": b"%07d\n" % n * 8192, "more_content": n < LARGE - 1}
-                self.layer.send_body(reply, chunk)
+                self._send_chunk(
+                    reply, {"content": b"%07d\n" % n * 8192, "more_content": n < LARGE - 1}
+                )
             return []
         if message["path"] == "/malformed":
             return [Send(reply, {"content": body})]
