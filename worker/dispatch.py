@@ -19,6 +19,7 @@ from channels.channel import Group
 from channels.layers.faces import GroupSend, Operation, Send
 from channels.message import Message
 from channels.outbox import Item
+from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
 from channels.worker.coroutines import CoroutineRunner
 from channels.worker.outcome import is_real_interrupt, judge, log_error, rescue
@@ -124,6 +125,8 @@ class Dispatcher:
             reset_queries()
             close_old_connections()
             consumer_started.send(sender=self._sender, environ={})
+            if message.channel.name == "websocket.connect":
+                check_origin(message)
             result = consumer(message, **kwargs)
             if inspect.iscoroutine(result):
                 self._coroutines.run(result)

@@ -18,8 +18,9 @@ class ChannelsConfig(AppConfig):
             RuntimeError: A third-party channel layer is too old to work.
         """
         # Not at the top: this module is imported while INSTALLED_APPS is read.
-        from channels import checks, hacks, package_checks
+        from channels import auth, checks, hacks, package_checks
 
         package_checks.check_all()
         checks.register()
         hacks.monkeypatch_django()
+        auth.connect_signals()

@@ -30,3 +30,35 @@ def ws_protocols() -> list[str] | None:
 def root_path() -> str:
     """Return ``FORCE_SCRIPT_NAME``: the path prefix that ``runserver`` serves under."""
     return settings.FORCE_SCRIPT_NAME or ""
+
+
+def session_key_in_url() -> bool:
+    """Return ``CHANNELS_SESSION_KEY_IN_URL``: whether ``?session_key=`` names an http session.
+
+    True unless set.  URLs end up in logs and histories, so new projects turn it off
+    (known-flaws.md F-46).
+    """
+    return bool(getattr(settings, "CHANNELS_SESSION_KEY_IN_URL", True))
+
+
+def delete_sessions() -> bool:
+    """Return ``CHANNELS_DELETE_SESSIONS``: whether a channel session ends with its socket.
+
+    False unless set: then they stay until Django's ``clearsessions``.
+    """
+    return bool(getattr(settings, "CHANNELS_DELETE_SESSIONS", False))
+
+
+def close_on_logout() -> bool:
+    """Return ``CHANNELS_CLOSE_ON_LOGOUT``: whether logging out closes the session's sockets."""
+    return bool(getattr(settings, "CHANNELS_CLOSE_ON_LOGOUT", False))
+
+
+def origin_validator() -> str | None:
+    """Return ``CHANNELS_ORIGIN_VALIDATOR``: dotted path of a class that every socket must pass."""
+    return getattr(settings, "CHANNELS_ORIGIN_VALIDATOR", None) or None
+
+
+def bindings_on_commit() -> bool:
+    """Return ``CHANNELS_BINDINGS_ON_COMMIT``: whether bindings tell of changes once committed."""
+    return bool(getattr(settings, "CHANNELS_BINDINGS_ON_COMMIT", True))

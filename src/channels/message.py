@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from typing import Any
 
 from channels.channel import Channel
@@ -42,6 +42,11 @@ class Message:
     channel: Any
     reply_channel: Any
 
+    # There once a decorator has put them here.
+    channel_session: Any
+    http_session: Any
+    user: Any
+
     def __init__(self, content: dict[str, Any], channel_name: Any, channel_layer: Any) -> None:
         self.content = content
         self.channel = Channel(channel_name, channel_layer=channel_layer)
@@ -73,6 +78,26 @@ class Message:
     def get(self, key: str, default: Any = None) -> Any:
         """Return one value of the content."""
         return self.content.get(key, default)
+
+    def defer(self, name: str, make: Callable[[], Any]) -> None:
+        """Add an attribute that is made when it is first read, in place of an existing one."""
+        own = vars(self)
+        own.pop(name, None)
+        own.setdefault("_deferred", {})[name] = make
+
+    def provides(self, name: str) -> bool:
+        """Whether an attribute was added or deferred; never makes it, as ``hasattr`` does."""
+        own = vars(self)
+        return name in own or name in own.get("_deferred", ())
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there.  The dict is empty while unpickling.
+        deferred = self.__dict__.get("_deferred", {})
+        if name not in deferred:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        value = self.__dict__[name] = deferred[name]()
+        del deferred[name]
+        return value
 
     def copy(self) -> Message:
         """Return a message with a deep copy of the content, without added attributes."""

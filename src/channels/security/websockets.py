@@ -1,0 +1,127 @@
+"""Which pages may open a WebSocket (contract api.md section 14).
+
+Browsers let any page open a socket to any server, and send the server's cookies along.
+Only the ``Origin`` header tells whose page it is.  Decorate a ``websocket.connect`` consumer with
+:func:`allowed_hosts_only`, or name a validator in the setting ``CHANNELS_ORIGIN_VALIDATOR`` to have
+every connection checked before any consumer (known-flaws.md F-37)::
+
+    CHANNELS_ORIGIN_VALIDATOR = "channels.security.websockets.AllowedHostsOnlyOriginValidator"
+
+Clients that are not browsers may send no ``Origin``; the validators here refuse them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http.request import validate_host
+from django.utils.module_loading import import_string
+
+from channels import conf
+from channels.exceptions import DenyConnection
+from channels.message import Message
+
+#: Hosts that are allowed in development, as Django does.
+_LOCAL_HOSTS = [".localhost", "localhost", "127.0.0.1", "[::1]"]
+
+
+class BaseOriginValidator:
+    """Decorator for ``websocket.connect`` consumers: refuses what :meth:`validate_origin` does.
+
+    Args:
+        func: The consumer; ``async def`` ones too.
+    """
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, func)
+        self.func = func
+        if iscoroutinefunction(func):
+            markcoroutinefunction(self)
+
+    def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
+        """Call the consumer and return its result.
+
+        Raises:
+            DenyConnection: The origin is missing, malformed or not valid.
+        """
+        if not self.validate_origin(message, self.get_origin(message)):
+            raise DenyConnection
+        return self.func(message, *args, **kwargs)
+
+    def get_header(self, message: Message, name: bytes) -> Any:
+        """Return what follows a header's name: a sequence with its value.
+
+        Headers that are no pairs are passed over; a dict of them is read too.
+
+        Raises:
+            KeyError: There is no such header.
+        """
+        headers = message.content["headers"]
+        if isinstance(headers, dict):
+            headers = [(_bytes(key), value) for key, value in headers.items()]
+        for header in headers:
+            if header and header[0] == name:
+                return header[1:]
+        raise KeyError(f"no header {name!r}")
+
+    def get_origin(self, message: Message) -> str:
+        """Return the value of the ``Origin`` header, which may be empty.
+
+        Raises:
+            DenyConnection: There is none, or it is not ASCII.
+        """
+        try:
+            return _bytes(self.get_header(message, b"origin")[0]).decode("ascii")
+        except (LookupError, UnicodeError):
+            raise DenyConnection from None
+
+    def validate_origin(self, message: Message, origin: str) -> bool:
+        """Return whether the origin may connect; subclasses must override it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define validate_origin()")
+
+
+class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
+    """Admits pages of the hosts in ``ALLOWED_HOSTS``; in development also of this machine."""
+
+    def validate_origin(self, message: Message, origin: str) -> bool:
+        """Return whether the origin's host is allowed; ``null`` and ``file://`` have none."""
+        allowed = settings.ALLOWED_HOSTS
+        if settings.DEBUG and not allowed:
+            allowed = _LOCAL_HOSTS
+        try:
+            host = urlsplit(origin).hostname
+        except ValueError:  # brackets that don't match, and the like
+            return False
+        if not host:
+            return False
+        if ":" in host:
+            host = f"[{host}]"  # as it is written in the setting
+        return validate_host(host.removesuffix("."), allowed)
+
+
+allowed_hosts_only = AllowedHostsOnlyOriginValidator
+
+
+def check_origin(message: Message) -> None:
+    """Ask the validator of the setting ``CHANNELS_ORIGIN_VALIDATOR``, if there is one.
+
+    Raises:
+        DenyConnection: It was refused.
+        ImportError: There is no such validator.
+    """
+    path = conf.origin_validator()
+    if path is not None:
+        import_string(path)(_admit)(message)
+
+
+def _admit(message: Message) -> None:
+    """Do nothing: the consumer of :func:`check_origin`."""
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("latin-1") if isinstance(value, str) else value
