@@ -12,7 +12,7 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Answer, GroupSend, Send
-from channels.layers.redis import RedisChannelLayer, items, scripts
+from channels.layers.redis import RedisChannelLayer, items
 from tests.proxy import Proxy
 from tests.redis_server import RedisServer, wait_until
 

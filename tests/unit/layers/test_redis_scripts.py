@@ -8,6 +8,7 @@ import pytest
 
 from channels.layers.redis import items, scripts
 from channels.layers.redis.keys import Keys
+from tests.redis_server import wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -176,7 +177,28 @@ class TestQueues:
             struct.pack(">Q", now() + 9000) + frame(),
         )
 
-        assert 8000 < redis_server.client.pttl(KEYS.queue("work")) <= 9000
+        left = redis_server.client.pttl(KEYS.queue("work")) - scripts.GRACE_MS
+        assert 8000 < left <= 9000
+
+    def test_a_queue_outlives_its_frames_so_that_they_can_be_answered(self, queue, redis_server):
+        queue(frame(items.receipt_for(BOX, 1)), ttl=1)
+        wait_until(lambda: queue(capacity=0) != [0], "the frame has expired")
+
+        assert not redis_server.client.exists(KEYS.queue("work"))
+
+    def test_trimming_answers_and_stores_nothing(self, queue, run, redis_server, now):
+        receipt = items.receipt_for(BOX, 7)
+        stamp = struct.pack(">Q", now() - 1)
+        run(scripts.GIVE_BACK, [KEYS.queue("work")], "tail", stamp + frame(receipt))
+        queue(frame())
+
+        assert queue(capacity=0) == [0, receipt]
+        assert queue(capacity=0) == [0]
+        assert redis_server.client.llen(KEYS.queue("work")) == 1
+        assert redis_server.client.hgetall(KEYS.statistics("work")) == {
+            b"messages_count": b"1",
+            b"expired_count": b"1",
+        }
 
     def test_receipts_that_wait_are_found(self, queue, run):
         mine = [items.receipt_for(BOX, number) for number in range(4)]

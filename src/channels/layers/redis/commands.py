@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from channels.layers.base import BaseChannelLayer
-from channels.layers.redis import scripts
+from channels.layers.redis import items, scripts
 from channels.layers.redis.keys import Keys
 from channels.layers.redis.scripts import Argument, Command
 
@@ -83,6 +83,13 @@ class Commands:
             self.ttl_ms,
         )
 
+    def trim(self, channel: str) -> Command:
+        """Return the command that drops what has expired at the head of a channel.
+
+        Answered like :meth:`push`.
+        """
+        return (*_remembered(self._queues, channel, self._queue_head)[:-2], 0, self.ttl_ms)
+
     @staticmethod
     def is_push(command: Command) -> bool:
         """Whether :meth:`push` made it, so that receipts follow in its answer."""
@@ -145,15 +152,19 @@ class Commands:
         prefixes = keys.members(mailbox, ""), keys.body(mailbox, "")
         return scripts.POP_MAILBOX.call((keys.mail(mailbox), keys.meta(mailbox), *prefixes), *given)
 
-    def send_body(self, mailbox: str, local: str, item: bytes, payload: bytes) -> Command:
+    def send_body(
+        self, mailbox: str, local: str, payload: bytes, *, encrypted: bool = False
+    ) -> Command:
         """Return the command that appends a response chunk to the list of a channel."""
         keys = self.keys
+        # What is encrypted takes four bytes for three.
+        limit = BODY_BYTES * 4 // 3 if encrypted else BODY_BYTES
         return scripts.SEND_BODY.call(
             (keys.mail(mailbox), keys.meta(mailbox), keys.body(mailbox, local)),
-            BODY_BYTES,
+            limit,
             self.body_ttl_ms,
             self.control_ttl_ms,
-            item,
+            items.body_item(local),
             payload,
         )
 

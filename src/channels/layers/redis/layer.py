@@ -282,7 +282,7 @@ class RedisChannelLayer(BaseChannelLayer):
         mailbox, _, local = channel.partition("!")
         mailbox += "!"
         payload = self.codec.payload(channel, message)
-        command = self.commands.send_body(mailbox, local, items.body_item(local), payload)
+        command = self.commands.send_body(mailbox, local, payload, encrypted=bool(self.codec.flags))
         (stored,) = self.places.run(self.places.index(mailbox), [command])
         if not stored:
             raise ChannelFull(channel)

@@ -36,6 +36,10 @@ Command = tuple[Argument, ...]
 CHANNEL_STATISTICS_EXPIRY = 3600
 GLOBAL_STATISTICS_EXPIRY = 86400
 
+#: How much longer than its last frame a queue lives, in milliseconds: whoever comes in
+#: that time answers the receipts of frames that expired.
+GRACE_MS = 60_000
+
 #: Class of an item for :data:`PUSH_MAILBOX`: refused when full; skipped when full;
 #: never refused.
 MESSAGE, GROUP, CONTROL = b"m", b"g", b"c"
@@ -82,43 +86,54 @@ end
 #: ttl_ms, then the frames (:func:`~channels.layers.redis.items.frame`), in order.
 #: Returns how many were stored, from the front, and the receipts of frames that had
 #: expired unread and were trimmed to make room: whoever pushes must answer those.
+#: With capacity 0 and no frames it only trims.
+#:
+#: On the path of every message, so it makes as few calls as it can: it pushes first
+#: and takes back what was too much.  The list outlives its last frame by a minute, so
+#: that whoever takes the expired frame can answer it.
 PUSH_QUEUE = Script(
     _CLOCK
     + _KEEP
     + """
-local queue, stats = KEYS[1], KEYS[2]
-local capacity, ttl, count = tonumber(ARGV[1]), tonumber(ARGV[2]), #ARGV - 2
-local length = redis.call('LLEN', queue)
-local result = {count}
-if capacity >= 0 and length + count > capacity then
+local queue = KEYS[1]
+local capacity, ttl, stored = tonumber(ARGV[1]), tonumber(ARGV[2]), #ARGV - 2
+local stamp = struct.pack('>I8', now + ttl)
+local length = stored == 0 and redis.call('LLEN', queue)
+for i = 3, #ARGV do length = redis.call('RPUSH', queue, stamp .. ARGV[i]) end
+local was_empty, before = length == stored, length
+local result = {stored}
+if capacity >= 0 and length > capacity then
   local head = redis.call('LINDEX', queue, 0)
   while head and (#head < 8 or struct.unpack('>I8', head) <= now) do
     redis.call('LPOP', queue)
     length = length - 1
-    redis.call('HINCRBY', stats, 'expired_count', 1)
+    redis.call('HINCRBY', KEYS[2], 'expired_count', 1)
     local mailbox = #head > 13 and string.byte(head, 14) or 0
     if mailbox > 0 then result[#result + 1] = string.sub(head, 14, 14 + mailbox + 8) end
     head = redis.call('LINDEX', queue, 0)
   end
-  if length + count > capacity then
-    result[1] = math.max(capacity - length, 0)
-    local refused = count - result[1]
-    redis.call('HINCRBY', stats, 'channel_full_count', refused)
+  local refused = math.min(stored, math.max(length - capacity, 0))
+  if refused > 0 then
+    for _ = 1, refused do redis.call('RPOP', queue) end
+    stored = stored - refused
+    result[1] = stored
+    redis.call('HINCRBY', KEYS[2], 'channel_full_count', refused)
     redis.call('HINCRBY', KEYS[3], 'channel_full_count', refused)
   end
 end
-local stored = result[1]
-if stored > 0 then
-  local stamp = struct.pack('>I8', now + ttl)
-  for i = 3, stored + 2 do redis.call('RPUSH', queue, stamp .. ARGV[i]) end
-  keep(queue, length == 0, ttl)
-  redis.call('HINCRBY', stats, 'messages_count', stored)
-  redis.call('HINCRBY', KEYS[3], 'messages_count', stored)
-end
+if #ARGV == 2 and length == before then return result end
+if stored > 0 then keep(queue, was_empty, ttl + """
+    + str(GRACE_MS)
+    + """) end
+local count = redis.call('HINCRBY', KEYS[2], 'messages_count', stored)
+redis.call('HINCRBY', KEYS[3], 'messages_count', stored)
+-- Counters that move fast need not be kept from expiring at each move.
+if count < 64 or count % 16 < stored then
 """
     + f"""
-redis.call('EXPIRE', stats, {CHANNEL_STATISTICS_EXPIRY})
-redis.call('EXPIRE', KEYS[3], {GLOBAL_STATISTICS_EXPIRY})
+  redis.call('EXPIRE', KEYS[2], {CHANNEL_STATISTICS_EXPIRY})
+  redis.call('EXPIRE', KEYS[3], {GLOBAL_STATISTICS_EXPIRY})
+end
 return result
 """
 )
@@ -139,7 +154,9 @@ for i = first, stop, step do
   redis.call(push, KEYS[1], ARGV[i])
   last = math.max(last, (struct.unpack('>I8', ARGV[i])))
 end
-keep(KEYS[1], length == 0, math.max(last - now, 1))
+keep(KEYS[1], length == 0, last - now + """
+    + str(GRACE_MS)
+    + """)
 return length + #ARGV - 1
 """
 )
@@ -153,6 +170,10 @@ return length + #ARGV - 1
 #: found the mailbox full, and it and all behind it were not stored), how many group
 #: items were skipped (those behind it too), and how many messages were dropped
 #: because the mailbox is full and its process has no heartbeat.
+#:
+#: Also on the path of every message: the first part is for a mailbox that has room for
+#: sure.  What its reader has taken and not reported yet counts as waiting there; the
+#: second part looks closer.  An interface server keeps its own counters from expiring.
 PUSH_MAILBOX = Script(
     _CLOCK
     + _KEEP
@@ -168,6 +189,35 @@ if ARGV[3] ~= '1' and h[6] then
   capacity = math.max(capacity, tonumber(h[6]))
   byte_capacity = math.max(byte_capacity, tonumber(h[7] or 0))
 end
+local expiry, control_expiry = struct.pack('>I8', now + ttl), struct.pack('>I8', now + control_ttl)
+
+local messages, bytes, longest = 0, 0, 0
+for i = 6, #ARGV, 2 do
+  if ARGV[i] == 'c' then
+    longest = control_ttl
+  else
+    messages = messages + 1
+    bytes = bytes + #ARGV[i + 1]
+    if longest < ttl then longest = ttl end
+  end
+end
+if pm - tm + messages <= capacity and pb - tb + bytes <= byte_capacity then
+  local length
+  for i = 6, #ARGV, 2 do
+    local item, stamp = ARGV[i + 1], control_expiry
+    if ARGV[i] ~= 'c' then
+      stamp = expiry
+      pm, pb = pm + 1, pb + #item
+    end
+    length = redis.call('RPUSH', mail, stamp .. struct.pack('>I8I8I8', pm, pb, number) .. item)
+  end
+  local count = (#ARGV - 5) / 2
+  if length then keep(mail, length == count, longest) end
+  if messages > 0 then redis.call('HSET', meta, 'pm', pm, 'pb', pb) end
+  if not h[6] then redis.call('PEXPIRE', meta, control_ttl) end
+  return {count, 0, 0}
+end
+
 local length = redis.call('LLEN', mail)
 local before = length
 if length == 0 and tm ~= pm then
@@ -198,8 +248,8 @@ local function full(size)
   local waiting = math.min(pm - tm, length)
   return waiting >= capacity or (waiting > 0 and pb - tb + size > byte_capacity)
 end
-local expiry, control_expiry = struct.pack('>I8', now + ttl), struct.pack('>I8', now + control_ttl)
-local done, skipped, dropped, longest, dead = 0, 0, 0, 0, nil
+local done, skipped, dropped, dead = 0, 0, 0, nil
+longest = 0
 for i = 6, #ARGV, 2 do
   local class, item = ARGV[i], ARGV[i + 1]
   local stamp
@@ -222,10 +272,7 @@ for i = 6, #ARGV, 2 do
       elseif dead then dropped = dropped + 1
       else
         local refused = 0
-        for k = i, #ARGV, 2 do
-          if ARGV[k] == 'm' then refused = refused + 1
-          elseif ARGV[k] == 'g' then skipped = skipped + 1 end
-        end
+        for k = i, #ARGV, 2 do if ARGV[k] == 'm' then refused = refused + 1 end end
         redis.call('HINCRBY', meta, 'full', refused)
         break
       end

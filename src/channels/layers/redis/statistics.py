@@ -80,9 +80,10 @@ class Statistics:
         }
         for index in range(len(self._places.hosts)):
             counters, queue = self._keys.statistics(channel), self._keys.queue(channel)
-            (messages, full), pending, head = self._places.run(
+            (_, *expired), (messages, full), pending, head = self._places.run(
                 index,
                 [
+                    self._layer.commands.trim(channel),  # what has expired does not wait
                     ("HMGET", counters, "messages_count", "channel_full_count"),
                     ("LLEN", queue),
                     ("LINDEX", queue, 0),
@@ -90,6 +91,7 @@ class Statistics:
             )
             total["messages_count"] += int(messages or 0)
             total["messages_pending"] += pending
+            self._layer.answer_all(expired)
             total["channel_full_count"] += int(full or 0)
             age = self._age_of_frame(head, self._places.now_ms(index))
             total["messages_max_age"] = max(total["messages_max_age"], age)
