@@ -13,6 +13,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "tests.app",
 ]
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "tests.urls"

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class ChannelsConfig(AppConfig):
-    """Checks the environment and takes over ``runserver`` when Django starts."""
+    """Checks the environment, takes over ``runserver`` and starts bindings when Django is up."""
 
     name = "channels"
     verbose_name = "Channels"
@@ -16,11 +16,14 @@ class ChannelsConfig(AppConfig):
 
         Raises:
             RuntimeError: A third-party channel layer is too old to work.
+            ValueError: A binding is incomplete.
         """
         # Not at the top: this module is imported while INSTALLED_APPS is read.
         from channels import auth, checks, hacks, package_checks
+        from channels.binding.base import BindingMetaclass
 
         package_checks.check_all()
         checks.register()
         hacks.monkeypatch_django()
         auth.connect_signals()
+        BindingMetaclass.register_all()
