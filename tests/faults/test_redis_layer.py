@@ -270,6 +270,44 @@ class TestRestart:
         layer.close()
 
 
+class TestOneHostOfTwo:
+    @pytest.fixture
+    def servers(self):
+        servers = [RedisServer(), RedisServer()]
+        yield servers
+        for server in servers:
+            server.close()
+
+    def test_a_worker_goes_on_without_the_host_that_is_not_its_home(self, servers):
+        layer = RedisChannelLayer(hosts=[server.url for server in servers], timeout=0.3)
+        worker = layer.open_worker(["work", "main?abc"])
+        worker.start()
+        home = worker._home
+        mailboxes = {layer.places.index(f"p{n}!"): f"p{n}!a" for n in range(20)}
+        for n in range(6):
+            layer.send("work", {"n": n})  # three on each
+
+        servers[1 - home].kill()
+
+        taken = []
+        while len(taken) < 3:
+            taken += worker.take()
+        outcomes, _ = worker.exchange(
+            [Send(mailboxes[1 - home], {}), Send(mailboxes[home], {"n": 1})]
+        )
+        assert isinstance(outcomes[0], LayerUnavailable)
+        assert outcomes[1] is None
+        servers[1 - home].start()
+
+        def both() -> bool:
+            outcomes, _ = worker.exchange([Send(name, {}) for name in mailboxes.values()])
+            return outcomes == [None, None]
+
+        wait_until(both, "the other host is used again")
+        worker.close()
+        layer.close()
+
+
 class TestBadFrames:
     @pytest.fixture
     def bad(self, layer):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import binascii
+import subprocess
+import sys
 import threading
 import time
 
@@ -249,6 +251,34 @@ class TestConnections:
 
         assert errors == []
         layer.close()
+
+    def test_a_layer_may_be_used_on_both_sides_of_a_fork(self, redis_server):
+        script = f"""
+import os
+from channels.layers.redis import RedisChannelLayer
+layer = RedisChannelLayer(hosts=[{redis_server.url!r}])
+layer.send("work", {{"n": 0}})
+child = os.fork()
+for n in range(50):
+    layer.send("child?x" if not child else "parent?x", {{"n": n}})
+    assert layer.receive(["child?x" if not child else "parent?x"])[1] == {{"n": n}}
+if not child:
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert layer.receive(["work"]) == ("work", {{"n": 0}})
+"""
+        subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=30)
+
+    def test_redis_time_is_measured_again_after_a_while(self, redis_server):
+        now = [100.0]
+        clock = links.Clock(lambda: now[0])
+        assert not clock.fresh
+        clock.measure((b"1800000000", b"500000"), 98.0)
+
+        assert clock.fresh
+        assert clock.now_ms() == 1_800_000_001_500
+        now[0] += links.CLOCK_SECONDS
+        assert not clock.fresh
 
     def test_flush_leaves_other_layers_alone_whatever_the_prefix(self, redis_server):
         odd = RedisChannelLayer(hosts=[redis_server.url], prefix="a*[x]?\\:", stats_prefix="s*:")

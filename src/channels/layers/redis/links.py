@@ -7,14 +7,14 @@ out in one write and their answers come back in one list, errors among them in
 place.  Whatever else goes wrong ends the connection and is reported as
 ``LayerUnavailable``: what was on its way may or may not have happened.
 
-A link belongs to one thread at a time; :class:`Links` lends them out.
+A link belongs to one thread at a time; :class:`Links` lends them out.  After a fork
+the child connects anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +44,10 @@ BLOCK_TIMEOUT = 10.0
 #: A link that was idle for longer is looked at before it is used again, in seconds:
 #: a server that was restarted meanwhile must not cost an error.
 IDLE_SECONDS = 0.02
+
+#: How long a measurement of Redis time is good for, in seconds, where no heartbeat repeats
+#: it.
+CLOCK_SECONDS = 60.0
 
 #: Answers of a server that cannot serve: nothing was carried out, and this
 #: connection is of no use.
@@ -148,11 +152,12 @@ class Clock:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._offset: float | None = None
+        self._measured = 0.0
 
     @property
-    def measured(self) -> bool:
-        """Whether Redis was ever asked."""
-        return self._offset is not None
+    def fresh(self) -> bool:
+        """Whether Redis was asked within :data:`CLOCK_SECONDS`: clocks are set and drift."""
+        return self._offset is not None and self._monotonic() - self._measured < CLOCK_SECONDS
 
     def monotonic(self) -> float:
         """Return our own clock, in seconds."""
@@ -160,7 +165,8 @@ class Clock:
 
     def measure(self, answer: Sequence[Any], asked: float) -> None:
         """Take the answer to ``TIME`` that was asked for at ``asked`` of :meth:`monotonic`."""
-        middle = (asked + self._monotonic()) / 2
+        self._measured = self._monotonic()
+        middle = (asked + self._measured) / 2
         self._offset = int(answer[0]) * 1000 + int(answer[1]) / 1000 - middle * 1000
 
     def now_ms(self) -> int:
@@ -305,6 +311,10 @@ class Link:
     def _ready(self) -> redis.Connection:
         connection = self._connection
         if connection is not None:
+            if connection.pid != os.getpid():
+                # After a fork: the parent's socket, forgotten and not closed politely.
+                self._connection = None
+                return self._connect()
             if time.monotonic() - self._used < IDLE_SECONDS or not self.readable():
                 return connection
             # Nothing was asked, so nothing can be there to read but the end.
@@ -376,7 +386,7 @@ def check_version(info: bytes, where: str) -> None:
 
 
 class Links:
-    """Links of one kind, lent to one thread at a time; safe in threads and after a fork.
+    """Links of one kind, lent to one thread at a time; safe in threads.
 
     Args:
         make: Makes a link.
@@ -385,17 +395,9 @@ class Links:
     def __init__(self, make: Callable[[], Link]) -> None:
         self._make = make
         self._idle: list[Link] = []
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
 
     def borrow(self) -> Link:
         """Return a link, to be given back with :meth:`give_back`."""
-        if self._pid != os.getpid():
-            # The parent's sockets: forgotten, not closed politely.
-            with self._lock:
-                if self._pid != os.getpid():
-                    self._idle = []
-                    self._pid = os.getpid()
         try:
             return self._idle.pop()
         except IndexError:

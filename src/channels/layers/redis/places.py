@@ -44,10 +44,10 @@ class Places:
         """Return Redis time of a host, in milliseconds.
 
         Raises:
-            LayerUnavailable: It was never measured, and there is no answer now.
+            LayerUnavailable: It was not measured lately, and there is no answer now.
         """
         clock = self.hosts[index].clock
-        if not clock.measured:
+        if not clock.fresh:
             asked = clock.monotonic()
             clock.measure(self.run(index, [("TIME",)])[0], asked)
         return clock.now_ms()

@@ -91,6 +91,7 @@ class RedisWorkerFace:
         self._asked_to_end = False
         self._sent = False
         self._taker = 0
+        self._beating = Places(layer.make_hosts())
         self._heartbeat: Heartbeat | None = None
 
     def _make_rotas(self) -> list[Rota | None]:
@@ -118,9 +119,8 @@ class RedisWorkerFace:
         for index in range(len(self._places.hosts)):
             self._places.now_ms(index)
         self._waiting.connect()
-        hosts = self._layer.make_hosts()
         self._heartbeat = Heartbeat(
-            hosts,
+            self._beating.hosts,
             self._places.index,
             self._layer.keys,
             self.name,
@@ -144,6 +144,7 @@ class RedisWorkerFace:
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
+        self._beating.close()
         self._waiting.close()
         self._control.close()
         self._places.close()
@@ -296,8 +297,9 @@ class RedisWorkerFace:
             except LayerUnavailable as error:
                 if index == polled:
                     self.counters["takes_lost"] += 1
-                if len(self._places.hosts) == 1 or index == polled:
+                if index == self._home:
                     raise
+                self._shunned[index] = time.monotonic() + SHUN
                 for call in calls:
                     call.failed(flush.outcomes, error)
                 continue
