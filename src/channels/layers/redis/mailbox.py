@@ -32,9 +32,9 @@ logger = logging.getLogger("channels.layers.redis")
 #: that sockets are not kept waiting while they are delivered.
 TAKE = 100
 
-#: What was taken is reported with the next pipeline, or at the latest when one part in
-#: so many of the mailbox's capacity is unreported: until then senders believe that it
-#: waits.
+#: What was taken is reported at the latest when one part in so many of the mailbox's
+#: capacity is unreported: until then senders believe that it waits (unless the mailbox
+#: is empty, which they see).
 UNREPORTED = 16
 
 #: Seconds between tries to end a blocking take that had not begun when it was told to end.
@@ -157,11 +157,8 @@ class Mailbox:
         if self._deliver() is Drift.MISSED:
             self._pipelines.call(self._snapshot, self._read_on)
             return
-        taken, size = self.intake.taken, self.intake.taken_bytes
-        if (
-            taken - self._reported[0] > self._report_after[0]
-            or size - self._reported[1] > self._report_after[1]
-        ):
+        if self._is_due():
+            self.report()
             self._pipelines.schedule()
         self._take()
 
@@ -181,6 +178,12 @@ class Mailbox:
             self.listener.deliver(delivered)
         except Exception:
             logger.exception("the listener failed to take %d items", len(delivered))
+
+    def _is_due(self) -> bool:
+        intake, reported, most = self.intake, self._reported, self._report_after
+        messages, size = intake.taken - reported[0], intake.taken_bytes - reported[1]
+        # Below zero: Redis lost its memory, and counts anew.
+        return messages > most[0] or size > most[1] or messages < 0
 
     def report(self) -> None:
         """Add what was taken to the next pipeline."""

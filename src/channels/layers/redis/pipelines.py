@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
@@ -19,16 +19,12 @@ class Pipelines:
         places: Where to.
         mailbox: Name of the process, where commands go by default.
         mail_key: Key of its mailbox.
-        before: Called at the end of a turn, before what was asked for is sent: may add to it.
     """
 
-    def __init__(
-        self, places: AsyncPlaces, mailbox: str, mail_key: str, before: Callable[[], None]
-    ) -> None:
+    def __init__(self, places: AsyncPlaces, mailbox: str, mail_key: str) -> None:
         self.places = places
         self._mailbox = mailbox
         self._mail_key = mail_key
-        self._before = before
         self._scheduled = False
 
     @property
@@ -45,7 +41,6 @@ class Pipelines:
     def flush(self) -> None:
         """Send what waits in the lanes now."""
         self._scheduled = False
-        self._before()
         for lane in self.places:
             lane.flush()
 

@@ -104,7 +104,7 @@ class Session:
         self._jitter = jitter
         self._mail_key = layer.keys.mail(name)
         self.places = AsyncPlaces(self.hosts, self._make_lane, layer.timeout)
-        self.pipelines = Pipelines(self.places, name, self._mail_key, self._report)
+        self.pipelines = Pipelines(self.places, name, self._mail_key)
         self.mailbox = self._make_mailbox()
         self._recovery = Recovery(
             name,
@@ -302,15 +302,12 @@ class Session:
 
     # -- what happens while connected --------------------------------------------------------
 
-    def _report(self) -> None:
-        if self.up:
-            self.mailbox.report()
-
     def _tick(self) -> None:
         """Keep what is ours from expiring; a server that hangs is noticed by it."""
         self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
         if not self.up:
             return
+        self.mailbox.report()
         for lane in self.places:
             if lane.idle:
                 lane.call(("PING",))
