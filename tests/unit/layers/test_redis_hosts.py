@@ -11,7 +11,14 @@ import time
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, hosts, links
+from channels.layers.redis import (
+    RedisChannelLayer,
+    RedisSentinelChannelLayer,
+    hosts,
+    layer_from_url,
+    links,
+)
+from channels.layers.redis.clock import CLOCK_SECONDS, Clock
 from channels.layers.redis.hosts import parse_host, ring_index
 from tests.redis_server import RedisServer, SentinelSet, free_port, wait_until
 
@@ -132,6 +139,38 @@ class TestWhatUsersWrite:
         assert (layer.global_statistics_expiry, layer.channel_statistics_expiry) == (86400, 3600)
         assert len(layer.client_prefix) == 8
         assert RedisChannelLayer.ChannelFull is layer.ChannelFull is ChannelFull
+
+
+class TestUrls:
+    def test_a_server_or_a_cluster_is_one_url(self):
+        assert str(layer_from_url("rediss://example.org:1/2", capacity=7)) == (
+            "RedisChannelLayer(hosts=['rediss://example.org:1/2'])"
+        )
+        assert str(layer_from_url("redis+cluster://example.org:1")) == (
+            "RedisChannelLayer(hosts=['cluster:example.org:1'])"
+        )
+
+    def test_sentinels_and_their_masters_are_one_url(self):
+        layer = layer_from_url(
+            "rediss+sentinel://me:p%40ss@one:1,two,[::1]:3/first,second?db=4&socket_timeout=9",
+            prefix="x:",
+        )
+
+        assert isinstance(layer, RedisSentinelChannelLayer)
+        assert layer.services == ["first", "second"]
+        assert layer.prefix == "x:"
+        how = layer.hosts[0]._how
+        assert (how.kind, dict(how.options)) == (
+            "tls",
+            {"db": 4, "socket_timeout": 9, "username": "me", "password": "p@ss"},
+        )
+        sentinels = [str(link._locate()) for link in layer.hosts[0]._sentinels._links]
+        assert sentinels == ["one:1", "two:26379", "::1:3"]
+
+    @pytest.mark.parametrize("url", ["http://x", "localhost:6379", "redis+sentinel://one:x/a"])
+    def test_any_other_url_is_refused(self, url):
+        with pytest.raises(ValueError):
+            layer_from_url(url)
 
 
 class TestTheRing:
@@ -271,13 +310,13 @@ assert layer.receive(["work"]) == ("work", {{"n": 0}})
 
     def test_redis_time_is_measured_again_after_a_while(self, redis_server):
         now = [100.0]
-        clock = links.Clock(lambda: now[0])
+        clock = Clock(lambda: now[0])
         assert not clock.fresh
         clock.measure((b"1800000000", b"500000"), 98.0)
 
         assert clock.fresh
         assert clock.now_ms() == 1_800_000_001_500
-        now[0] += links.CLOCK_SECONDS
+        now[0] += CLOCK_SECONDS
         assert not clock.fresh
 
     def test_flush_leaves_other_layers_alone_whatever_the_prefix(self, redis_server):

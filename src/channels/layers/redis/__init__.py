@@ -1,8 +1,9 @@
 """The Redis channel layer.
 
 ``BACKEND`` strings: ``channels.layers.redis.RedisChannelLayer`` (servers or a Cluster) and
-``channels.layers.redis.RedisSentinelChannelLayer``.  Both are looked up on first use, so
-that a part of the package can be imported without all of redis-py.
+``channels.layers.redis.RedisSentinelChannelLayer``; :func:`layer_from_url` makes either from a
+URL.  All are looked up on first use, so that a part of the package can be imported
+without all of redis-py.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer
     from channels.layers.redis.links import UnsupportedRedis
     from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+    from channels.layers.redis.urls import layer_from_url
 
-__all__ = ["RedisChannelLayer", "RedisSentinelChannelLayer", "UnsupportedRedis"]
+__all__ = [
+    "RedisChannelLayer",
+    "RedisSentinelChannelLayer",
+    "UnsupportedRedis",
+    "layer_from_url",
+]
 
 _MODULES = {
     "RedisChannelLayer": "channels.layers.redis.layer",
     "RedisSentinelChannelLayer": "channels.layers.redis.sentinel_layer",
     "UnsupportedRedis": "channels.layers.redis.links",
+    "layer_from_url": "channels.layers.redis.urls",
 }
 
 

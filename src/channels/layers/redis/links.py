@@ -16,25 +16,34 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
 import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.redis import scripts
+from channels.layers.redis.clock import Clock
 from channels.layers.redis.scripts import Command
+from channels.layers.redis.targets import DEFAULT_TIMEOUT, Target
 
-#: How long a command or a new connection may take, in seconds.
-DEFAULT_TIMEOUT = 5.0
+__all__ = [
+    "BLOCK_SECONDS",
+    "BLOCK_TIMEOUT",
+    "DEFAULT_TIMEOUT",
+    "Clock",
+    "Link",
+    "Links",
+    "Packable",
+    "Target",
+    "UnsupportedRedis",
+    "check_version",
+    "pack",
+]
 
 #: How long a blocking take waits inside Redis, and how long its socket then waits
 #: for the answer, in seconds.
@@ -45,33 +54,9 @@ BLOCK_TIMEOUT = 10.0
 #: a server that was restarted meanwhile must not cost an error.
 IDLE_SECONDS = 0.02
 
-#: How long a measurement of Redis time is good for, in seconds, where no heartbeat repeats
-#: it.
-CLOCK_SECONDS = 60.0
-
 #: Answers of a server that cannot serve: nothing was carried out, and this
 #: connection is of no use.
 _USELESS = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF")
-
-#: What the layer decides, whatever a URL or ``connection_kwargs`` say.
-_FORCED: Mapping[str, Any] = {
-    "decode_responses": False,
-    "health_check_interval": 0,
-    "protocol": 2,
-    "retry_on_error": [],
-    "retry_on_timeout": False,
-}
-
-_SYNC_CLASSES = {
-    "tcp": redis.Connection,
-    "tls": redis.SSLConnection,
-    "unix": redis.UnixDomainSocketConnection,
-}
-_ASYNC_CLASSES = {
-    "tcp": redis.asyncio.Connection,
-    "tls": redis.asyncio.SSLConnection,
-    "unix": redis.asyncio.UnixDomainSocketConnection,
-}
 
 #: A command, or the bytes of one that was packed before.
 Packable = Command | bytes
@@ -82,98 +67,6 @@ pack: Callable[[Any], bytes] = hiredis.pack_command
 
 class UnsupportedRedis(LayerError):
     """The server is older than Redis 7 (or Valkey's like): it lacks commands of the layer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a server listens, and how to connect to it.
-
-    Attributes:
-        kind: ``"tcp"``, ``"tls"`` or ``"unix"``.
-        options: Arguments for redis-py's connection classes.
-    """
-
-    kind: str
-    options: Mapping[str, Any] = field(hash=False)
-
-    def __str__(self) -> str:
-        options = self.options
-        if self.kind == "unix":
-            return f"unix:{options.get('path', '')}"
-        return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-
-    def at(self, host: str, port: int) -> Target:
-        """Return the same way to connect, to another address."""
-        return Target(self.kind, {**self.options, "host": host, "port": port})
-
-    def open(self, timeout: float | None = None) -> redis.Connection:
-        """Return a connection of redis-py, not connected yet."""
-        connection: redis.Connection = _SYNC_CLASSES[self.kind](
-            **self._arguments(timeout, Retry(NoBackoff(), 0))
-        )
-        return connection
-
-    def open_async(self, timeout: float | None = None) -> redis.asyncio.Connection:
-        """Return a connection of redis-py for asyncio, not connected yet."""
-        from redis.asyncio.retry import Retry as AsyncRetry
-
-        connection: redis.asyncio.Connection = _ASYNC_CLASSES[self.kind](
-            **self._arguments(timeout, AsyncRetry(NoBackoff(), 0))
-        )
-        return connection
-
-    def client(self) -> redis.Redis:
-        """Return an ordinary client, without retries, for looking behind the layer's back."""
-        pool = redis.ConnectionPool(
-            connection_class=_SYNC_CLASSES[self.kind],
-            **self._arguments(None, Retry(NoBackoff(), 0)),
-        )
-        return redis.Redis.from_pool(pool)
-
-    def _arguments(self, timeout: float | None, retry: Any) -> dict[str, Any]:
-        arguments = {
-            "socket_timeout": DEFAULT_TIMEOUT,
-            "socket_connect_timeout": DEFAULT_TIMEOUT,
-            **self.options,
-            **_FORCED,
-            "retry": retry,
-        }
-        if timeout is not None:
-            arguments["socket_timeout"] = timeout
-            arguments["socket_connect_timeout"] = min(
-                timeout, arguments["socket_connect_timeout"] or timeout
-            )
-        return arguments
-
-
-class Clock:
-    """Redis time, kept between measurements by our monotonic clock."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._offset: float | None = None
-        self._measured = 0.0
-
-    @property
-    def fresh(self) -> bool:
-        """Whether Redis was asked within :data:`CLOCK_SECONDS`: clocks are set and drift."""
-        return self._offset is not None and self._monotonic() - self._measured < CLOCK_SECONDS
-
-    def monotonic(self) -> float:
-        """Return our own clock, in seconds."""
-        return self._monotonic()
-
-    def measure(self, answer: Sequence[Any], asked: float) -> None:
-        """Take the answer to ``TIME`` that was asked for at ``asked`` of :meth:`monotonic`."""
-        self._measured = self._monotonic()
-        middle = (asked + self._measured) / 2
-        self._offset = int(answer[0]) * 1000 + int(answer[1]) / 1000 - middle * 1000
-
-    def now_ms(self) -> int:
-        """Return Redis time in milliseconds; before the first measurement our own."""
-        if self._offset is None:
-            return int(time.time() * 1000)
-        return int(self._monotonic() * 1000 + self._offset)
 
 
 class Link:

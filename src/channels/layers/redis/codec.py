@@ -1,0 +1,194 @@
+"""Messages as payloads: packed, encrypted if there are keys, and read back without trust.
+
+A payload is one or more msgpack maps, one after the other, or a Fernet token of that.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from channels.exceptions import MessageTooLarge
+from channels.layers.faces import Message
+from channels.layers.values import MAX_DEPTH, packed_copy
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+#: Flag of a frame whose payload is encrypted.
+ENCRYPTED = 2
+
+#: How much older than its own lifetime an encrypted payload may be, in seconds:
+#: the clocks of two processes differ.
+CLOCK_TOLERANCE = 10
+
+#: Types that need no second look on their way to msgpack; text may still hold half
+#: of a surrogate pair, which msgpack itself notices.
+_LEAVES = frozenset({str, bytes, float, bool, type(None)})
+_CONTAINERS = frozenset({dict, list, tuple})
+_INT_LIMIT = 2**63
+
+_packer_options: dict[str, Any] = {"use_bin_type": True}
+_unpacker_options: dict[str, Any] = {"raw": False, "strict_map_key": False}
+
+
+class Undecodable(ValueError):
+    """Bytes from Redis are not what this layer writes: another version, other keys, or damage.
+
+    Attributes:
+        receipt: What its sender waits for, as far as it could be read.
+    """
+
+    def __init__(self, reason: str, receipt: bytes | None = None) -> None:
+        super().__init__(reason, receipt)
+        self.reason = reason
+        self.receipt = receipt
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Codec:
+    """Turns messages to payloads and back.
+
+    Args:
+        max_message_size: Bytes that one packed message may have.
+        keys: Secrets; the first encrypts, all decrypt.  None: no encryption.
+
+    Raises:
+        ValueError: There are keys but the package ``cryptography`` is missing.
+    """
+
+    def __init__(self, max_message_size: int, keys: Iterable[str | bytes] | None = None) -> None:
+        self.max_message_size = max_message_size
+        self._fernet = _make_fernet(keys) if keys else None
+        self.flags = ENCRYPTED if self._fernet else 0
+
+    def pack(self, name: str, message: Mapping[str, Any]) -> bytes:
+        """Return one message as msgpack, not yet encrypted.
+
+        Args:
+            name: Channel or group that it is meant for, for the error's text.
+            message: What to pack.
+
+        Raises:
+            TypeError: It holds a value that cannot travel.
+            MessageTooLarge: It is larger than ``max_message_size``.
+        """
+        if not _is_plain(message, 0):
+            # Says what is wrong and where, or turns subclasses to what they stand for.
+            message, _ = packed_copy(message, name, self.max_message_size)
+        try:
+            packed: bytes = msgpack.packb(message, **_packer_options)
+        except UnicodeEncodeError:
+            packed_copy(message, name, self.max_message_size)
+            raise
+        if len(packed) > self.max_message_size:
+            raise MessageTooLarge(name, len(packed), self.max_message_size)
+        return packed
+
+    def seal(self, packed: bytes) -> bytes:
+        """Return the payload of one or more packed messages: encrypted if there are keys."""
+        return self._fernet.encrypt(packed) if self._fernet else packed
+
+    def payload(self, name: str, message: Mapping[str, Any]) -> bytes:
+        """Return one message as a payload; raises what :meth:`pack` raises."""
+        packed = self.pack(name, message)
+        return self._fernet.encrypt(packed) if self._fernet else packed
+
+    def messages(self, payload: bytes, lifetime: float) -> list[Message]:
+        """Return the messages of a payload, at least one.
+
+        Args:
+            payload: What :meth:`seal` or :meth:`payload` returned.
+            lifetime: Seconds that its frame or item may live; an encrypted payload
+                that is older is refused.
+
+        Raises:
+            Undecodable: It is something else.
+        """
+        if self._fernet:
+            payload = self._decrypt(payload, lifetime)
+        return unpack(payload)
+
+    def _decrypt(self, payload: bytes, lifetime: float) -> bytes:
+        from cryptography.fernet import InvalidToken
+
+        assert self._fernet is not None
+        try:
+            return self._fernet.decrypt(payload, ttl=int(lifetime + CLOCK_TOLERANCE))
+        except InvalidToken as error:
+            raise Undecodable("not encrypted with one of our keys, or too old") from error
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a dict, list or tuple holds nothing but what travels as it is."""
+    if depth >= MAX_DEPTH:
+        return False
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind in _LEAVES:
+            continue
+        if kind is int:
+            if not -_INT_LIMIT <= item < _INT_LIMIT:
+                return False
+        elif kind not in _CONTAINERS or not _is_plain(item, depth + 1):
+            return False
+    return True
+
+
+def unpack(packed: bytes) -> list[Message]:
+    """Return the msgpack maps in ``packed``, at least one.
+
+    Raises:
+        Undecodable: There is anything else in it.
+    """
+    try:
+        try:
+            messages = [msgpack.unpackb(packed, **_unpacker_options)]
+        except msgpack.ExtraData:
+            messages = _unpack_many(packed)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise Undecodable(f"not msgpack: {error}") from error
+    for message in messages:
+        if type(message) is not dict:
+            raise Undecodable(f"a message is a {type(message).__name__}, not a map")
+    return messages
+
+
+def _unpack_many(packed: bytes) -> list[Message]:
+    unpacker = msgpack.Unpacker(max_buffer_size=len(packed), **_unpacker_options)
+    unpacker.feed(packed)
+    messages: list[Message] = []
+    end = 0
+    for message in unpacker:
+        messages.append(message)
+        end = unpacker.tell()
+    if end != len(packed):
+        raise ValueError("incomplete input")
+    return messages
+
+
+def _make_fernet(keys: Iterable[str | bytes]) -> MultiFernet:
+    try:
+        from cryptography.fernet import Fernet, MultiFernet
+    except ImportError as error:
+        raise ValueError(
+            "symmetric_encryption_keys needs the package cryptography:"
+            " pip install channels-classic[encryption]"
+        ) from error
+    return MultiFernet([Fernet(_derive(key)) for key in keys])
+
+
+def _derive(key: str | bytes) -> bytes:
+    secret = key.encode() if isinstance(key, str) else key
+    return base64.urlsafe_b64encode(hashlib.sha256(secret).digest())
