@@ -40,6 +40,13 @@ class WorkerFaceConformance(Conformance):
         assert (frame.channel, frame.messages) == ("two", [{"n": 1}])
         assert waited < SOON
 
+    def test_take_waits_no_longer_than_it_is_told(self, layer: Layer) -> None:
+        with self.working(layer, "one") as worker:
+            for longest in (0.001, 0.2):
+                started = time.monotonic()
+                assert worker.take(longest) == []
+                assert time.monotonic() - started < SOON
+
     def test_frames_of_a_single_reader_channel_come_in_order(self, layer: Layer) -> None:
         for n in range(CAPACITY):
             layer.send("main?abc", {"n": n})

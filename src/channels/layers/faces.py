@@ -110,11 +110,14 @@ class WorkerFace(Protocol):
         """
         ...
 
-    def take(self) -> list[Frame]:
+    def take(self, longest: float | None = None) -> list[Frame]:
         """Wait for frames, at most a few seconds; ``[]`` when none came or :meth:`unblock` was called.
 
         Fair among the channels.  Frames that have expired or do not decode are
         counted, logged, answered and left out.
+
+        Args:
+            longest: Wait no longer than so many seconds (more than 0; to within 0.01 s).
 
         Raises:
             LayerUnavailable: A frame may have been lost on its way; the next

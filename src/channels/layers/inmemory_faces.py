@@ -64,9 +64,10 @@ class InMemoryWorkerFace:
             self.name, "worker", channels=self._channels, held=self._held, info={}
         )
 
-    def take(self) -> list[Frame]:
-        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds."""
-        frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, TAKE_TIMEOUT)
+    def take(self, longest: float | None = None) -> list[Frame]:
+        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds, or ``longest`` if that is less."""
+        patience = TAKE_TIMEOUT if longest is None else min(longest, TAKE_TIMEOUT)
+        frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, patience)
         return [] if frame is None else [frame]
 
     def exchange(

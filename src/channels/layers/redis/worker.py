@@ -14,6 +14,7 @@ take and every :data:`SLICE`.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import socket
@@ -151,16 +152,17 @@ class RedisWorkerFace:
 
     # -- taking ------------------------------------------------------------------------
 
-    def take(self) -> list[Frame]:
+    def take(self, longest: float | None = None) -> list[Frame]:
         """See :class:`~channels.layers.faces.WorkerFace`."""
-        deadline = time.monotonic() + BLOCK_SECONDS
+        patience = _patience(longest)
+        deadline = time.monotonic() + patience
         alone = len(self._rotas) == 1
         while not self._asked_to_end:
             if not alone:
                 frames = self._look_at_others()
                 if frames:
                     return frames
-            frames = self._wait(BLOCK_SECONDS if alone else SLICE)
+            frames = self._wait(patience if alone else min(patience, SLICE))
             if frames:
                 return frames
             if alone or time.monotonic() >= deadline:
@@ -324,3 +326,11 @@ class RedisWorkerFace:
                     return self._turn
             return self._home
         return 0
+
+
+def _patience(longest: float | None) -> float:
+    """Return how long one take waits: rounded up, as packed commands are kept by their wait."""
+    if longest is None or longest >= BLOCK_SECONDS:
+        return BLOCK_SECONDS
+    # Never 0, which is for ever in Redis.
+    return max(math.ceil(longest * 100), 1) / 100
