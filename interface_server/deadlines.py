@@ -14,9 +14,12 @@ Times are seconds on the caller's clock.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections.abc import Callable
 from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
 
 #: Width of a bucket, in seconds: an entry is called at most this much too late.
 TICK = 0.1
@@ -29,10 +32,7 @@ class Entry(Protocol):
     wheel_slot: int
 
     def expired(self, now: float) -> float | None:
-        """Do what is due; return in how many seconds to be called again, ``None`` for never.
-
-        Must not raise.
-        """
+        """Do what is due; return in how many seconds to be called again, ``None`` for never."""
         ...
 
 
@@ -122,7 +122,12 @@ class Wheel:
         for entry in due:
             if entry.wheel_slot:
                 continue  # an entry before it has put it elsewhere
-            again = entry.expired(now)
+            try:
+                again = entry.expired(now)
+            except Exception:
+                # One bad entry must not end every other deadline (known-flaws.md F-01).
+                log.exception("%r failed at its deadline", entry)
+                continue
             if again is not None and not entry.wheel_slot:
                 self._put(entry, max(again, TICK / 2))
         self._arm()

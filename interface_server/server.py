@@ -263,7 +263,7 @@ class Server:
     async def _connect(self) -> None:
         from channels.interface_server.net.context import Context
         from channels.interface_server.net.factory import ServerFactory
-        from channels.interface_server.net.websocket import check_native_extension
+        from channels.interface_server.net.upgrade import check_native_extension
 
         assert self._loop is not None
         bridge = self.make_bridge()

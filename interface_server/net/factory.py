@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import RequestMaker
-from channels.interface_server.net.websocket import WebSocketUpgrade
+from channels.interface_server.net.upgrade import WebSocketUpgrade
 
 
 @implementer(IProtocolNegotiationFactory)

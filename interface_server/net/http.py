@@ -1,53 +1,31 @@
-"""HTTP: Twisted's requests on one side, :class:`HttpPort` for the bridge on the other.
+"""HTTP: requests as Twisted reads them.
 
 Twisted parses HTTP/1.1 and HTTP/2, decodes chunks, answers ``Expect`` and keeps
-connections open.  Here a request that was read completely becomes a message
-(contract server.md section 4), and the bridge's calls become a response.
+connections open.  A request that was read completely (contract server.md section 4) goes to
+:mod:`channels.interface_server.net.exchange`, one that is too large gets 413, and a
+WebSocket's handshake is handed over.
 """
 
 from __future__ import annotations
 
 import io
-import logging
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.web import http
-from twisted.web.http_headers import InvalidHeaderName
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
-from channels.interface_server.deadlines import Alarm, Wheel
-from channels.interface_server.health import health_page
+from channels.interface_server.deadlines import Alarm
 from channels.interface_server.net.bodies import INLINE_LIMIT, SpooledBody, spool
-from channels.interface_server.net.context import Context, client_text, unsent_bytes
-from channels.interface_server.protocol.messages import http_request
-from channels.interface_server.protocol.pages import error_headers, error_page
-
-if TYPE_CHECKING:
-    from channels.interface_server.bridge.ports import HttpEnd
-    from channels.interface_server.protocol.headers import Address
-
-log = logging.getLogger(__name__)
+from channels.interface_server.net.context import Context
+from channels.interface_server.net.exchange import HttpExchange
 
 #: How long the rest of a refused body is read and thrown away, in seconds: closing
 #: at once would reset the connection before the client has read our answer.
 LINGER = 2.0
 
-#: How long a client may take nothing of a response that ends its connection, in seconds.
-LAST_WORDS_TIMEOUT = 60.0
-
 #: How much of a refused HTTP/2 body is thrown away before its stream is reset.
 REFUSED_BODY_LIMIT = 1024 * 1024
-
-#: What a client that got 503 is told to wait, in seconds.
-RETRY_AFTER = 5
-
-# Twisted decides how a response is framed; what an application says about it would
-# contradict that.
-_FRAMING = frozenset([b"transfer-encoding", b"keep-alive", b"proxy-connection", b"upgrade"])
-
-_BODILESS = (204, 304)
 
 
 @implementer(INonQueuedRequestFactory)
@@ -183,297 +161,3 @@ class HttpRequest(http.Request):
             self._linger.cancel()
         if self.exchange is not None:
             self.exchange.lost()
-
-
-class HttpExchange:
-    """The bridge's side of one request: :class:`~channels.interface_server.bridge.ports.HttpPort`.
-
-    Also a producer for Twisted, which says when the client is slow, and an entry in
-    the wheel: the clock of the time-out starts anew at every piece that the
-    application sends and the client takes.
-    """
-
-    __slots__ = (
-        "_choked",
-        "_client",
-        "_context",
-        "_end",
-        "_left",
-        "_over",
-        "_request",
-        "_started",
-        "_started_at",
-        "_touched",
-        "unsent",
-        "wheel_slot",
-    )
-
-    def __init__(self, request: HttpRequest, context: Context) -> None:
-        self._request = request
-        self._context = context
-        self._end: HttpEnd | None = None
-        self._client: Address | None = None
-        self._started = False
-        self._over = False
-        self._choked = False
-        self._left: int | None = None
-        self._started_at = self._touched = context.wheel.clock()
-        self.unsent = 0
-        self.wheel_slot = 0
-        context.requests.add(self)
-
-    def announce(self) -> None:
-        """Send the request to the application."""
-        request, context = self._request, self._context
-        origin = context.origin(
-            request.requestHeaders.getAllRawHeaders(),
-            request.client,
-            request.host,
-            request.isSecure(),
-            websocket=False,
-        )
-        self._client = origin.client
-        body, rest = request.take_body()
-        message = http_request(
-            method=request.method,
-            target=request.uri,
-            http_version=request.clientproto,
-            scheme=origin.scheme,
-            root_path=origin.root_path,
-            headers=origin.headers,
-            body=body,
-            client=origin.client,
-            server=origin.server,
-        )
-        context.counters.requests += 1
-        request.registerProducer(self, True)
-        try:
-            self._end = context.bridge.open_http(self, message, rest)
-        except Exception:
-            # One request that can't be passed on must not take the connection down.
-            log.exception("could not pass on a request for %r", request.uri)
-            self.fail(500, "HTTP processing error")
-            return
-        if not self._over and context.config.http_timeout > 0:
-            context.wheel.add(self, context.config.http_timeout)
-
-    def answer_health(self) -> None:
-        """Answer for the server itself."""
-        context = self._context
-        status, body = health_page(
-            layer_up=context.bridge.up,
-            draining=context.draining,
-            sockets=len(context.sockets),
-            requests=len(context.requests) - 1,  # without this one
-            counters=asdict(context.counters),
-        )
-        length = b"%d" % len(body)
-        headers = [(b"Content-Type", b"application/json"), (b"Content-Length", length)]
-        self.start(status, [*headers, (b"Cache-Control", b"no-store")])
-        self.write(body)
-        self.finish()
-
-    # -- what the bridge calls -----------------------------------------------------
-
-    def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Write the status line and the headers, in order."""
-        if self._over or self._started:
-            return
-        request = self._request
-        self._started = True
-        request.setResponseCode(status)
-        for name, value in headers:
-            self._add_header(name, value)
-        if self._context.draining:
-            self.close_afterwards()
-        if request.method == b"HEAD" or status in _BODILESS:
-            self._left = None
-        self._touched = self._context.wheel.clock()
-        request.write(b"")
-
-    def _add_header(self, name: bytes, value: bytes) -> None:
-        lowered = name.lower()
-        if lowered in _FRAMING:
-            return
-        if lowered == b"connection":
-            if b"close" in value.lower():
-                self.close_afterwards()
-            return
-        if lowered == b"content-length":
-            if not value.strip().isdigit():
-                log.warning("left out a Content-Length that is no number: %r", value)
-                return
-            self._left = int(value)
-        try:
-            # Line breaks are Twisted's to replace; a NUL is as illegal.
-            self._request.responseHeaders.addRawHeader(name, value.replace(b"\0", b" "))
-        except InvalidHeaderName:
-            log.warning("left out a response header whose name is not valid: %r", name)
-
-    def close_afterwards(self) -> None:
-        """End the connection with this response; a stream of HTTP/2 ends anyway."""
-        if self._request.owns_connection:
-            self._request.channel.persistent = False
-            self._request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
-
-    def write(self, data: bytes) -> None:
-        """Write a part of the body."""
-        if self._over or not self._started or not data:
-            return
-        if self._left is not None:
-            if len(data) > self._left:
-                # More would be taken for the next response.
-                log.warning("a response is longer than its Content-Length; the rest is dropped")
-                data = data[: self._left]
-            self._left -= len(data)
-        self._touched = self._context.wheel.clock()
-        self._request.write(data)
-        if self._choked:
-            self.unsent += len(data)
-
-    def finish(self) -> None:
-        """Complete the response."""
-        if self._over:
-            return
-        if not self._started:
-            self.fail(500, "HTTP processing error")
-            return
-        if self._left:
-            log.warning("a response is shorter than its Content-Length; the connection is closed")
-            self._abort()
-            return
-        self._complete()
-
-    def fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
-        """Answer with an error page, or abort the connection if the response has started."""
-        if self._over:
-            return
-        if self._started:
-            self._abort()
-        else:
-            self.write_page(status, reason, retry_after)
-
-    def write_page(
-        self, status: int, reason: str, retry_after: int | None = None, finish: bool = True
-    ) -> None:
-        """Write an error page; leave the response open if the body is still to be read."""
-        if status == 503 and retry_after is None:
-            retry_after = RETRY_AFTER
-        page = error_page(status, reason)
-        self.start(status, error_headers(page, retry_after))
-        self.write(page)
-        if finish:
-            self._complete()
-
-    def end_page(self) -> None:
-        """Complete what :meth:`write_page` left open."""
-        if not self._over:
-            self._complete()
-
-    # -- its end -------------------------------------------------------------------
-
-    def _complete(self) -> None:
-        self._leave()
-        request = self._request
-        request.unregisterProducer()
-        closes = request.owns_connection and not request.channel.persistent
-        transport = request.channel.transport if closes else None
-        request.finish()
-        self._log()
-        if transport is not None and unsent_bytes(transport):
-            LastWords(self._context.wheel, transport)
-
-    def _abort(self) -> None:
-        """Cut the connection (the stream, in HTTP/2): the client must see a broken response."""
-        self._leave()
-        channel = self._request.channel
-        self._request.unregisterProducer()
-        if self._request.owns_connection:
-            channel.transport.abortConnection()
-        else:
-            channel.abortConnection()
-        self._log()
-
-    def lost(self) -> None:
-        """Take note that the client went away."""
-        if not self._over:
-            self._leave()
-            if self._end is not None:
-                self._end.gone()
-
-    def _leave(self) -> None:
-        self._over = True
-        self._context.wheel.discard(self)
-        self._context.requests.discard(self)
-
-    def _log(self) -> None:
-        request = self._request
-        self._context.log_action(
-            "http",
-            "complete",
-            path=request.uri.decode("latin-1"),
-            status=request.code,
-            method=request.method.decode("latin-1"),
-            client=client_text(self._client),
-            time_taken=self._context.wheel.clock() - self._started_at,
-            size=request.sentLength,
-        )
-
-    # -- what the wheel and Twisted call -------------------------------------------
-
-    def expired(self, now: float) -> float | None:
-        """Give up if nothing moved for the time-out."""
-        left = self._touched + self._context.config.http_timeout - now
-        if left > 0:
-            return left
-        self._context.counters.http_timeouts += 1
-        self.give_up()
-        return None
-
-    def give_up(self) -> None:
-        """Wait for the application no longer: 503, or a cut response."""
-        if self._end is not None:
-            self._end.timed_out()
-        self.fail(503, "Worker server failed to respond within time limit.")
-
-    def pauseProducing(self) -> None:
-        """Take note that the client is slow."""
-        self._choked = True
-
-    def resumeProducing(self) -> None:
-        """Take note that the client took everything."""
-        self._choked = False
-        self._touched = self._context.wheel.clock()
-        self.unsent = 0
-        if self._end is not None and not self._over:
-            self._end.drained()
-
-    def stopProducing(self) -> None:
-        """Take note that the connection is being closed; ``lost`` follows."""
-
-
-class LastWords:
-    """Watches over a connection that closes once its client has read everything.
-
-    Twisted would wait for ever for a client that never reads: nothing else times out
-    once the response is complete.
-    """
-
-    __slots__ = ("_transport", "_unsent", "wheel_slot")
-
-    def __init__(self, wheel: Wheel, transport: Any) -> None:
-        self.wheel_slot = 0
-        self._transport = transport
-        self._unsent = unsent_bytes(transport)
-        wheel.add(self, LAST_WORDS_TIMEOUT)
-
-    def expired(self, now: float) -> float | None:
-        """Cut the connection unless something was read since the last look."""
-        unsent = unsent_bytes(self._transport)
-        if not unsent:
-            return None
-        if unsent == self._unsent:
-            self._transport.abortConnection()
-            return None
-        self._unsent = unsent
-        return LAST_WORDS_TIMEOUT

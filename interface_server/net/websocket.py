@@ -1,9 +1,8 @@
 """WebSockets: Autobahn on one side, :class:`WebSocketPort` for the bridge on the other.
 
-Autobahn checks the handshake and does the framing.  Here the 101 is withheld until
-the application accepts, deadlines are kept in the wheel, and an open socket is made
-small: most of what Autobahn keeps for each connection never changes, so it moves to
-the class once the handshake is done.
+Autobahn checks the handshake and does the framing (:mod:`.lean`).  Here the 101 is
+withheld until the application accepts, reading is paused, deadlines are kept, and a
+client that does not read or breaks the protocol is got rid of.
 
 Contract server.md section 5, with known-flaws.md F-16, F-25, F-28, F-29, F-38 and F-62
 mended.
@@ -12,24 +11,20 @@ mended.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from autobahn.exception import PayloadExceededError
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport
-from twisted.protocols.policies import ProtocolWrapper
 
-from channels.interface_server.net.context import Context, client_text, unsent_bytes
+from channels.interface_server.net.context import Context, unsent_bytes
 from channels.interface_server.net.keepalive import detect_dead_peer
-from channels.interface_server.protocol.messages import websocket_connect
+from channels.interface_server.net.lean import CLOSED, CONNECTING, OPEN, LeanProtocol
+from channels.interface_server.protocol.pulse import Due, look
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.ports import WebSocketEnd
-    from channels.interface_server.net.http import HttpRequest
 
 log = logging.getLogger(__name__)
 
@@ -50,39 +45,13 @@ _REFUSALS = {
     503: "Connection queue at capacity",
 }
 
-CONNECTING = WebSocketServerProtocol.STATE_CONNECTING
-OPEN = WebSocketServerProtocol.STATE_OPEN
-CLOSING = WebSocketServerProtocol.STATE_CLOSING
-CLOSED = WebSocketServerProtocol.STATE_CLOSED
 
-
-class _Ignored:
-    """Stands for the futures of Autobahn that nobody waits for."""
-
-    def callback(self, result: object) -> None:
-        """Do nothing."""
-
-
-class WebSocketShell(WebSocketServerProtocol):
+class WebSocketShell(LeanProtocol):
     """One WebSocket: Autobahn's protocol, the bridge's port and an entry in the wheel."""
-
-    # Autobahn's, whose types are wider than it says.
-    transport: Any
-    factory: Any
-    state: Any
-    message_data: Any
-    frame_data: Any
-    _perMessageCompress: Any
-
-    # One for all connections: nothing that ends up in them is ever read.
-    is_open: Any = _Ignored()
-    is_closed: Any = is_open
-    send_queue: deque[Any] = deque()
 
     # What is the same for most sockets most of the time stays on the class.
     framing: Hashable = "plain"
     wheel_slot = 0
-    _transport_details: Any = None
     _end: WebSocketEnd | None = None
     _handshake: dict[str, Any] | None = None
     _subprotocol: str | None = None
@@ -94,12 +63,11 @@ class WebSocketShell(WebSocketServerProtocol):
     _pinged_at: float | None = None
     _born = _heard_at = 0.0
 
-    #: Set on the subclass that :func:`shell_class` makes.
+    #: Set on the subclass that is made for each server.
     context: Context
-    _initial: dict[str, Any]
 
     def __init__(self, path: str, client: str | None, handshake: dict[str, Any]) -> None:
-        # Autobahn's __init__ only makes futures and an event registry: see above.
+        super().__init__()
         self._path = path
         self._client = client
         self._handshake = handshake
@@ -108,16 +76,9 @@ class WebSocketShell(WebSocketServerProtocol):
 
     def connectionMade(self) -> None:
         """Start a connection that was HTTP until now."""
-        self._connectionMade()
-
-    def _connectionMade(self) -> None:
-        # Autobahn sets some seventy attributes, each time to the same values, and
-        # formats them for a log that is off.  They are on the class.
-        self.state = CONNECTING
+        super().connectionMade()
         self._born = self._heard_at = self.context.wheel.clock()
-        transport = self.transport
-        transport.registerProducer(self, True)
-        self.factory.countConnections += 1
+        self.transport.registerProducer(self, True)
         self.context.sockets.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -140,7 +101,12 @@ class WebSocketShell(WebSocketServerProtocol):
             return
         self._reading = True
         try:
-            while self._paused_at is None and self.processData() and self.state != CLOSED:
+            while (
+                self._paused_at is None
+                and self.processData()
+                and self.state != CLOSED
+                and not self.failedByMe
+            ):
                 pass
         finally:
             del self._reading
@@ -189,7 +155,7 @@ class WebSocketShell(WebSocketServerProtocol):
             return  # Autobahn refused what the client offered, and said so
         if self._perMessageCompress is not None:
             self.framing = ("deflate", self._perMessageCompress.server_max_window_bits)
-        self._shrink()
+        self.shrink()
         self._log("connected")
         self._schedule()
         self.data = early
@@ -214,34 +180,13 @@ class WebSocketShell(WebSocketServerProtocol):
         self.dropConnection(abort=False)
         self.context.wheel.add(self, LINGER)
 
-    def _shrink(self) -> None:
-        """Keep only what differs from the class; Autobahn leaves the handshake lying about."""
-        initial = self._initial
-        kept = {}
-        for name, value in self.__dict__.items():
-            if name in _HANDSHAKE_LEFTOVERS:
-                continue
-            if name in initial and initial[name] is value:
-                continue
-            kept[name] = value
-        self.__dict__ = kept
-
     # -- frames in -------------------------------------------------------------------
 
-    def onOpen(self) -> None:
-        """Nothing: :meth:`accept` knows."""
-
-    def _onOpen(self) -> None:
-        pass
-
-    def onMessageEnd(self) -> None:
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Hand a complete message to the bridge."""
-        parts = self.message_data
-        self.message_data = None
-        if self.failedByMe or self.state != OPEN or self._end is None:
+        if self.state != OPEN or self._end is None:
             return
-        payload = parts[0] if len(parts) == 1 else b"".join(parts)
-        if self.message_is_binary:
+        if isBinary:
             self._end.received(payload)
             return
         try:
@@ -250,22 +195,6 @@ class WebSocketShell(WebSocketServerProtocol):
             self._invalid_payload("text that is not UTF-8")
             return
         self._end.received(text)
-
-    def onMessageFrameEnd(self) -> None:
-        """Keep a frame's payload."""
-        if not self.failedByMe:
-            self.message_data.extend(self.frame_data)
-        self.frame_data = None
-
-    # Shorter ways than Autobahn's for what happens at each frame.
-    def _onMessageBegin(self, isBinary: bool) -> None:
-        self.message_is_binary = isBinary
-        self.message_data = []
-        self.message_data_total_length = 0
-
-    def _onMessageFrameData(self, payload: bytes) -> None:
-        if not self.failedByMe:
-            self.frame_data.append(payload)
 
     # -- frames out ------------------------------------------------------------------
 
@@ -290,22 +219,7 @@ class WebSocketShell(WebSocketServerProtocol):
         if self._perMessageCompress is None:
             self.sendData(self.factory.prepareMessage(payload, binary, True).payloadHybi)
         else:
-            self.sendData(self._deflated(payload, binary))
-
-    def _deflated(self, payload: bytes, binary: bool) -> bytes:
-        """Return the frame of a compressed message; it depends on nothing sent before."""
-        written: list[bytes] = []
-        self.__dict__["sendData"] = lambda data, *rest: written.append(data)
-        try:
-            self.sendMessage(payload, binary)
-        except PayloadExceededError:
-            # The limit is for what clients send; Autobahn applies it both ways.
-            written = [self.factory.prepareMessage(payload, binary, True).payloadHybi]
-        finally:
-            del self.__dict__["sendData"]
-            # Autobahn makes a new one for the next message, but keeps this one (256 KB).
-            self._perMessageCompress._compressor = None
-        return b"".join(written)
+            self.sendData(self.deflated(payload, binary))
 
     def prepare(self, *, text: str | None = None, data: bytes | None = None) -> Any:
         """Build one message for all sockets whose ``framing`` equals this one's."""
@@ -323,7 +237,7 @@ class WebSocketShell(WebSocketServerProtocol):
         frames = prepared.__dict__.setdefault("frames", {})
         frame = frames.get(self.framing)
         if frame is None:
-            frame = frames[self.framing] = self._deflated(prepared.payload, prepared.binary)
+            frame = frames[self.framing] = self.deflated(prepared.payload, prepared.binary)
         self.sendData(frame)
 
     def pauseProducing(self) -> None:
@@ -336,10 +250,6 @@ class WebSocketShell(WebSocketServerProtocol):
 
     def stopProducing(self) -> None:
         """Nothing to stop: the connection is being closed."""
-
-    def unregisterProducer(self) -> None:
-        """Let go of the transport, which would otherwise never close."""
-        self.transport.unregisterProducer()
 
     def _too_slow(self) -> None:
         self.context.counters.slow_readers += 1
@@ -444,29 +354,16 @@ class WebSocketShell(WebSocketServerProtocol):
 
     def _schedule(self) -> None:
         """Ask the wheel to be called when the next thing may be due."""
-        wait = self._next_deadline(self.context.wheel.clock())
-        if wait is None:
-            self.context.wheel.discard(self)
-        else:
+        wait = self._pulse(self.context.wheel.clock())
+        if wait is not None:
             self.context.wheel.add(self, wait)
-
-    def _next_deadline(self, now: float) -> float | None:
-        config = self.context.config
-        deadlines = []
-        if config.websocket_timeout >= 0:
-            deadlines.append(self._born + config.websocket_timeout)
-        if self._paused_at is not None:
-            pass  # it can't answer; the bridge watches for how long it is paused
-        elif self._pinged_at is not None:
-            deadlines.append(self._pinged_at + config.ping_timeout)
-        elif config.ping_interval > 0:
-            deadlines.append(self._heard_at + config.ping_interval)
-        return max(0.0, min(deadlines) - now) if deadlines else None
+        elif self.state == OPEN:
+            self.context.wheel.discard(self)
 
     def expired(self, now: float) -> float | None:
         """Do what is due."""
         if self.state == OPEN:
-            return self._expired_open(now)
+            return self._pulse(now)
         if self.state == CONNECTING and not self._deaf:
             self.context.counters.handshake_timeouts += 1
             self.reject(403)
@@ -475,205 +372,27 @@ class WebSocketShell(WebSocketServerProtocol):
             self.transport.abortConnection()
         return None
 
-    def _expired_open(self, now: float) -> float | None:
+    def _pulse(self, now: float) -> float | None:
+        """Do what is due on an open socket; return when to look again."""
         config = self.context.config
-        if 0 <= config.websocket_timeout <= now - self._born:
-            self.close(1000)
-            return None
-        if self._paused_at is not None:
-            pass
-        elif self._pinged_at is not None:
-            if now - self._pinged_at >= config.ping_timeout:
+        while True:
+            due, wait = look(
+                config,
+                now,
+                born=self._born,
+                heard_at=self._heard_at,
+                pinged_at=self._pinged_at,
+                paused=self._paused_at is not None,
+            )
+            if due is Due.PING:
+                self.sendPing()
+                self._heard_at = now  # for a ping whose answer is not awaited
+                self._pinged_at = now if config.ping_timeout > 0 else None
+                continue
+            if due is Due.END:
+                self.close(1000)
+            elif due is Due.DROP:
                 self.context.counters.ping_timeouts += 1
                 self.wasNotCleanReason = "no pong in time"
                 self.transport.abortConnection()
-                return None
-        elif config.ping_interval > 0 and now - self._heard_at >= config.ping_interval:
-            self.sendPing()
-            if config.ping_timeout > 0:
-                self._pinged_at = now
-            else:
-                self._heard_at = now
-        return self._next_deadline(now)
-
-
-#: The headers that make a handshake.
-_CHECKED = (
-    b"Host",
-    b"Upgrade",
-    b"Connection",
-    b"Sec-WebSocket-Key",
-    b"Sec-WebSocket-Version",
-    b"Sec-WebSocket-Protocol",
-    b"Sec-WebSocket-Extensions",
-)
-
-#: What Autobahn remembers of the handshake, and nobody asks for.
-_HANDSHAKE_LEFTOVERS = frozenset(
-    [
-        "http_headers",
-        "http_request_data",
-        "http_request_host",
-        "http_request_params",
-        "http_request_path",
-        "http_request_uri",
-        "http_response_data",
-        "http_status_line",
-        "websocket_extensions",
-        "websocket_extensions_in_use",
-        "websocket_origin",
-        "websocket_protocols",
-        "websocket_protocol_in_use",
-        "websocket_version",
-        "_wskey",
-        "_subprotocol",
-        "_handshake",
-    ]
-)
-
-
-class _NoTransport:
-    """Enough of a transport for the connection that is thrown away in ``shell_class``."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
-
-
-def check_native_extension() -> None:
-    """Warn if Autobahn unmasks in Python: 260 microseconds for a KiB instead of 6."""
-    try:
-        from autobahn.websocket import USES_NVX
-    except ImportError:  # an older Autobahn, which does not say
-        return
-    if USES_NVX:
-        log.debug("Autobahn uses its native extension (NVX)")
-    else:
-        log.warning(
-            "Autobahn runs without its native extension (NVX), many times slower: install a"
-            " binary wheel, or a compiler before autobahn, and unset AUTOBAHN_USE_NVX"
-        )
-
-
-def shell_class(factory: WebSocketServerFactory, context: Context) -> type[WebSocketShell]:
-    """Return a protocol class with Autobahn's initial state as class attributes.
-
-    A connection is opened that is thrown away, and what Autobahn set on it becomes
-    the default of all others.
-    """
-    sample: Any = WebSocketServerProtocol()
-    sample.factory = factory
-    sample.transport = _NoTransport()
-    WebSocketServerProtocol._connectionMade(sample)
-    factory.countConnections = 0
-    initial = dict(vars(sample))
-    for name in ("factory", "transport", "is_open", "is_closed", "send_queue", "peer"):
-        initial.pop(name, None)
-    # Frames are parsed from an empty state that the handshake ends with.
-    initial.update(inside_message=False, current_frame=None, websocket_version=13)
-    attributes = {**initial, "context": context, "factory": factory, "_initial": initial}
-    # On a class a function would become a method.
-    accept = initial["perMessageCompressionAccept"]
-    attributes["perMessageCompressionAccept"] = staticmethod(accept)
-    return type("WebSocketConnection", (WebSocketShell,), attributes)
-
-
-class WebSocketUpgrade:
-    """Hands a connection over from HTTP to WebSocket."""
-
-    def __init__(self, context: Context, reactor: Any) -> None:
-        self._context = context
-        config = context.config
-        self.factory = WebSocketServerFactory(
-            reactor=reactor, server="channels-classic", protocols=list(config.ws_protocols)
-        )
-        self.factory.setProtocolOptions(
-            versions=[8, 13],
-            webStatus=False,
-            utf8validateIncoming=False,  # decoding says the same, once
-            maxMessagePayloadSize=max(0, config.max_message),
-            maxFramePayloadSize=max(0, config.max_message),
-            failByDrop=False,
-            openHandshakeTimeout=0,  # the wheel's
-            closeHandshakeTimeout=0,
-            allowNullOrigin=True,
-            perMessageCompressionAccept=_accept_deflate if config.compression else _accept_none,
-        )
-        self._protocol = shell_class(self.factory, context)
-
-    def __call__(self, request: HttpRequest) -> None:
-        """Take the connection of a request whose headers ask for it."""
-        context = self._context
-        origin = context.origin(
-            request.requestHeaders.getAllRawHeaders(),
-            request.client,
-            request.host,
-            request.isSecure(),
-            websocket=True,
-        )
-        connect = websocket_connect(
-            target=request.uri,
-            scheme=origin.scheme,
-            root_path=origin.root_path,
-            headers=origin.headers,
-            client=origin.client,
-            server=origin.server,
-        )
-        path = request.uri.partition(b"?")[0].decode("latin-1")
-        protocol = self._protocol(path, client_text(origin.client), connect)
-        handshake = _raw_request(request)
-        transport = _detach(request)
-        # TLS is a protocol round ours, and our transport.
-        setattr(transport, "wrappedProtocol" if _is_wrapper(transport) else "protocol", protocol)
-        protocol.makeConnection(transport)
-        protocol.dataReceived(handshake)
-
-
-def _raw_request(request: HttpRequest) -> bytes:
-    """Write down again what Autobahn checks of a handshake.
-
-    Without the origin: the server admits every one, also those that Autobahn can't
-    parse; whom to serve is the application's to decide.
-    """
-    lines = [b"%s %s %s" % (request.method, request.uri, request.clientproto)]
-    for name in _CHECKED:
-        values = request.requestHeaders.getRawHeaders(name, ())
-        lines.extend(b"%s: %s" % (name, value) for value in values)
-    return b"\r\n".join([*lines, b"", b""])
-
-
-def _detach(request: HttpRequest) -> Any:
-    """Return the connection of a request, nothing of HTTP left on it."""
-    channel: Any = request.channel
-    transport = channel.transport
-    transport.unregisterProducer()
-    channel.setTimeout(None)
-    if request.content is not None:
-        request.content.close()
-    channel.requests.clear()
-    del request.channel
-    return transport
-
-
-def _is_wrapper(transport: Any) -> bool:
-    return isinstance(transport, ProtocolWrapper)
-
-
-def _accept_none(offers: list[Any]) -> None:
-    """Negotiate no compression."""
-
-
-def _accept_deflate(offers: list[Any]) -> Any:
-    """Accept the first offer of permessage-deflate, with memory bounded per socket."""
-    from autobahn.websocket.compress import (
-        PerMessageDeflateOffer,
-        PerMessageDeflateOfferAccept,
-    )
-
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            return PerMessageDeflateOfferAccept(
-                offer,
-                request_no_context_takeover=offer.accept_no_context_takeover,
-                no_context_takeover=True,
-            )
-    return None
+            return wait

@@ -197,6 +197,19 @@ def test_an_entry_that_adds_itself_is_not_called_twice_for_it(wheel, timers, cal
     assert len(calls) == 2
 
 
+def test_an_entry_that_fails_is_logged_and_the_others_are_called(wheel, timers, calls, caplog):
+    class Broken(Entry):
+        def expired(self, now):
+            raise RuntimeError("broken")
+
+    wheel.add(Broken("a", calls), 1)
+    wheel.add(Entry("b", calls, again=1), 1)
+    timers.advance(5)
+
+    assert len(calls) > 3
+    assert "broken" in caplog.text
+
+
 def test_an_alarm_rings_once_unless_it_is_cancelled(wheel, timers):
     rung = []
     Alarm(wheel, 1, lambda: rung.append("one"))

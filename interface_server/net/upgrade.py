@@ -1,0 +1,151 @@
+"""Hands a connection over from HTTP to WebSocket, and tells Autobahn how to treat it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.websocket import xormasker
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from twisted.protocols.policies import ProtocolWrapper
+
+from channels.interface_server.net.context import Context, client_text
+from channels.interface_server.net.http import HttpRequest
+from channels.interface_server.net.lean import lean_class
+from channels.interface_server.net.websocket import WebSocketShell
+from channels.interface_server.protocol.messages import websocket_connect
+
+log = logging.getLogger(__name__)
+
+#: The headers that make a handshake.
+_CHECKED = (
+    b"Host",
+    b"Upgrade",
+    b"Connection",
+    b"Sec-WebSocket-Key",
+    b"Sec-WebSocket-Version",
+    b"Sec-WebSocket-Protocol",
+    b"Sec-WebSocket-Extensions",
+)
+
+
+def check_native_extension() -> None:
+    """Warn if Autobahn unmasks in Python: 260 microseconds for a KiB instead of 6."""
+    maskers: Any = xormasker
+    masker = maskers.create_xor_masker(b"mask", 1024)
+    if type(masker).__module__ == "autobahn.websocket.xormasker":
+        log.warning(
+            "Autobahn runs without its native extension (NVX) and unmasks WebSocket frames many"
+            " times slower: use autobahn 25.9 or later from a binary wheel (Python 3.11 or later),"
+            " and unset AUTOBAHN_USE_NVX"
+        )
+    else:
+        log.debug("Autobahn uses its native extension for unmasking")
+
+
+class WebSocketUpgrade:
+    """Hands a connection over from HTTP to WebSocket."""
+
+    def __init__(self, context: Context, reactor: Any) -> None:
+        self._context = context
+        config = context.config
+        self.factory = WebSocketServerFactory(
+            reactor=reactor, server="channels-classic", protocols=list(config.ws_protocols)
+        )
+        # One byte more than allowed is inflated: enough to see that it is too much.
+        most = config.max_message + 1 if config.max_message > 0 else None
+        deflate = functools.partial(_accept_deflate, most)
+        self.factory.setProtocolOptions(
+            versions=[8, 13],
+            webStatus=False,
+            utf8validateIncoming=False,  # decoding says the same, once
+            maxMessagePayloadSize=max(0, config.max_message),
+            maxFramePayloadSize=max(0, config.max_message),
+            failByDrop=False,
+            openHandshakeTimeout=0,  # the wheel's
+            closeHandshakeTimeout=0,
+            allowNullOrigin=True,
+            perMessageCompressionAccept=deflate if config.compression else _accept_none,
+        )
+        self._protocol = lean_class(WebSocketShell, self.factory, context=context)
+
+    def __call__(self, request: HttpRequest) -> None:
+        """Take the connection of a request whose headers ask for it."""
+        context = self._context
+        origin = context.origin(
+            request.requestHeaders.getAllRawHeaders(),
+            request.client,
+            request.host,
+            request.isSecure(),
+            websocket=True,
+        )
+        connect = websocket_connect(
+            target=request.uri,
+            scheme=origin.scheme,
+            root_path=origin.root_path,
+            headers=origin.headers,
+            client=origin.client,
+            server=origin.server,
+        )
+        path = request.uri.partition(b"?")[0].decode("latin-1")
+        protocol = self._protocol(path, client_text(origin.client), connect)
+        handshake = _raw_request(request)
+        transport = _detach(request)
+        # TLS is a protocol round ours, and our transport.
+        setattr(transport, "wrappedProtocol" if _is_wrapper(transport) else "protocol", protocol)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(handshake)
+
+
+def _raw_request(request: HttpRequest) -> bytes:
+    """Write down again what Autobahn checks of a handshake.
+
+    Without the origin: the server admits every one, also those that Autobahn can't
+    parse; whom to serve is the application's to decide.
+    """
+    lines = [b"%s %s %s" % (request.method, request.uri, request.clientproto)]
+    for name in _CHECKED:
+        values = request.requestHeaders.getRawHeaders(name, ())
+        lines.extend(b"%s: %s" % (name, value) for value in values)
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _detach(request: HttpRequest) -> Any:
+    """Return the connection of a request, nothing of HTTP left on it."""
+    channel: Any = request.channel
+    transport = channel.transport
+    transport.unregisterProducer()
+    channel.setTimeout(None)
+    if request.content is not None:
+        request.content.close()
+    channel.requests.clear()
+    del request.channel
+    return transport
+
+
+def _is_wrapper(transport: Any) -> bool:
+    return isinstance(transport, ProtocolWrapper)
+
+
+def _accept_none(offers: list[Any]) -> None:
+    """Negotiate no compression."""
+
+
+def _accept_deflate(most: int | None, offers: list[Any]) -> Any:
+    """Accept the first offer of permessage-deflate, with memory bounded per socket.
+
+    Args:
+        most: Bytes that a message is inflated to at most.
+        offers: What the client can do.
+    """
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer):
+            return PerMessageDeflateOfferAccept(
+                offer,
+                request_no_context_takeover=offer.accept_no_context_takeover,
+                no_context_takeover=True,
+                max_message_size=most,
+            )
+    return None
