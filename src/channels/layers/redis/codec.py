@@ -32,7 +32,8 @@ _LEAVES = frozenset({str, bytes, float, bool, type(None)})
 _CONTAINERS = frozenset({dict, list, tuple})
 _INT_LIMIT = 2**63
 
-_packer_options: dict[str, Any] = {"use_bin_type": True}
+#: Its type stubs say that it may return None, which only another mode of it does.
+_packb: Any = msgpack.packb
 _unpacker_options: dict[str, Any] = {"raw": False, "strict_map_key": False}
 
 
@@ -83,7 +84,7 @@ class Codec:
             # Says what is wrong and where, or turns subclasses to what they stand for.
             message, _ = packed_copy(message, name, self.max_message_size)
         try:
-            packed: bytes = msgpack.packb(message, **_packer_options)
+            packed: bytes = _packb(message, use_bin_type=True)
         except UnicodeEncodeError:
             packed_copy(message, name, self.max_message_size)
             raise
