@@ -1,0 +1,1 @@
+"""A small application whose processes are killed by the tests beside it."""
