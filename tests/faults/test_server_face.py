@@ -323,6 +323,60 @@ def test_stopping_during_a_blocked_read_loses_no_item(redis_server):
     assert any(left for _, left in delivered)  # some did stop in the middle
 
 
+def test_losing_the_other_connection_costs_nothing_of_the_mailbox(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            stop, pushed = threading.Event(), []
+
+            def push():
+                while not stop.is_set():
+                    layer.send(BOX + "a", {"n": len(pushed)})
+                    pushed.append(1)
+
+            application = threading.Thread(target=push)
+            application.start()
+            try:
+                for _ in range(20):
+                    outages = len(listener.told)
+                    (lane,) = face.lanes()
+                    redis_server.client.client_kill_filter(_id=lane.link.client_id)
+                    await until(lambda n=outages: len(listener.told) == n + 2, "it is back")
+            finally:
+                stop.set()
+                await asyncio.to_thread(application.join)
+            await until(lambda: len(listener.items) == len(pushed), "all came")
+            numbers = [item.message["n"] for item in listener.items]
+            assert numbers == list(range(len(pushed)))
+            assert face.counters()["missed"] == 0
+
+    run(test())
+
+
+def test_redis_is_told_not_to_serve_a_link_that_was_lost(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+
+    def unblocked():
+        statistics = redis_server.client.info("commandstats")
+        return statistics.get("cmdstat_client|unblock", {}).get("calls", 0)
+
+    async def test():
+        async with serving(layer) as (_, listener):
+            await blocked(redis_server)
+            before = unblocked()
+            (waiting,) = [
+                client for client in redis_server.client.client_list() if "b" in client["flags"]
+            ]
+            redis_server.client.client_kill_filter(_id=waiting["id"])
+            await back(listener)
+            assert unblocked() == before + 1
+            layer.send(BOX + "a", {"n": 1})
+            await until(lambda: listener.items, "the mailbox is read")
+
+    run(test())
+
+
 def test_a_send_whose_answer_is_lost_is_not_repeated(redis_server):
     with swallower(redis_server.port) as proxy:
         layer = RedisChannelLayer(hosts=[proxy.url])

@@ -38,7 +38,16 @@ Connector = Callable[[], Awaitable[AbstractConnection]]
 
 #: What a server says that is no master any more, is still loading, or lost its cluster:
 #: nothing was carried out, and this connection is of no use.
-_USELESS = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "TRYAGAIN")
+_USELESS = (
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "MOVED",
+    "TRYAGAIN",
+    "NOREPLICAS",
+    "MISCONF",
+)
 
 _WAITING: Any = object()
 
@@ -231,13 +240,14 @@ async def open_link(
         client_id, *loaded = await link.execute(
             [("CLIENT", "ID"), *(script.load() for script in scripts.ALL)]
         )
-        for answer in (client_id, *loaded):
+        for answer in loaded:
             if isinstance(answer, Exception):
                 raise LayerUnavailable(f"Redis is not ready: {answer}") from answer
     except BaseException:
         link.close()
         raise
-    link.client_id = client_id
+    # An ACL may forbid it; then takes end by themselves.
+    link.client_id = client_id if isinstance(client_id, int) else 0
     link._on_lost = on_lost
     if link.error is not None:
         raise link.error

@@ -71,12 +71,24 @@ class AsyncPlaces:
         self.single = self._only[0] if len(self._only) == 1 else None
         self.raise_if_lost()
 
-    async def open_mailbox(
-        self, mailbox: str, key: str, timeout: float, on_lost: Callable[[LayerUnavailable], None]
+    async def find(self, name: str, key: str) -> Target:
+        """Return where something lives that has one place; asks whoever knows.
+
+        Raises:
+            LayerUnavailable: Nobody could tell.
+        """
+        host = self._hosts[ring_index(name, len(self._hosts))]
+        return await asyncio.get_running_loop().run_in_executor(None, host.target, key)
+
+    @staticmethod
+    async def open_blocking(
+        target: Target, timeout: float, on_lost: Callable[[LayerUnavailable], None]
     ) -> Link:
-        """Return a connection that may block, to where the mailbox lives."""
-        host = self._hosts[ring_index(mailbox, len(self._hosts))]
-        target = await asyncio.get_running_loop().run_in_executor(None, host.target, key)
+        """Return a connection that may wait inside Redis.
+
+        Raises:
+            LayerUnavailable: It cannot be reached.
+        """
         return await open_link(_connector(target, timeout), timeout=timeout, on_lost=on_lost)
 
     def raise_if_lost(self) -> None:

@@ -58,6 +58,10 @@ class Mailbox:
         capacity: What ``channel_capacity`` says of the mailbox, if anything.
         lifetime: Seconds that a message lives.
         authority_lost: Called when the registry found out that Redis lost its memory.
+
+    Attributes:
+        last_client: What Redis calls the last link: if that is lost, Redis may still try to
+            give it something.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Mailbox:
     ) -> None:
         self.intake = Intake(registry, codec, clock, lifetime=lifetime, marked=self._mark_passed)
         self.listener: MailboxListener
+        self.last_client = 0
         self._name = name
         self._key = keys.mail(name)
         self._meta = keys.meta(name)
@@ -99,25 +104,39 @@ class Mailbox:
 
     # -- the connection --------------------------------------------------------------
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a link that has not been lost."""
+        return self._link is not None and self._link.error is None
+
     def open(self, link: Link) -> None:
-        """Read on through this link: first what was taken already, then what comes."""
+        """Read through this link from now on."""
         self._link = link
+        self.last_client = link.client_id
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on: first with what was taken already, then with what comes."""
         self._reported = _NOTHING
         if self.intake.waiting:
             self._read()
         else:
             self._take()
 
-    def close(self, error: LayerUnavailable) -> None:
-        """Stop reading: the link is lost, or not needed any more."""
-        link, self._link = self._link, None
-        self._taking = False
-        if link is not None:
-            link.close()
+    def interrupt(self, error: LayerUnavailable) -> None:
+        """Take note that commands get no answers; what is taken is delivered all the same."""
         marks, self._marks = self._marks, {}
         for mark in marks.values():
             if not mark.done():
                 mark.set_exception(error)
+
+    def close(self, error: LayerUnavailable) -> None:
+        """Stop reading.  A take that waits may have got something: it is lost."""
+        link, self._link = self._link, None
+        self._taking = False
+        if link is not None:
+            link.close()
+        self.interrupt(error)
         self._end()
 
     def raise_if_lost(self) -> None:

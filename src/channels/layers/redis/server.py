@@ -79,6 +79,10 @@ class RedisServerFace:
         """Return what is worth knowing about the mailbox; also shown on the register."""
         return self._session.mailbox.intake.counters()
 
+    def lanes(self) -> list[Lane]:
+        """Return the connections that sends go out on, one for each Redis server."""
+        return list(self._places)
+
     async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
         """See :class:`ServerFace`."""
         await self._session.start(listener, info)

@@ -1,10 +1,10 @@
 """An interface server's connections to Redis: made, watched, lost, made again.
 
-An outage throws all connections away, answers all that is unanswered, and is told
-once.  Then a task connects again, with backoff and jitter, and puts Redis right:
-capacity, sockets, memberships that were discarded meanwhile and, if Redis lost its
-memory, all others (:mod:`~channels.layers.redis.recovery`).  Only then the layer is
-back.
+An outage throws all connections away (but that of the mailbox if it is well),
+answers all that is unanswered, and is told once.  Then a task connects again, with
+backoff and jitter, and puts Redis right: capacity, sockets, memberships that were
+discarded meanwhile and, if Redis lost its memory, all others
+(:mod:`~channels.layers.redis.recovery`).  Only then the layer is back.
 
 Whether Redis lost its memory is seen at each connect, by each heartbeat, and by numbers in
 the mailbox that go backwards.
@@ -103,6 +103,7 @@ class Session:
         self._name = name
         self._jitter = jitter
         self._mail_key = layer.keys.mail(name)
+        self._mail_target = ""
         self.places = AsyncPlaces(self.hosts, self._make_lane, layer.timeout)
         self.pipelines = Pipelines(self.places, name, self._mail_key)
         self.mailbox = self._make_mailbox()
@@ -175,7 +176,9 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._disconnect(LayerUnavailable("the interface server has stopped"))
+        stopped = LayerUnavailable("the interface server has stopped")
+        self.mailbox.close(stopped)
+        self._disconnect(stopped)
         if self._heartbeat is not None:
             await self._loop.run_in_executor(None, self._heartbeat.stop)
         for host in self.hosts:
@@ -205,24 +208,18 @@ class Session:
         """Connect, put Redis right, and read the mailbox from now on.
 
         Raises:
-            LayerUnavailable: It did not work out; nothing is connected.
+            LayerUnavailable: It did not work out.
         """
         self._state = _State.CONNECTING
         try:
             await self.places.open(self._link_lost)
-            link = await self.places.open_mailbox(
-                self._name, self._mail_key, BLOCK_TIMEOUT, self._link_lost
-            )
-            try:
-                memories = await self._read_memories()
-                await self._put_right(memories)
-            finally:
-                # Also after an error: the mailbox closes it.
-                self.mailbox.open(link)
+            memories = await self._read_memories()
+            await self._put_right(memories)
+            await self._open_mailbox()
             if self._recovery.due:
                 await self._recovery.write_back()
+            await self.mailbox.mark()  # it is read again
             self.places.raise_if_lost()
-            self.mailbox.raise_if_lost()
         except LayerUnavailable as error:
             self._state = _State.DOWN
             self._disconnect(error)
@@ -231,6 +228,26 @@ class Session:
         self.settled_since = self.clock.now_ms() / 1000
         self._state = _State.UP
         self.up = True
+
+    async def _open_mailbox(self) -> None:
+        """Go on reading through the link that is there, or else through a new one.
+
+        A link that is well is not given up because another one was lost: what its take
+        has got would be lost too.
+        """
+        target = await self.places.find(self._name, self._mail_key)
+        mailbox = self.mailbox
+        if mailbox.connected and str(target) == self._mail_target:
+            mailbox.resume()
+            return
+        mailbox.close(LayerUnavailable("the mailbox has moved"))
+        if mailbox.last_client:
+            # Redis may not know yet that the old link is gone, and serves it first.  If
+            # this is another server, some client's take ends early, which is harmless.
+            await self.pipelines.ask(("CLIENT", "UNBLOCK", mailbox.last_client))
+        link = await self.places.open_blocking(target, BLOCK_TIMEOUT, self._link_lost)
+        self._mail_target = str(target)
+        mailbox.open(link)
 
     async def _put_right(self, memories: tuple[Memory, ...]) -> None:
         await self._recovery.announce(self.sockets, self.forgotten)
@@ -259,9 +276,13 @@ class Session:
         return tuple(memories)
 
     def _disconnect(self, error: LayerUnavailable) -> None:
+        """Give up all connections but that of the mailbox, if it is well."""
         self.up = False
         self.settled_since = math.inf
-        self.mailbox.close(error)
+        if self.mailbox.connected:
+            self.mailbox.interrupt(error)
+        else:
+            self.mailbox.close(error)
         self.places.close()
 
     # -- outages -----------------------------------------------------------------------------
