@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
@@ -159,7 +160,18 @@ class TestShardedLayer(Sharded, LayerConformance):
 
 
 class TestShardedWorkerFace(Sharded, WorkerFaceConformance):
-    pass
+    def test_exchange_takes_a_frame_without_waiting_for_one(self, layer):
+        """Overridden: a normal channel has no order across hosts."""
+        with self.working(layer, "work") as worker:
+            started = time.monotonic()
+            assert worker.exchange([]) == ([], [])
+            assert time.monotonic() - started < 3
+
+            layer.send("work", {"n": 1})
+            layer.send("work", {"n": 2})
+            frames = [self.take_now(worker), self.take_now(worker)]
+
+        assert sorted(frame.messages[0]["n"] for frame in frames) == [1, 2]
 
 
 class TestShardedServerFace(Sharded, ServerFaceConformance):

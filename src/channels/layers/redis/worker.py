@@ -7,8 +7,8 @@ empty answer falls back to a take that waits inside Redis on a connection of its
 here: another connection sends ``CLIENT UNBLOCK``, and the answer, a frame or nothing,
 is always read.
 
-With several hosts one is home, where the worker waits; it looks at the others at each
-take and every :data:`SLICE`.
+With several hosts one is home, where the worker waits; before that, and every
+:data:`SLICE`, it looks at all of them, each the first in turn.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class RedisWorkerFace:
         alone = len(self._rotas) == 1
         while not self._asked_to_end:
             if not alone:
-                frames = self._look_at_others()
+                frames = self._look_at_all()
                 if frames:
                     return frames
             frames = self._wait(patience if alone else min(patience, SLICE))
@@ -198,18 +198,24 @@ class RedisWorkerFace:
             raise refusal(answer) from answer
         return self._open(self._home, answer)
 
-    def _look_at_others(self) -> list[Frame]:
-        for index, rota in enumerate(self._rotas):
-            if rota is None or index == self._home or time.monotonic() < self._shunned[index]:
+    def _look_at_all(self) -> list[Frame]:
+        """Take a frame from any host without waiting; each is the first to be asked in turn."""
+        size = len(self._rotas)
+        self._turn = (self._turn + 1) % size
+        for index in (*range(self._turn, size), *range(self._turn)):
+            rota = self._rotas[index]
+            if rota is None or time.monotonic() < self._shunned[index]:
                 continue
             try:
                 (answer,) = self._places.run(index, [rota.polling()])
                 frames = self._open(index, answer)
             except LayerUnavailable as error:
+                self.counters["takes_lost"] += 1
+                if index == self._home:
+                    raise
                 # Home may be well; the worker must not stand still for this one.
                 logger.warning("cannot take from %s: %s", self._places.hosts[index], error)
                 self._shunned[index] = time.monotonic() + SHUN
-                self.counters["takes_lost"] += 1
                 continue
             if frames:
                 return frames
