@@ -359,6 +359,21 @@ def test_a_start_without_redis_says_so_and_leaves_nothing_behind(redis_server):
     run(test())
 
 
+def test_a_unix_socket_and_another_database_will_do(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.unix_url.replace("db=0", "db=3")])
+
+    async def test():
+        async with serving(layer) as (face, listener):
+            assert await sent(face, "main?c", {"n": 1}) is None
+            layer.send(BOX + "a", {"n": 2})
+            await face.mark()
+            assert listener.items == [Reply("a", {"n": 2})]
+        assert not redis_server.client.exists(layer.keys.queue("main?c"))
+        assert layer.receive(["main?c"]) == ("main?c", {"n": 1})
+
+    run(test())
+
+
 def test_shared_channels_are_spread_over_the_hosts(redis_server, second_redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url, second_redis_server.url])
 

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from channels.exceptions import LayerUnavailable
+from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.faces import HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.aplaces import AsyncPlaces
 from channels.layers.redis.commands import Commands
@@ -220,9 +220,9 @@ class Session:
                 await self._recovery.write_back()
             await self.mailbox.mark()  # it is read again
             self.places.raise_if_lost()
-        except LayerUnavailable as error:
+        except BaseException as error:
             self._state = _State.DOWN
-            self._disconnect(error)
+            self._disconnect(LayerUnavailable(f"connecting failed: {error}"))
             raise
         self._memories = memories
         self.settled_since = self.clock.now_ms() / 1000
@@ -306,8 +306,12 @@ class Session:
             backoff = min(2 * backoff, LAST_BACKOFF)
             try:
                 await self._connect()
-            except LayerUnavailable as error:
+            except LayerError as error:
                 logger.debug("Redis is still unavailable: %s", error)
+                continue
+            except Exception:
+                # Whatever it is, a server that gave up here would be deaf for ever.
+                logger.exception("connecting to Redis failed")
                 continue
             break
         logger.warning("Redis is available again")
@@ -370,6 +374,8 @@ class Session:
         except LayerUnavailable as error:
             # It is still due, and done with the next connection.
             logger.debug("writing back was interrupted: %s", error)
+        except Exception:
+            logger.exception("writing back failed")
 
 
 def _same(known: tuple[Memory, ...], now: tuple[Memory, ...]) -> bool:
