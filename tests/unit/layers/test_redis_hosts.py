@@ -334,6 +334,32 @@ assert layer.receive(["work"]) == ("work", {{"n": 0}})
         odd.close()
         other.close()
 
+    def test_flush_spares_the_register_and_the_capacity_of_servers(self, redis_server):
+        layer = RedisChannelLayer(hosts=[redis_server.url], capacity=2)
+        client, keys = redis_server.client, layer.keys
+        client.execute_command(*layer.commands.announce("web.a!"))
+        client.hset(keys.entry("web.a!"), "kind", "server")
+        client.hset(keys.sockets("web.a!"), "x", "y")
+        client.set(keys.epoch, "e")
+        client.zadd(keys.processes, {"web.a!": 1})
+        for name in ("web.a!x", "web.b!x", "work"):
+            layer.send(name, {})
+
+        layer.flush()
+
+        assert {key.decode() for key in client.scan_iter()} == {
+            keys.meta("web.a!"),
+            keys.entry("web.a!"),
+            keys.sockets("web.a!"),
+            keys.epoch,
+            keys.processes,
+        }
+        client.hset(keys.meta("web.a!"), mapping={"tm": 5000, "tb": 1})  # reported late
+        for _ in range(100):
+            layer.send("web.a!x", {})
+        assert layer.channel_statistics("web.a!")["messages_count"] == 100
+        layer.close()
+
     def test_a_redis_that_is_too_old_is_told_apart(self):
         with pytest.raises(links.UnsupportedRedis, match=r"6\.2\.1"):
             links.check_version(b"# Server\r\nredis_version:6.2.1\r\n", "somewhere")

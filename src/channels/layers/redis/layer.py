@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from channels import names
@@ -23,12 +22,13 @@ from channels.layers.faces import Message, ServerFace, WorkerFace
 from channels.layers.redis import items, reading, scripts
 from channels.layers.redis.cluster import ClusterHost
 from channels.layers.redis.commands import Commands
+from channels.layers.redis.erasing import erase
 from channels.layers.redis.groups import Groups
 from channels.layers.redis.hosts import DirectHost, Host, parse_host, ring_index
 from channels.layers.redis.items import Codec
 from channels.layers.redis.keys import GLOBAL_STATISTICS, Keys
-from channels.layers.redis.links import BLOCK_SECONDS, Link, Target
-from channels.layers.redis.places import Places, refusal
+from channels.layers.redis.links import BLOCK_SECONDS
+from channels.layers.redis.places import Places
 from channels.layers.redis.receiving import Receiver
 from channels.layers.redis.scripts import (
     CHANNEL_STATISTICS_EXPIRY,
@@ -293,24 +293,7 @@ class RedisChannelLayer(BaseChannelLayer):
         Running processes stay on the register, and their sockets remain known.
         """
         self._statistics.forget()
-        for index, host in enumerate(self.places.hosts):
-            for target in host.masters():
-                self._flush(index, target)
-
-    def _flush(self, index: int, target: Target) -> None:
-        spared = {self.keys.epoch, self.keys.processes}
-        link = Link(lambda: target, timeout=self.timeout)
-        try:
-            for prefix in {self.prefix, self.stats_prefix}:
-                for found in _scan(link, _escape_glob(prefix) + "*"):
-                    doomed = [
-                        key
-                        for key in found
-                        if not key.endswith((":entry", ":sockets")) and key not in spared
-                    ]
-                    self.places.run(index, [("DEL", key) for key in doomed])
-        finally:
-            link.close()
+        erase(self)
 
     # -- groups ------------------------------------------------------------------------
 
@@ -376,21 +359,3 @@ def check_list(option: str, value: Any, what: str) -> list[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
         raise ValueError(f"{option} must be a list of {what}, not {value!r}")
     return list(value)
-
-
-def _scan(link: Link, pattern: str) -> Iterator[list[str]]:
-    """Yield every key of one server that matches, some at a time, and some maybe twice."""
-    cursor: bytes | int = 0
-    while True:
-        (answer,) = link.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
-        if isinstance(answer, Exception):
-            raise refusal(answer) from answer
-        cursor, found = answer
-        if found:
-            yield [key.decode() for key in found]
-        if int(cursor) == 0:
-            return
-
-
-def _escape_glob(text: str) -> str:
-    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)

@@ -185,6 +185,8 @@ local h = redis.call('HMGET', meta, 'pm', 'pb', 'tm', 'tb', 'number', 'cap', 'ca
 local pm, pb = tonumber(h[1] or 0), tonumber(h[2] or 0)
 local tm, tb = tonumber(h[3] or 0), tonumber(h[4] or 0)
 local number = tonumber(h[5] or 0)
+-- Its reader knows counters from before a flush, or before Redis lost its memory.
+if tm > pm then tm, tb = pm, pb end
 if ARGV[3] ~= '1' and h[6] then
   capacity = math.max(capacity, tonumber(h[6]))
   byte_capacity = math.max(byte_capacity, tonumber(h[7] or 0))

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from channels import names
+from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Frame, Operation
 from channels.layers.redis import reading
@@ -137,6 +137,7 @@ class RedisWorkerFace:
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "version": __version__,
             "counters": dict(self.counters),
         }
 
