@@ -11,6 +11,9 @@ from django.db import models
 class Relation:
     """A many-to-many field of a model that is bound.
 
+    Of a symmetrical relation only the end that was changed is followed: Django sends
+    its signal before it stores the other direction.
+
     Args:
         model: The model.
         field: The field, which may be inherited.
@@ -24,7 +27,6 @@ class Relation:
         self.name: str = field.name
         self.through: type[models.Model] = field.remote_field.through
         self._model = model
-        self._symmetrical: bool = field.remote_field.symmetrical
 
     def concerned(
         self, instance: Any, reverse: bool, keys: Iterable[Any] | None, using: str
@@ -41,18 +43,12 @@ class Relation:
         """
         if keys is not None and not keys:
             return []
-        if reverse:
-            return list(self._others(instance, keys, using))
-        if type(instance) is not self._model:
-            return []  # an object of a parent or child model, whose saves are not sent either
-        if self._symmetrical:
-            return [instance, *self._others(instance, keys, using)]
-        return [instance]
-
-    def _others(self, instance: Any, keys: Iterable[Any] | None, using: str) -> Iterable[Any]:
+        if not reverse:
+            # Objects of parent or child models are left out: their saves are not sent either.
+            return [instance] if type(instance) is self._model else []
         found: models.QuerySet[Any] = self._model._base_manager.using(using)
         if keys is None:
             found = found.filter(**{self.name: instance}).distinct()
         else:
             found = found.filter(pk__in=keys)
-        return found
+        return list(found)

@@ -1,0 +1,324 @@
+"""What clients may do to objects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.core.serializers.base import DeserializationError
+from django.db import IntegrityError
+
+from channels.binding.websockets import WebsocketBinding
+from channels.generic.websockets import WebsocketDemultiplexer
+from channels.layers.faces import Answer, Frame
+from tests.app.models import Article, Author, Note, Restaurant, Tag
+from tests.unit.worker.scripted import ScriptedLayer, run_until_idle
+
+pytestmark = pytest.mark.django_db
+
+
+def bind(**attrs):
+    body = {
+        "model": Article,
+        "fields": ["title", "author", "tags"],
+        "stream": "articles",
+        "group_names": classmethod(lambda cls, instance: []),
+        "has_permission": lambda self, user, action, pk: True,
+        **attrs,
+    }
+    return type(WebsocketBinding)("ArticleBinding", (WebsocketBinding,), body)
+
+
+@pytest.fixture
+def article():
+    return Article.objects.create(title="one", author=Author.objects.create(name="ann"))
+
+
+def test_an_object_is_created(message):
+    tag, author = Tag.objects.create(name="t"), Author.objects.create(name="ann")
+
+    bind().consumer(
+        message(action="create", data={"title": "new", "author": author.pk, "tags": [tag.pk]})
+    )
+
+    made = Article.objects.get()
+    assert (made.title, made.author, list(made.tags.all())) == ("new", author, [tag])
+    assert made.created is not None  # saved as any object is, with all that the model does
+
+
+def test_an_object_is_updated(message, article):
+    tag, bob = Tag.objects.create(name="t"), Author.objects.create(name="bob")
+
+    bind().consumer(
+        message(action="update", pk=article.pk, data={"author": bob.pk, "tags": [tag.pk]})
+    )
+
+    article.refresh_from_db()
+    assert (article.title, article.author, list(article.tags.all())) == ("one", bob, [tag])
+
+
+def test_an_object_is_deleted(message, article):
+    binding = bind()
+
+    binding.consumer(message(action="delete", pk=article.pk + 1))
+    assert Article.objects.count() == 1
+
+    binding.consumer(message(action="delete", pk=article.pk))
+    assert Article.objects.count() == 0
+
+
+# -- fields that are not let through -------------------------------------------------------
+
+SENT = {"title": "new", "room": "secret", "published": True, "reviewed": True, "id": 77, "pk": 78}
+
+
+@pytest.mark.parametrize(
+    ("attrs", "accepted"),
+    [
+        ({"fields": ["title"]}, {"title"}),
+        ({"fields": ["title", "nothing"]}, {"title"}),
+        ({"fields": ["title", "reviewed"]}, {"title", "reviewed"}),
+        ({"fields": "__all__"}, {"title", "room", "published"}),
+        ({"fields": ["__all__"]}, {"title", "room", "published"}),
+        ({"fields": None, "exclude": ["room"]}, {"title", "published"}),
+        ({"fields": None, "exclude": []}, {"title", "room", "published"}),
+        ({"fields": ["title", "room"], "exclude": ["room"]}, {"title"}),
+    ],
+)
+@pytest.mark.parametrize("action", ["create", "update"])
+def test_only_selected_fields_are_written(message, action, attrs, accepted):
+    before = {"title": "old", "room": "lobby", "published": False, "reviewed": False}
+    if action == "update":
+        article = Article.objects.create(**before)
+    data = {**SENT, "unknown": 1}
+
+    bind(**attrs).consumer(
+        message(action=action, pk=article.pk if action == "update" else None, data=data)
+    )
+
+    article = Article.objects.get()
+    assert article.pk not in (77, 78)
+    assert {name for name in before if getattr(article, name) == SENT[name]} == accepted
+
+
+def test_creating_never_writes_over_an_object_with_that_key(message):
+    note = Note.objects.create(text="mine")
+    binding = bind(model=Note, fields=["id", "text"])
+
+    with pytest.raises(IntegrityError):
+        binding.consumer(message(action="create", data={"id": str(note.pk), "text": "yours"}))
+
+
+def test_a_key_that_is_listed_may_be_chosen_for_a_new_object(message):
+    key = "0b0d4fa6-7f2d-4cb9-9d84-5d4a33a4aa75"
+
+    bind(model=Note, fields=["id", "text"]).consumer(
+        message(action="create", data={"id": key, "text": "new"})
+    )
+
+    assert str(Note.objects.get().pk) == key
+
+
+def test_a_key_is_never_changed(message):
+    note = Note.objects.create(text="mine")
+
+    bind(model=Note, fields=["id", "text"]).consumer(
+        message(
+            action="update",
+            pk=str(note.pk),
+            data={"id": "0b0d4fa6-7f2d-4cb9-9d84-5d4a33a4aa75", "text": "new"},
+        )
+    )
+
+    assert Note.objects.get() == note
+    assert Note.objects.get().text == "new"
+
+
+def test_creating_never_writes_over_an_object_with_that_natural_key(message):
+    get_user_model().objects.create_user("ann", email="ann@example.com", password="x")
+    binding = bind(model=get_user_model(), fields=["username", "email"])
+
+    with pytest.raises(IntegrityError):
+        binding.consumer(
+            message(action="create", data={"username": "ann", "email": "evil@example.com"})
+        )
+
+
+def test_updating_looks_nothing_up_by_its_natural_key(message, monkeypatch):
+    author = Author.objects.create(name="ann")
+
+    def look_up(self, name):
+        raise AssertionError("looked up")
+
+    monkeypatch.setattr(Author.Manager, "get_by_natural_key", look_up)
+
+    bind(model=Author, fields=["name"]).consumer(
+        message(action="update", pk=author.pk, data={"name": "bob"})
+    )
+
+    author.refresh_from_db()
+    assert author.name == "bob"
+
+
+def test_the_key_of_a_parent_cannot_be_chosen_by_the_way(message):
+    mine = Restaurant.objects.create(menu="mine", address="here")
+    binding = bind(model=Restaurant, fields="__all__")
+
+    binding.consumer(
+        message(
+            action="create",
+            data={"id": mine.pk, "place_ptr": mine.pk, "menu": "new", "address": "there"},
+        )
+    )
+
+    mine.refresh_from_db()
+    assert (mine.menu, mine.address) == ("mine", "here")
+    assert Restaurant.objects.exclude(pk=mine.pk).get().address == "there"
+
+
+# -- who may -------------------------------------------------------------------------------
+
+
+def test_permission_is_asked_with_user_action_and_key(message, article):
+    asked = []
+
+    def has_permission(self, user, action, pk):
+        asked.append((user, action, pk, self.kwargs))
+        return True
+
+    bind(has_permission=has_permission).consumer(message(action="delete", pk=article.pk), room="a")
+
+    assert asked == [(AnonymousUser(), "delete", article.pk, {"room": "a"})]
+    assert isinstance(asked[0][0], AnonymousUser)
+
+
+@pytest.mark.parametrize("action", ["create", "update", "delete", "explode"])
+def test_what_is_not_permitted_is_not_done_and_logged(message, article, caplog, action):
+    binding = bind(has_permission=lambda self, user, action, pk: False)
+
+    binding.consumer(message(action=action, pk=article.pk, data={"title": "new"}))
+
+    assert Article.objects.get().title == "one"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "ArticleBinding" in record.getMessage()
+    assert repr(action) in record.getMessage()
+
+
+def test_the_user_of_the_message_is_asked_for(message):
+    users = []
+    binding = bind(
+        channel_session_user=False,
+        has_permission=lambda self, user, action, pk: users.append(user),
+    )
+    one = message(action="delete", pk=1)
+    one.user = get_user_model()(username="ann")
+
+    binding.consumer(one)
+
+    assert users == [one.user]
+
+
+def test_a_permission_that_looks_at_nobody_costs_no_query(message, django_assert_num_queries):
+    binding = bind(has_permission=lambda self, user, action, pk: action == "nothing", create=None)
+
+    class Quiet(binding):
+        def run_action(self, action, pk, data):
+            self.has_permission(self.user, action, pk)
+
+    with django_assert_num_queries(0):
+        Quiet.consumer(message(action="create", data={}))
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "error", "said"),
+    [
+        ({}, ValueError, r"ArticleBinding: .*'action'"),
+        ({"action": "explode"}, ValueError, r"ArticleBinding: no action 'explode'"),
+        ({"action": ["create"]}, ValueError, r"ArticleBinding: no action"),
+        ({"action": "create"}, ValueError, r"ArticleBinding: 'data' must be an object"),
+        ({"action": "create", "data": [1]}, ValueError, "must be an object, not list"),
+        ({"action": "update", "pk": 1, "data": "x"}, ValueError, "must be an object, not str"),
+        ({"action": "update", "pk": 1, "data": {}}, Article.DoesNotExist, "does not exist"),
+        ({"action": "create", "data": {"author": "x"}}, DeserializationError, "article"),
+    ],
+)
+def test_bad_input_is_refused_with_the_name_of_the_binding(message, payload, error, said):
+    with pytest.raises(error, match=said):
+        bind().consumer(message(**payload))
+
+    assert not Article.objects.exists()
+
+
+def test_a_frame_that_is_no_object_is_refused(message):
+    binding = bind()
+    one = message()
+    for text in ("[]", '"x"', "7", "null"):
+        one["text"] = text
+        with pytest.raises(ValueError, match="JSON object"):
+            binding.consumer(one)
+    del one.content["text"]
+    one["bytes"] = b"{}"
+    with pytest.raises(ValueError, match="JSON object"):
+        binding.consumer(one)
+
+
+@pytest.mark.parametrize("channel", ["websocket.connect", "websocket.disconnect"])
+def test_connecting_and_disconnecting_ask_for_nothing(message, django_assert_num_queries, channel):
+    with django_assert_num_queries(0):
+        bind().consumer(message(channel, action="explode"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_goes_on(caplog):
+    class Streams(WebsocketDemultiplexer):
+        consumers = {"articles": bind().consumer}
+
+    socket = {"reply_channel": "server!socket", "path": "/"}
+    payloads = [{"action": "explode"}, {"action": "create", "data": {"title": "made"}}]
+    texts = [json.dumps({"stream": "articles", "payload": payload}) for payload in payloads]
+    frame = Frame("websocket.receive", [{**socket, "text": text} for text in texts], b"r", True)
+    layer = ScriptedLayer(frame)
+
+    run_until_idle(layer, ("websocket.receive", Streams))
+
+    assert Article.objects.get().title == "made"
+    assert layer.face.done == [Answer(b"r")]
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert "test_inbound.Streams" in record.getMessage()
+    assert "no action 'explode'" in record.exc_text
+
+
+# -- order ---------------------------------------------------------------------------------
+
+
+def test_strict_ordering_parks_what_comes_too_early(message, layer):
+    one = message(action="create", data={"title": "new"})
+    one.ordered = False
+    one["order"] = 1
+
+    bind(strict_ordering=True).consumer(one)
+
+    assert not Article.objects.exists()
+    assert [channel for channel, _ in layer.sent] == ["__wait__.server?socket"]
+
+
+def test_slight_ordering_is_refused(message):
+    with pytest.raises(ValueError, match="slight"):
+        bind(slight_ordering=True).consumer(message(action="delete", pk=1))
+
+
+# -- both ways -----------------------------------------------------------------------------
+
+
+def test_what_one_client_does_others_are_told(message, layer):
+    binding = bind(group_names=classmethod(lambda cls, instance: ["articles"]))
+
+    binding.consumer(message(action="create", data={"title": "new"}))
+
+    assert layer.actions == [("articles", "create")]
