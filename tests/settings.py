@@ -13,6 +13,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "channels.delay",
     "tests.app",
 ]
 MIDDLEWARE: list[str] = []

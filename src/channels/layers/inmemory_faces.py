@@ -65,7 +65,7 @@ class InMemoryWorkerFace:
         )
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds, or ``longest`` if that is less."""
+        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds and ``longest``."""
         patience = TAKE_TIMEOUT if longest is None else min(longest, TAKE_TIMEOUT)
         frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, patience)
         return [] if frame is None else [frame]

@@ -1,0 +1,87 @@
+"""``manage.py rundelay``: deliver delayed messages until told to stop.
+
+Contract api.md section 17.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from channels.delay.worker import Worker
+from channels.exceptions import InvalidChannelLayerError
+from channels.log import setup_logger
+
+
+class Command(BaseCommand):
+    """Runs a delay worker."""
+
+    help = (
+        "Store the messages that are sent to asgi.delay, and deliver them when they are due. Run"
+        " one process, or several: each message is delivered by one of them. Stops on SIGTERM or"
+        " SIGINT after the message in hand; a second signal, at least a second later, ends it at"
+        " once. Exit status 0: stopped as asked; 1: not configured."
+    )
+    leave_locale_alone = True
+    # It says so at the start if the table is missing.
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--layer",
+            dest="layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            metavar="ALIAS",
+            help="key in CHANNEL_LAYERS (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--sleep",
+            dest="sleep",
+            type=_seconds,
+            default=1.0,
+            metavar="SECONDS",
+            help="longest time between two looks at the database, for messages that other"
+            " processes put there; its own are delivered on time (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until told to stop.
+
+        Raises:
+            CommandError: The layer is not configured, or serves one process only.
+        """
+        self.verbosity = options.get("verbosity", 1)
+        self.logger = setup_logger("django.channels", self.verbosity)
+        alias = options["layer"]
+        self.channel_layer = self._layer(alias)
+        self.logger.info("Running delay against channel layer %s", self.channel_layer)
+        worker = Worker(channel_layer=self.channel_layer, database_sleep_duration=options["sleep"])
+        worker.run()
+
+    def _layer(self, alias: str) -> Any:
+        setting = f'CHANNEL_LAYERS["{alias}"]'
+        try:
+            layer = channel_layers[alias]
+        except KeyError:
+            raise CommandError(
+                f"{setting} is not configured: rundelay needs a channel layer to listen on"
+            ) from None
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        if layer.local_only():
+            raise CommandError(
+                f"{setting} is an in-memory layer, which no other process can reach: configure a"
+                " Redis layer"
+            )
+        return layer
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise ArgumentTypeError(f"must be more than 0, not {text}")
+    return number

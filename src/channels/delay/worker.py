@@ -1,0 +1,288 @@
+"""The delay worker: stores what is to be sent later, and sends what is due.
+
+Contract api.md section 18.  One turn of its loop waits for a message on ``asgi.delay``, but no
+longer than until the next stored one is due; stores it; and sends what is due.  It neither
+polls the layer nor is late for what it knows of (known-flaws.md F-45).  What other processes
+put into the table shows at the next look, ``database_sleep_duration`` seconds after the last
+one at the latest.
+
+=============================  ======================================================
+what goes wrong                then
+=============================  ======================================================
+a message can't be stored      logged and dropped; the next one is taken
+a message can't be sent        the same
+its channel is full            tried again a second later
+the database does not answer   a message in hand goes back to the layer; tried again
+the layer does not answer      nothing is taken out of the table; tried again
+=============================  ======================================================
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import DataError, IntegrityError, close_old_connections
+from django.utils import timezone
+
+from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
+from channels.delay.models import DelayedMessage
+from channels.exceptions import LayerUnavailable, MessageTooLarge
+from channels.layers.faces import Frame
+from channels.outbox import count_dropped
+
+logger = logging.getLogger("django.channels")
+
+#: Messages that one turn sends at most: then new ones are let in, and signals heard.
+BATCH = 100
+
+#: Shortest wait for what is due but was not to be had: another process is at it.
+SHORTEST_WAIT = 0.02
+
+#: First and longest pause while the layer or the database does not answer, in seconds.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+#: Longest time for which a pause doesn't notice that the worker is to stop, in seconds.
+PAUSE_SLICE = 0.1
+
+#: A signal that follows another within this many seconds is the same wish.
+SAME_WISH = 1.0
+
+#: What is wrong with a message that can't be turned into a row.
+_UNSTORABLE = (
+    ValidationError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    DataError,
+    IntegrityError,
+)
+
+#: What is wrong with a message that no layer carries.
+_UNSENDABLE = (TypeError, ValueError, AssertionError, OverflowError, MessageTooLarge)
+
+
+class Worker:
+    """Delays messages of one channel layer, in the thread that calls :meth:`run`.
+
+    Args:
+        channel_layer: A :class:`~channels.asgi.ChannelLayerWrapper`; messages come from it
+            and go to it.
+        signal_handlers: Whether :meth:`run` takes SIGTERM and SIGINT, which only the main
+            thread can.
+        database_sleep_duration: Longest time between two looks at the table, in seconds.
+
+    Attributes:
+        termed: Set to end the loop after the turn in progress.  It is read once for each
+            turn and nowhere else: tests count on it.
+        in_job: Whether something is being stored or sent.
+    """
+
+    def __init__(
+        self,
+        channel_layer: Any,
+        signal_handlers: bool = True,
+        database_sleep_duration: float = 1,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.signal_handlers = signal_handlers
+        self.database_sleep_duration = database_sleep_duration
+        self.termed = False
+        self.in_job = False
+        self._intake: FrameIntake | PlainIntake | None = None
+        self._stopping: float | None = None
+        self._look_at = 0.0
+        self._pause_next = FIRST_PAUSE
+
+    # -- signals ---------------------------------------------------------------------
+
+    def install_signal_handler(self) -> dict[int, Any]:
+        """Let SIGTERM and SIGINT call :meth:`sigterm_handler`; return what they called before."""
+        return {
+            signo: signal.signal(signo, self.sigterm_handler)
+            for signo in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:
+        """Stop after the message in hand; at once at a second signal by someone without patience.
+
+        Raises:
+            SystemExit: Nothing is in hand, and the layer's wait can't be ended otherwise.
+        """
+        now = time.monotonic()
+        if self._stopping is not None and signo is not None and now - self._stopping > SAME_WISH:
+            signal.signal(signo, signal.SIG_DFL)
+            os.kill(os.getpid(), signo)
+        self.termed = True
+        if self._stopping is None:
+            self._stopping = now
+        intake = self._intake
+        if intake is not None:
+            intake.stop()
+        if self.in_job:
+            logger.info("Shutdown signal received while busy, waiting for loop termination")
+        elif intake is not None and intake.interruptible:
+            logger.info("Shutdown signal received while idle")
+        else:
+            logger.info("Shutdown signal received while idle, terminating immediately")
+            sys.exit(0)
+
+    # -- the loop --------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Delay messages until told to stop.
+
+        No message ends it, and neither does a layer or a database that stops answering.
+
+        Raises:
+            SystemExit: Stopped by a signal while idle, on a layer whose wait can't be ended.
+            KeyboardInterrupt: Ctrl-C, if signals were left alone.
+        """
+        before = self.install_signal_handler() if self.signal_handlers else {}
+        logger.info("Listening on %s", CHANNEL)
+        intake = self._intake = open_intake(self.channel_layer)
+        self._look_at = time.monotonic()
+        try:
+            while not self.termed:
+                self._turn(intake)
+        finally:
+            self.in_job = False
+            self._close(intake)
+            self._intake = None
+            if self._stopping is None:
+                for signo, handler in before.items():
+                    signal.signal(signo, handler)
+
+    def _turn(self, intake: FrameIntake | PlainIntake) -> None:
+        self.in_job = False
+        try:
+            frame = intake.next(self._look_at - time.monotonic())
+            self.in_job = True
+            if frame is not None:
+                self._store(intake, frame)
+            # Only now, that the layer has answered: what is taken out of the table must go on.
+            if time.monotonic() >= self._look_at:
+                self._look()
+        except LayerUnavailable as error:
+            logger.warning("The channel layer does not answer (%s); trying again", error)
+            self._pause()
+        except Exception:
+            logger.exception("Delaying messages failed; trying again")
+            self._pause()
+        else:
+            self._pause_next = FIRST_PAUSE
+        finally:
+            close_old_connections()
+
+    def _pause(self) -> None:
+        """Wait longer each time, and no longer once told to stop."""
+        self.in_job = False
+        end = time.monotonic() + self._pause_next
+        self._pause_next = min(2 * self._pause_next, LONGEST_PAUSE)
+        while self._stopping is None and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, PAUSE_SLICE))
+
+    def _close(self, intake: FrameIntake | PlainIntake) -> None:
+        try:
+            intake.close()
+        except Exception:
+            logger.exception("The delay worker could not end cleanly")
+
+    # -- in --------------------------------------------------------------------------
+
+    def _store(self, intake: FrameIntake | PlainIntake, frame: Frame) -> None:
+        """Write the messages of a frame into the table.
+
+        Raises:
+            DatabaseError: Those that are not in the table went back to the layer.
+        """
+        while frame.messages:
+            content = frame.messages[0]
+            try:
+                stored = make_delayed_message(content)
+                stored.save()
+            except _UNSTORABLE as error:
+                logger.error("Invalid message on %s: %s: %.200r", CHANNEL, error, content)
+            except Exception:
+                intake.give_back(frame)
+                raise
+            else:
+                self._look_at = min(self._look_at, _monotonic_time_of(stored))
+            del frame.messages[0]
+        intake.done(frame)
+
+    # -- out -------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Send what is due, and find out when to look again."""
+        taken = 0
+        for message in DelayedMessage.objects.claim_due(BATCH):
+            taken += 1
+            self._send(message)
+            if self._stopping is not None:
+                break
+        now = time.monotonic()
+        if taken == BATCH:
+            self._look_at = now
+            return
+        wait = self.database_sleep_duration
+        due = DelayedMessage.objects.next_due()
+        if due is not None:
+            left = (due - timezone.now()).total_seconds()
+            wait = min(wait, max(left, SHORTEST_WAIT))
+        self._look_at = now + wait
+
+    def _send(self, message: DelayedMessage) -> None:
+        """Send a message that was taken out of the table.
+
+        Raises:
+            Exception: The layer or the database failed.  At most once: what may have
+                been sent is not sent again.
+        """
+        try:
+            message.hand_over(self.channel_layer)
+        except _UNSENDABLE as error:
+            logger.error("Dropped %s, which can't be sent: %s", message, error)
+            count_dropped("error")
+        except Exception:
+            logger.error("Lost %s: its outcome is unknown", message)
+            count_dropped("error")
+            raise
+
+
+def make_delayed_message(content: Mapping[str, Any]) -> DelayedMessage:
+    """Return the row for a message from ``asgi.delay``, not saved.
+
+    Raises:
+        ValueError: A key is missing or its value is of the wrong type.
+        TypeError: The content holds something that is not JSON, or the delay is no number.
+        OverflowError: The delay is beyond the calendar.
+        ValidationError: The database would not take it.
+    """
+    missing = [key for key in ("channel", "content", "delay") if key not in content]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    channel, payload, delay = content["channel"], content["content"], content["delay"]
+    if not isinstance(channel, str):
+        raise ValueError("its channel must be text")
+    if not isinstance(payload, dict):
+        raise ValueError("its content must be a dict")
+    message = DelayedMessage(channel_name=channel, content=json.dumps(payload))
+    message.delay = delay
+    message.full_clean()
+    return message
+
+
+def _monotonic_time_of(message: DelayedMessage) -> float:
+    """Return when a message is due, on the clock that the loop waits by."""
+    return time.monotonic() + (message.due_date - timezone.now()).total_seconds()

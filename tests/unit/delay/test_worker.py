@@ -1,0 +1,371 @@
+"""What the delay worker stores and sends, turn by turn; the classic suite's observables first."""
+
+import contextlib
+import logging
+import threading
+import time
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.utils import timezone
+
+from channels import Channel, channel_layers
+from channels.asgi import ChannelLayerWrapper
+from channels.delay import worker as worker_module
+from channels.delay.intake import FrameIntake, PlainIntake, open_intake
+from channels.delay.models import DelayedMessage, DelayedMessageQuerySet
+from channels.delay.worker import Worker
+from channels.exceptions import LayerUnavailable
+from channels.layers.inmemory import InMemoryChannelLayer
+from tests.unit.recording import RecordingLayer
+
+pytestmark = pytest.mark.django_db
+
+
+class CountedWorker(Worker):
+    """Runs as many turns as ``termed`` is set to, like the classic suite's."""
+
+    turns = 0
+
+    def _get(self):
+        if not self.turns:
+            return True
+        self.turns -= 1
+        return False
+
+    def _set(self, turns):
+        self.turns = turns
+
+    termed = property(_get, _set)
+
+
+class ForeignLayer(RecordingLayer):
+    """Has the synchronous interface only, and fails on demand."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting = []
+        self.errors = []
+
+    def receive(self, channels, block=False):
+        assert channels == ["asgi.delay"]
+        assert not block
+        if self.errors:
+            raise self.errors.pop(0)
+        return ("asgi.delay", self.waiting.pop(0)) if self.waiting else (None, None)
+
+
+@pytest.fixture
+def layer():
+    wrapper = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [])
+    before = channel_layers.set("default", wrapper)
+    yield wrapper
+    channel_layers.set("default", before)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Failures are followed by no pause to speak of."""
+    monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("django.channels"), "propagate", True)
+    return caplog
+
+
+def run(layer, turns=1, **options):
+    worker = CountedWorker(layer, signal_handlers=False, **options)
+    worker.termed = turns
+    worker.run()
+    return worker
+
+
+def delay(channel="test", milliseconds=1000, **content):
+    Channel("asgi.delay").send(
+        {"channel": channel, "delay": milliseconds, "content": content}, immediately=True
+    )
+
+
+def later(**difference):
+    return mock.patch(
+        "django.utils.timezone.now", return_value=timezone.now() + timedelta(**difference)
+    )
+
+
+def test_a_message_is_stored_and_sent_when_it_is_due(layer):
+    delay(milliseconds=1000, value=1)
+    worker = run(layer)
+    assert DelayedMessage.objects.count() == 1
+    assert layer.receive(["test"]) == (None, None)
+
+    with later(milliseconds=1001):
+        worker.termed = 1
+        worker.run()
+
+    assert DelayedMessage.objects.count() == 0
+    assert layer.receive(["test"]) == ("test", {"value": 1})
+
+
+def test_one_turn_stores_a_message_and_sends_it_if_it_is_due_at_once(layer):
+    delay(milliseconds=0, value=1)
+
+    run(layer)
+
+    assert layer.receive(["test"]) == ("test", {"value": 1})
+
+
+def test_a_full_channel_puts_the_message_off_for_a_second(layer):
+    for n in range(11):
+        DelayedMessage(channel_name="test", content=f'{{"n": {n}}}', delay=-11 + n).save()
+
+    run(layer)
+
+    left = DelayedMessage.objects.get()
+    assert left.content == '{"n": 10}'
+    assert timedelta() < left.due_date - timezone.now() <= timedelta(seconds=1)
+    assert [layer.receive(["test"])[1]["n"] for _ in range(10)] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"test": "value"},
+        {"channel": "test", "content": {}},
+        {"channel": "test", "content": {"data": b"bytes"}, "delay": 1},
+        {"channel": "test", "content": {}, "delay": "soon"},
+        {"channel": "test", "content": {}, "delay": float("nan")},
+        {"channel": "test", "content": {}, "delay": 10**18},
+        {"channel": "test", "content": "text", "delay": 1},
+        {"channel": None, "content": {}, "delay": 1},
+        {"channel": "", "content": {}, "delay": 1},
+        {"channel": "x" * 513, "content": {}, "delay": 1},
+    ],
+)
+def test_an_invalid_message_is_logged_and_the_next_one_is_stored(layer, log, content):
+    layer.send("asgi.delay", content)
+    delay(value=1)
+
+    run(layer, turns=2)
+
+    assert [row.content for row in DelayedMessage.objects.all()] == ['{"value": 1}']
+    [record] = [record for record in log.records if record.levelname == "ERROR"]
+    assert "Invalid message on asgi.delay" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("channel", "content"), [("not a name", "{}"), ("test", "no JSON"), ("test", "[]")]
+)
+def test_a_message_that_cannot_be_sent_is_logged_and_the_next_one_goes(
+    layer, log, channel, content
+):
+    DelayedMessage(channel_name=channel, content=content, delay=-2).save()
+    DelayedMessage(channel_name="test", content='{"n": 1}', delay=-1).save()
+
+    run(layer)
+
+    assert layer.receive(["test"]) == ("test", {"n": 1})
+    assert DelayedMessage.objects.count() == 0
+    assert "can't be sent" in log.text
+
+
+def test_a_long_list_is_sent_in_batches_between_which_messages_are_taken(layer, monkeypatch):
+    monkeypatch.setattr(worker_module, "BATCH", 3)
+    for n in range(7):
+        DelayedMessage(channel_name="test", content=f'{{"n": {n}}}', delay=-7 + n).save()
+    delay(milliseconds=10**6, value=1)
+    delay(milliseconds=10**6, value=2)
+
+    run(layer, turns=2)
+
+    assert [layer.receive(["test"])[1]["n"] for _ in range(6)] == list(range(6))
+    assert DelayedMessage.objects.is_due().count() == 1
+    assert DelayedMessage.objects.count() == 3
+
+
+def test_it_waits_for_the_next_due_time_and_no_longer(layer):
+    delay(milliseconds=150, value=1)
+    started = time.monotonic()
+
+    run(layer, turns=2, database_sleep_duration=30)
+
+    assert layer.receive(["test"]) == ("test", {"value": 1})
+    assert 0.1 < time.monotonic() - started < 4
+
+
+def test_what_others_put_into_the_table_is_found_at_the_next_look(layer):
+    worker = Worker(layer, signal_handlers=False, database_sleep_duration=0.05)
+    taken = []
+    real = DelayedMessageQuerySet.claim_due
+
+    def claim_due(self, most):
+        if not taken:
+            DelayedMessage(channel_name="test", content="{}", delay=0).save()
+        else:
+            worker.termed = True
+        taken.append(list(real(self, 0)))
+        return real(self, most) if len(taken) > 1 else iter(())
+
+    with mock.patch.object(DelayedMessageQuerySet, "claim_due", claim_due):
+        worker.run()
+
+    assert layer.receive(["test"]) == ("test", {})
+
+
+def test_a_database_that_fails_gives_the_message_back_to_the_layer(layer, log):
+    delay(milliseconds=10**6, value=1)
+    real, failures = DelayedMessage.save, [OperationalError("gone"), OperationalError("gone")]
+
+    def save(self, *args, **kwargs):
+        if failures:
+            raise failures.pop()
+        real(self, *args, **kwargs)
+
+    with mock.patch.object(DelayedMessage, "save", save):
+        run(layer, turns=3)
+
+    assert [row.content for row in DelayedMessage.objects.all()] == ['{"value": 1}']
+    assert log.text.count("Delaying messages failed; trying again") == 2
+
+
+def test_a_layer_that_fails_leaves_the_due_messages_in_the_table(log):
+    DelayedMessage(channel_name="test", content="{}", delay=-1).save()
+    foreign = ForeignLayer()
+    foreign.errors = [LayerUnavailable("gone"), OSError("gone")]
+    layer = ChannelLayerWrapper(foreign, "default", [])
+
+    run(layer, turns=2)
+    assert DelayedMessage.objects.count() == 1
+    assert not foreign.sent
+
+    run(layer)
+    assert foreign.sent == [("test", {})]
+
+
+def test_a_send_whose_outcome_is_unknown_is_not_repeated(layer, log):
+    for n in range(2):
+        DelayedMessage(channel_name="test", content=f'{{"n": {n}}}', delay=-2 + n).save()
+    real, sent = layer.channel_layer.send, []
+
+    def send(channel, message):
+        real(channel, message)
+        sent.append(message)
+        if len(sent) == 1:
+            raise LayerUnavailable("no answer")
+
+    layer.send = send
+    run(layer, turns=2)
+
+    assert sent == [{"n": 0}, {"n": 1}]
+    assert "its outcome is unknown" in log.text
+
+
+def test_a_foreign_layer_is_received_from_one_by_one(log):
+    foreign = ForeignLayer()
+    foreign.waiting = [{"channel": "test", "delay": 0, "content": {"n": n}} for n in range(2)]
+
+    run(ChannelLayerWrapper(foreign, "default", []), turns=2)
+
+    assert foreign.sent == [("test", {"n": 0}), ("test", {"n": 1})]
+
+
+def test_the_fast_intake_is_for_layers_that_have_it(layer):
+    assert isinstance(open_intake(layer), FrameIntake)
+    assert isinstance(open_intake(layer.channel_layer), FrameIntake)
+    assert isinstance(open_intake(ForeignLayer()), PlainIntake)
+
+
+def test_a_foreign_layer_is_asked_again_after_a_short_pause():
+    pauses = []
+    intake = PlainIntake(ForeignLayer(), sleep=pauses.append)
+
+    assert [intake.next(longest) for longest in (-1, 0.03, 60)] == [None, None, None]
+
+    assert pauses == [0.03, 0.1]
+
+
+class TestStopping:
+    def stopped_by(self, worker, moment):
+        """Call the signal handler from another thread at a moment; return how long run() took."""
+        stopper = threading.Thread(target=lambda: (moment(), worker.sigterm_handler(None, None)))
+        stopper.start()
+        started = time.monotonic()
+        worker.run()
+        stopper.join()
+        return time.monotonic() - started
+
+    def test_an_idle_worker_stops_at_once(self, layer):
+        worker = Worker(layer, signal_handlers=False, database_sleep_duration=60)
+
+        def idle():
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                if worker._look_at > time.monotonic() + 30 and not worker.in_job:
+                    return
+
+        assert self.stopped_by(worker, idle) < 4
+
+    def test_a_busy_worker_ends_after_the_message_in_hand(self, layer):
+        for n in range(3):
+            DelayedMessage(channel_name="test", content=f'{{"n": {n}}}', delay=-3 + n).save()
+        worker = Worker(layer, signal_handlers=False)
+        real = layer.channel_layer.send
+
+        def send(channel, message):
+            assert worker.in_job
+            worker.sigterm_handler(None, None)
+            real(channel, message)
+
+        layer.send = send
+        worker.run()
+
+        assert DelayedMessage.objects.count() == 2
+
+    def test_an_idle_worker_on_a_foreign_layer_leaves_the_process(self):
+        worker = Worker(ChannelLayerWrapper(ForeignLayer(), "default", []))
+
+        with pytest.raises(SystemExit):
+            worker.sigterm_handler(None, None)
+
+    def test_signal_handlers_are_put_back(self, layer):
+        import signal
+
+        before = [signal.getsignal(signo) for signo in (signal.SIGTERM, signal.SIGINT)]
+
+        worker = CountedWorker(layer)
+        worker.termed = 1
+        worker.run()
+
+        assert [signal.getsignal(signo) for signo in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+class TestCommand:
+    def test_an_in_memory_layer_is_refused(self, layer):
+        with pytest.raises(CommandError, match="in-memory"):
+            call_command("rundelay")
+
+    def test_an_unknown_alias_is_refused(self):
+        with pytest.raises(CommandError, match="nobody"):
+            call_command("rundelay", "--layer", "nobody")
+
+    @pytest.mark.parametrize("sleep", ["0", "-1", "nan", "often"])
+    def test_a_sleep_that_is_no_duration_is_refused(self, sleep):
+        with pytest.raises(CommandError, match="--sleep"):
+            call_command("rundelay", "--sleep", sleep)
+
+    def test_its_options_reach_the_worker(self):
+        wrapper = ChannelLayerWrapper(ForeignLayer(), "default", [])
+        before = channel_layers.set("default", wrapper)
+        with contextlib.ExitStack() as stack:
+            stack.callback(channel_layers.set, "default", before)
+            made = stack.enter_context(
+                mock.patch("channels.delay.management.commands.rundelay.Worker")
+            )
+            call_command("rundelay", "--sleep", "0.5")
+
+        made.assert_called_once_with(channel_layer=wrapper, database_sleep_duration=0.5)
+        made.return_value.run.assert_called_once_with()
