@@ -105,8 +105,10 @@ class Inbound:
 
 
 def _user_of(message: Message) -> Any:
-    """Return whoever sent a message; looked up when first used, which may cost queries."""
-    return SimpleLazyObject(lambda: getattr(message, "user", None) or _anonymous())
+    """Return whoever sent a message; looked up when first used, since that may cost queries."""
+    return vars(message).get("user") or SimpleLazyObject(
+        lambda: getattr(message, "user", None) or _anonymous()
+    )
 
 
 def _anonymous() -> Any:

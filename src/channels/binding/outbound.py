@@ -91,9 +91,7 @@ class Outbound:
 
         Groups that an object stays in are told only if the field is one that is sent.
         """
-        relation = cls._relations.get(sender)
-        if relation is None:
-            return
+        relation = cls._relations[sender]
         note = (cls, relation.name)
         if action.startswith("pre_"):
             objects = relation.concerned(instance, reverse, pk_set, using)

@@ -221,6 +221,22 @@ def test_the_user_of_the_message_is_asked_for(message):
     assert users == [one.user]
 
 
+@pytest.mark.parametrize("session", [True, False])
+def test_without_a_user_flag_nobody_is_known(message, session):
+    users = []
+    binding = bind(
+        channel_session_user=False,
+        channel_session=session,
+        has_permission=lambda self, user, action, pk: users.append(user),
+    )
+    one = message(action="delete", pk=1)
+
+    binding.consumer(one)
+
+    assert users == [AnonymousUser()]
+    assert one.provides("channel_session") is session
+
+
 def test_a_permission_that_looks_at_nobody_costs_no_query(message, django_assert_num_queries):
     binding = bind(has_permission=lambda self, user, action, pk: action == "nothing", create=None)
 

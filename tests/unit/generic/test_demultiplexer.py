@@ -141,6 +141,19 @@ def test_one_consumer_that_fails_does_not_keep_others_from_the_disconnect(messag
     assert sent(layer) == [{"stream": "echo", "payload": ["disconnect", {}]}]
 
 
+def test_a_disconnect_that_is_put_back_is_not_half_done(message, layer):
+    def later(message, **kwargs):
+        raise ConsumeLater
+
+    class Later(WebsocketDemultiplexer):
+        consumers = {"later": later, "echo": Echo}
+
+    with pytest.raises(ConsumeLater):
+        Later(message("websocket.disconnect", code=1000))
+
+    assert layer.sent == []
+
+
 def test_a_coroutine_consumes_a_stream(message, layer):
     async def function(message, multiplexer, **kwargs):
         multiplexer.send({"from": "function"})
