@@ -23,16 +23,17 @@ def hello(request):
 """
 
 
+def run(*command, patience=600):
+    """Run a command to its end; a failure shows what it said."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel, built from the sdist, as an index would get it."""
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", folder, ROOT],
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
     assert list(folder.glob("channels_classic-*.tar.gz"))
     (built,) = folder.glob("channels_classic-*.whl")
     return built
@@ -44,21 +45,14 @@ def clean_python(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel],
-        check=True,
-        capture_output=True,
-        timeout=600,
-    )
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
     return python
 
 
 @pytest.fixture
 def site(clean_python, tmp_path):
     """A new Django project far from the repository, changed as the README says."""
-    subprocess.run(
-        [clean_python, "-m", "django", "startproject", "site1", tmp_path], check=True, timeout=60
-    )
+    run(clean_python, "-m", "django", "startproject", "site1", tmp_path)
     settings = tmp_path / "site1" / "settings.py"
     text = settings.read_text().replace("INSTALLED_APPS = [", 'INSTALLED_APPS = [\n    "channels",')
     settings.write_text(
