@@ -7,8 +7,33 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
+from django.test import SimpleTestCase
 
 from tests.redis_server import Cluster, RedisServer, SentinelSet
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left_by_other_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a test has no database, earlier ones' connection is out of sight.
+
+    Workers look after open connections around each consumer, which pytest-django
+    takes for access to the database.  The one to a database in memory never closes.
+    """
+    wants_database = (
+        request.node.get_closest_marker("django_db") is not None
+        or not {"db", "transactional_db", "live_server"}.isdisjoint(request.fixturenames)
+        or (isinstance(request.cls, type) and issubclass(request.cls, SimpleTestCase))
+    )
+    if wants_database:
+        yield
+        return
+    hidden = [(one, one.connection) for one in connections.all(initialized_only=True)]
+    for one, _ in hidden:
+        one.connection = None
+    yield
+    for one, connection in hidden:
+        one.connection = connection
 
 
 def _need_redis() -> None:

@@ -96,7 +96,6 @@ class Message:
         if name not in deferred:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         value = self.__dict__[name] = deferred[name]()
-        del deferred[name]
         return value
 
     def copy(self) -> Message:

@@ -33,3 +33,19 @@ def test_no_setting_and_an_empty_one_differ(settings):
 
     del settings.CHANNEL_LAYERS
     assert conf.channel_layers() is None
+
+
+def test_sessions_users_and_origins_are_as_in_earlier_versions_unless_set(settings):
+    assert conf.session_key_in_url() is True
+    assert conf.delete_sessions() is False
+    assert conf.close_on_logout() is False
+    assert conf.origin_validator() is None
+
+    settings.CHANNELS_SESSION_KEY_IN_URL = False
+    settings.CHANNELS_DELETE_SESSIONS = True
+    settings.CHANNELS_CLOSE_ON_LOGOUT = True
+    settings.CHANNELS_ORIGIN_VALIDATOR = "some.Validator"
+    assert conf.session_key_in_url() is False
+    assert conf.delete_sessions() is True
+    assert conf.close_on_logout() is True
+    assert conf.origin_validator() == "some.Validator"

@@ -52,6 +52,7 @@ BEFORE_SETTINGS = [
     "channels",
     "channels.apps",
     "channels.asgi",
+    "channels.auth",
     "channels.channel",
     "channels.checks",
     "channels.conf",
@@ -61,6 +62,8 @@ BEFORE_SETTINGS = [
     "channels.outbox",
     "channels.package_checks",
     "channels.routing",
+    "channels.security.websockets",
+    "channels.sessions",
     "channels.signals",
     "channels.utils",
 ]

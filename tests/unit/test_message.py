@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 import channels.outbox
@@ -96,3 +98,51 @@ def test_a_message_describes_itself_without_its_values(message):
 def test_the_store_is_reachable_here():
     assert PendingMessageStore is channels.outbox.PendingMessageStore
     assert pending_message_store is channels.outbox.pending_message_store
+
+
+def test_a_deferred_attribute_is_made_once_and_when_it_is_read(message):
+    made = []
+
+    def make():
+        made.append(1)
+        return "ann"
+
+    message.defer("user", make)
+    assert message.provides("user")
+    assert made == []
+
+    assert (message.user, message.user) == ("ann", "ann")
+    assert made == [1]
+    assert message.provides("user")
+
+
+def test_a_deferred_attribute_that_fails_is_tried_again(message):
+    def make():
+        raise OSError("no connection")
+
+    message.defer("user", make)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no connection"):
+            _ = message.user
+
+
+def test_setting_and_deferring_replace_each_other(message):
+    message.defer("user", lambda: "ann")
+    message.user = "bob"
+    assert message.user == "bob"
+
+    message.defer("user", lambda: "cleo")
+    assert message.user == "cleo"
+
+
+def test_what_nobody_added_is_not_there(message):
+    assert not message.provides("user")
+    with pytest.raises(AttributeError, match="has no attribute 'user'"):
+        _ = message.user
+
+
+def test_messages_can_be_copied_by_the_standard_library(message):
+    message.defer("user", lambda: "ann")
+
+    assert copy.copy(message).user == "ann"
+    assert copy.deepcopy(Message({"n": 1}, "a.one", "any layer")).content == {"n": 1}

@@ -240,9 +240,9 @@ def _gap_note(message: Message) -> Any:
     return channel_session_store(wait_channel_name(message.reply_channel.name))
 
 
-def _waits_too_long(message: Message, turn: int, clock: Callable[[], float] | None = None) -> bool:
+def _waits_too_long(message: Message, turn: int) -> bool:
     """Whether the message in turn is missing for too long; notes since when it is."""
-    now = (clock or time.time)()
+    now = time.time()
     note = _gap_note(message)
     missing, since = note.get(_GAP, (None, now))
     if missing == turn:

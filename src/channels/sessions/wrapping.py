@@ -87,10 +87,9 @@ def _wrap_async(
             if go is not SKIP:
                 result = await consumer(*args, **kwargs)
         except BaseException as error:
-            if not await leave(type(error), error, error.__traceback__):
-                raise
-        else:
-            await leave(None, None, None)
+            await leave(type(error), error, error.__traceback__)
+            raise
+        await leave(None, None, None)
         return result if returns else None
 
     return wrapper
