@@ -333,6 +333,7 @@ class Session:
         if not self.up:
             return
         self.mailbox.report()
+        self.mailbox.settle()
         for lane in self.places:
             if lane.idle:
                 lane.call(("PING",))
