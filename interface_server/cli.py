@@ -9,15 +9,13 @@ import sys
 from typing import Any, NoReturn, TextIO
 from urllib.parse import unquote
 
+from channels.exceptions import LayerUnavailable
 from channels.interface_server.access import AccessLogGenerator
 from channels.interface_server.net.endpoints import choose_endpoints
 from channels.interface_server.options import build_parser, parse
 from channels.interface_server.server import Server, StartError
 
 log = logging.getLogger(__name__)
-
-#: Schemes of a layer that needs no code to be imported.
-_URL_SCHEMES = ("redis://", "rediss://", "unix://")
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -84,10 +82,13 @@ def load_layer(source: str) -> Any:
     Raises:
         LayerError: There is none.
     """
-    if source.startswith(_URL_SCHEMES):
-        from channels.layers.redis import RedisChannelLayer
+    if "://" in source:
+        from channels.layers.redis import layer_from_url
 
-        return RedisChannelLayer(hosts=[source])
+        try:
+            return layer_from_url(source)
+        except (ValueError, LayerUnavailable) as error:
+            raise LayerError(f"the layer's URL cannot be used: {error}") from error
     module_path, _, attributes = source.partition(":")
     if not module_path or not attributes:
         raise LayerError(

@@ -97,7 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "layer",
         nargs="?",
-        help="where the layer is: module.path:attribute, or a redis://, rediss:// or unix:// URL",
+        help="where the layer is: module.path:attribute, or the URL of a Redis (redis://,"
+        " rediss://, unix://), a Cluster (redis+cluster://) or Sentinels (redis+sentinel://)",
     )
     return parser
 
