@@ -37,8 +37,8 @@ from channels.layers.values import packed_copies, packed_copy
 
 logger = logging.getLogger(__name__)
 
-#: Longest wait of one ``take``, in real seconds; as long as in Redis.
-TAKE_TIMEOUT = 5.0
+#: Longest wait of one ``take``, in real seconds: a loop that counts its turns ends soon.
+TAKE_TIMEOUT = 1.0
 
 #: Items that a server is given at once, so that a flood doesn't stop its event loop.
 BATCH = 100
