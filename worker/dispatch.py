@@ -51,6 +51,9 @@ class Ran:
 class Dispatcher:
     """Runs messages for one worker.
 
+    Attributes:
+        coroutines: Runs what ``async def`` consumers return.
+
     Args:
         layer: Wrapper of the layer that the messages come from.
         sender: Sender of the signals: the worker's class.
@@ -65,7 +68,7 @@ class Dispatcher:
         self._sender = sender
         self._callback = callback
         self._retries = retries
-        self._coroutines = CoroutineRunner()
+        self.coroutines = CoroutineRunner()
         self._items: list[Item] = []
 
     def collect(self, items: list[Item]) -> None:
@@ -74,7 +77,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """End the event loop of ``async def`` consumers, if there is one."""
-        self._coroutines.close()
+        self.coroutines.close()
 
     def run(self, channel: str, content: dict[str, Any], ordered: bool = False) -> Ran:
         """Run one message; never raises.
@@ -129,7 +132,7 @@ class Dispatcher:
                 check_origin(message)
             result = consumer(message, **kwargs)
             if inspect.iscoroutine(result):
-                self._coroutines.run(result)
+                self.coroutines.run(result)
         except BaseException as error:
             try:
                 if is_real_interrupt(error):

@@ -140,7 +140,10 @@ class Worker:
         )
         source = self._source = self._open_source(channels)
         try:
-            with pending_message_store.collecting(dispatcher.collect):
+            with (
+                pending_message_store.collecting(dispatcher.collect),
+                dispatcher.coroutines.as_program_loop(),
+            ):
                 while not self.termed:
                     self.in_job = False
                     taken = source.next()

@@ -8,7 +8,7 @@ import threading
 from unittest import mock
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 
 from channels import Channel, Group
 from channels.exceptions import (
@@ -287,6 +287,19 @@ class TestCoroutines:
         assert len(set(map(id, loops))) == 1
         assert loops[0].is_closed()
         assert set(threads) == {threading.current_thread()}
+
+    def test_what_a_sync_consumer_runs_asynchronously_shares_that_loop(self):
+        loops = []
+
+        async def find_loop():
+            loops.append(asyncio.get_running_loop())
+
+        frames = [Frame("test", [{}], b"r1"), Frame("test", [{}], b"r2")]
+        consumer = lambda message: async_to_sync(find_loop)()  # noqa: E731 (one line says it all)
+        run_until_idle(ScriptedLayer(*frames), ("test", consumer))
+
+        assert len(set(map(id, loops))) == 1
+        assert len(loops) == 2
 
     @pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), asyncio.CancelledError()])
     def test_a_coroutine_that_fails_is_an_error_of_the_consumer(self, error, caplog):
