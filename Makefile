@@ -6,7 +6,7 @@ PORT   ?= 8000
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types format check coverage bench dist services clean
+.PHONY: help demo test unit lint types format check coverage matrix bench dist services clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ coverage: $(VENV)/.dev services ## run every test with coverage and show what is
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+matrix: $(VENV)/.dev services ## run the tests on the oldest and newest Python and Django (needs python3.10 and python3.13)
+	$(BIN)/tox run $(ARGS)
+
 bench: $(VENV)/.dev services ## measure against Channels 4, side by side (about 15 minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -66,12 +69,12 @@ $(BIN)/python:
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "Installing channels-classic and what it needs (about a minute the first time)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing channels-classic with its test and lint tools (a few minutes the first time)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable . --group dev
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --editable . --group dev
 	@touch $@ $(VENV)/.demo
 
 services:
