@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks import report, stacks
+from benchmarks import group_cost, report, stacks
 
 HERE = Path(__file__).resolve().parent
 MEASURES = ("echo", "broadcast", "storm", "http", "idle", "group_send")
@@ -57,27 +57,13 @@ def idle(stack: stacks.Running) -> dict[str, float]:
     """Hold sockets that do nothing: memory for each, and processor time for all."""
     load(stack.port, "storm", 50)  # what is loaded on first use is not a socket's
     before = resident_kb(stack.server.pid)
-    command = [sys.executable, "-m", "benchmarks.loadgen", "hold", "127.0.0.1", str(stack.port)]
-    holder = subprocess.Popen(
-        [*command, str(IDLE_SOCKETS), "/echo/"],
-        cwd=stacks.ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert holder.stdout is not None
-    assert holder.stdin is not None
-    try:
-        if holder.stdout.readline() != b"open\n":
-            raise SystemExit("the idle sockets could not be opened")
+    with stacks.holding(stack.port, IDLE_SOCKETS, "/echo/"):
         time.sleep(2)
         after = resident_kb(stack.server.pid)
         pids = [stack.server.pid, *(worker.pid for worker in stack.workers)]
         used = sum(map(cpu_seconds, pids))
         time.sleep(IDLE_SECONDS)
         used = sum(map(cpu_seconds, pids)) - used
-    finally:
-        holder.stdin.close()
-        holder.wait(30)
     return {
         "kb_per_socket": (after - before) / IDLE_SOCKETS,
         "cpu_percent": 100 * used / IDLE_SECONDS,
@@ -86,9 +72,7 @@ def idle(stack: stacks.Running) -> dict[str, float]:
 
 def group_send(stack: stacks.Running, redis_url: str) -> dict[str, float]:
     """What ``Group.send`` costs its caller, with few members and with many."""
-    from benchmarks.group_cost import cost
-
-    return cost(stack.port, redis_url)
+    return group_cost.cost(stack.port, redis_url)
 
 
 def measure_stack(

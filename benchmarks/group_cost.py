@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
 
 from benchmarks import stacks
@@ -22,18 +20,7 @@ def cost(port: int, redis_url: str) -> dict[str, float]:
     layer = RedisChannelLayer(hosts=[redis_url])
     figures = {}
     for members in (10, 10_000):
-        command = [sys.executable, "-m", "benchmarks.loadgen", "hold", "127.0.0.1", str(port)]
-        holder = subprocess.Popen(
-            [*command, str(members), "/group/"],
-            cwd=stacks.ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert holder.stdout is not None
-        assert holder.stdin is not None
-        try:
-            if holder.stdout.readline() != b"open\n":
-                raise SystemExit("the members could not be connected")
+        with stacks.holding(port, members, "/group/"):
             while len(set(layer.group_channels("bench"))) != members:
                 time.sleep(0.2)
             took = []
@@ -43,9 +30,6 @@ def cost(port: int, redis_url: str) -> dict[str, float]:
                 took.append(time.perf_counter() - started)
                 time.sleep(0.02 + members / 50_000)
             figures[f"ms_{members}"] = 1000 * statistics.median(took)
-        finally:
-            holder.stdin.close()
-            holder.wait(60)
         while len(set(layer.group_channels("bench"))):
             time.sleep(0.2)
     figures["ratio"] = figures["ms_10000"] / figures["ms_10"]

@@ -167,6 +167,25 @@ def running(stack: Stack, redis_url: str) -> Iterator[Running]:
             _end(process)
 
 
+@contextlib.contextmanager
+def holding(port: int, count: int, path: str) -> Iterator[None]:
+    """Hold so many open sockets for the length of a block."""
+    command = [sys.executable, "-m", "benchmarks.loadgen", "hold", "127.0.0.1", str(port)]
+    holder = subprocess.Popen(
+        [*command, str(count), path], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    try:
+        if holder.stdout.readline() != b"open\n":
+            raise SystemExit(f"{count} sockets could not be opened")
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait(60)
+        holder.stdout.close()
+
+
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
