@@ -1,0 +1,274 @@
+"""A parsed Python file: where things are in its text, and what its names stand for."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+import libcst as cst
+from libcst import metadata
+from libcst.metadata import PositionProvider, QualifiedNameSource, Scope, ScopeProvider
+
+from channels.porting.findings import Edit
+
+#: From a file and the name of a function in it to the channels that it is routed from.
+Handled = Callable[[Path, str], frozenset[str]]
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+
+
+class UnparsableError(Exception):
+    """The text is no Python that this interpreter understands.
+
+    Attributes:
+        line: Where, from 1.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(line, reason)
+        self.line = line
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def check_syntax(text: str) -> None:
+    """Parse a text and forget the result.
+
+    Raises:
+        UnparsableError: It can't be parsed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its escapes are its own business
+            ast.parse(text)
+    except SyntaxError as error:
+        raise UnparsableError(error.lineno or 1, error.msg) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnparsableError(1, str(error) or "it is nested too deeply") from error
+
+
+class Module:
+    """One file.
+
+    Args:
+        text: Its content.
+        path: Where it is; some rules look at folders and at files beside it.
+        handled: Which channels a function handles, as the routes of the project say.
+
+    Raises:
+        UnparsableError: The text can't be parsed.
+    """
+
+    def __init__(self, text: str, path: Path, handled: Handled | None = None) -> None:
+        check_syntax(text)
+        self.text = text
+        self.parts = path.parts
+        self._path = path
+        self._handled = handled or (lambda _path, _name: frozenset())
+        self._starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
+        try:
+            tree = cst.parse_module(text)
+            wrapper = metadata.MetadataWrapper(tree, unsafe_skip_copy=True)
+            self._positions = wrapper.resolve(PositionProvider)
+            self._scopes = wrapper.resolve(ScopeProvider)
+        except cst.ParserSyntaxError as error:
+            raise UnparsableError(error.raw_line, error.message) from error
+        except RecursionError as error:
+            raise UnparsableError(1, "it is nested too deeply") from error
+        self.tree = wrapper.module
+
+    def sibling(self, name: str) -> str:
+        """Return the text of a file in the same folder, ``""`` if it can't be read."""
+        try:
+            return self._path.with_name(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def handles(self, function: str) -> frozenset[str]:
+        """Return the channels that are routed to a function of this file."""
+        return self._handled(self._path, function)
+
+    # -- positions ------------------------------------------------------------------
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Return the line on which a node starts, from 1."""
+        return self._positions[node].start.line
+
+    def span(self, node: cst.CSTNode) -> tuple[int, int]:
+        """Return where a node's text starts and ends."""
+        found = self._positions[node]
+        return (
+            self._starts[found.start.line - 1] + found.start.column,
+            self._starts[found.end.line - 1] + found.end.column,
+        )
+
+    def code(self, node: cst.CSTNode) -> str:
+        """Return the text of a node."""
+        start, end = self.span(node)
+        return self.text[start:end]
+
+    def replace(self, node: cst.CSTNode, text: str) -> Edit:
+        """Return the edit that puts another text in a node's place."""
+        return Edit(*self.span(node), text)
+
+    def delete_lines(self, node: cst.CSTNode) -> Edit | None:
+        """Return the edit that deletes a node's lines, or ``None`` if it shares them."""
+        start, end = self.span(node)
+        first = bisect.bisect_right(self._starts, start) - 1
+        last = bisect.bisect_right(self._starts, end) - 1
+        line_start = self._starts[first]
+        line_end = self._starts[last + 1] if last + 1 < len(self._starts) else len(self.text)
+        around = self.text[line_start:start] + self.text[end:line_end]
+        if around.strip():
+            return None
+        return Edit(line_start, line_end, "")
+
+    def indent(self, node: cst.CSTNode) -> str | None:
+        """Return the white space before a statement; ``None`` if it shares its line."""
+        start, end = self.span(node)
+        before = self.text[self._starts[bisect.bisect_right(self._starts, start) - 1] : start]
+        shares = before.strip() or self.text[end : end + 2].lstrip(" ").startswith(";")
+        return None if shares else before
+
+    @cached_property
+    def newline(self) -> str:
+        """The line end of the file's first line."""
+        found = _NEWLINE.search(self.text)
+        return found.group() if found else "\n"
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text's lines without their ends."""
+        return _NEWLINE.split(self.text)
+
+    # -- names ----------------------------------------------------------------------
+
+    def qualified(self, node: cst.CSTNode) -> str:
+        """Return the dotted name that an expression stands for by an import, or ``""``.
+
+        Relative imports keep their dots: ``.consumers.connect``.
+        """
+        return self._named(node, QualifiedNameSource.IMPORT)
+
+    def local(self, node: cst.CSTNode) -> str:
+        """Return the name of something that this file defines itself, or ``""``."""
+        return self._named(node, QualifiedNameSource.LOCAL)
+
+    def _named(self, node: cst.CSTNode, source: QualifiedNameSource) -> str:
+        if isinstance(node, cst.Call):
+            node = node.func
+        scope = self._scopes.get(node)
+        if scope is None:
+            return ""
+        names = {
+            found.name for found in scope.get_qualified_names_for(node) if found.source == source
+        }
+        return min(names, default="")
+
+    def scopes(self) -> set[Scope]:
+        """Return every scope of the file."""
+        return {scope for scope in self._scopes.values() if scope is not None}
+
+    def scope(self, node: cst.CSTNode) -> Scope | None:
+        """Return the scope that the names of an import statement are bound in."""
+        for scope in self.scopes():
+            for one in scope.assignments:
+                if getattr(one, "node", None) is node:
+                    return scope
+        return None
+
+    @cached_property
+    def nodes(self) -> list[cst.CSTNode]:
+        """Everything in the file, in the order of the text."""
+        return list(walk(self.tree))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every identifier anywhere in the file."""
+        return frozenset(node.value for node in self.nodes if isinstance(node, cst.Name))
+
+
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Yield a node and everything in it, in the order of the text."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting.extend(reversed(current.children))
+
+
+def dotted(node: cst.CSTNode | None) -> str:
+    """Return ``a.b.c`` of such an expression, ``""`` of any other."""
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr.value}" if before else ""
+    return ""
+
+
+def argument(call: cst.Call, name: str) -> cst.Arg | None:
+    """Return the argument of a call that is given by a name."""
+    for arg in call.args:
+        if arg.keyword is not None and arg.keyword.value == name:
+            return arg
+    return None
+
+
+def positional(call: cst.Call) -> list[cst.Arg]:
+    """Return the plain positional arguments of a call."""
+    return [arg for arg in call.args if arg.keyword is None and not arg.star]
+
+
+def has_star(call: cst.Call) -> bool:
+    """Return whether arguments come from elsewhere (``*args``, ``**kwargs``)."""
+    return any(arg.star for arg in call.args)
+
+
+def string(node: cst.CSTNode | None) -> str | None:
+    """Return the value of a plain string, and ``None`` of anything else."""
+    if isinstance(node, cst.SimpleString | cst.ConcatenatedString):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else None
+    return None
+
+
+def parameters(function: cst.FunctionDef) -> list[str]:
+    """Return the names of a function's positional parameters."""
+    params = function.params
+    return [param.name.value for param in (*params.posonly_params, *params.params)]
+
+
+def bases(module: Module, klass: cst.ClassDef) -> list[str]:
+    """Return the dotted names of a class's bases."""
+    found = (module.qualified(arg.value) or dotted(arg.value) for arg in klass.bases)
+    return [name for name in found if name]
+
+
+def statements(klass: cst.ClassDef | cst.Module) -> Iterator[cst.BaseSmallStatement]:
+    """Yield the simple statements directly in a class or module."""
+    body = klass.body if isinstance(klass, cst.Module) else klass.body.body
+    for line in body:
+        if isinstance(line, cst.SimpleStatementLine):
+            yield from line.body
+
+
+def assigned(statement: cst.CSTNode) -> tuple[str, cst.BaseExpression] | None:
+    """Return name and value of ``name = value``."""
+    if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0].target
+        if isinstance(target, cst.Name):
+            return target.value, statement.value
+    return None
+
+
+def methods(klass: cst.ClassDef) -> dict[str, cst.FunctionDef]:
+    """Return the methods of a class by name."""
+    return {node.name.value: node for node in klass.body.body if isinstance(node, cst.FunctionDef)}

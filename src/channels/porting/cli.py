@@ -1,0 +1,197 @@
+"""The command line: what is found, what would change, and whether it may."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from channels.porting.scan import Ported
+
+DESCRIPTION = """\
+List what a code base that was written for Channels 1 must change to run on today's
+Django and channels-classic, file by file. Nothing of it is imported. With --fix, what
+is mechanical is changed after you have seen the differences.
+"""
+
+EPILOG = """\
+A line with the comment "channels-port: ignore" is left alone.
+
+exit status: 0 nothing is left to change, 1 something is, 2 it could not run
+"""
+
+MISSING = "libcst is not installed: pip install 'channels-classic[porting]'"
+
+
+class PortingError(Exception):
+    """It could not run; the text says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        paths: Folders and files.
+        fix: Whether to change files.
+        ask: Whether to ask before that.
+        notes: Whether to list what needs no change.
+    """
+
+    paths: Sequence[Path]
+    fix: bool = False
+    ask: bool = True
+    notes: bool = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments, here and to the management command."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="folders or files to look at")
+    parser.add_argument("--fix", action="store_true", help="change what can be changed by rule")
+    parser.add_argument(
+        "--yes",
+        "--noinput",
+        "--no-input",
+        dest="ask",
+        action="store_false",
+        help="with --fix: don't ask before files are changed",
+    )
+    parser.add_argument(
+        "--no-notes",
+        dest="notes",
+        action="store_false",
+        help="list only what needs a change, not what merely behaves better or differently",
+    )
+
+
+def options(parsed: argparse.Namespace | dict[str, object]) -> Options:
+    """Return the options from parsed arguments."""
+    given = parsed if isinstance(parsed, dict) else vars(parsed)
+    paths = given["paths"]
+    assert isinstance(paths, list)
+    return Options(
+        [Path(path) for path in paths], bool(given["fix"]), bool(given["ask"]), bool(given["notes"])
+    )
+
+
+def main(args: Sequence[str]) -> int:
+    """Run with these arguments; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m channels.porting",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    try:
+        return run(options(parser.parse_args(args)), sys.stdout, input)
+    except PortingError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(options: Options, out: TextIO, ask: Callable[[str], str]) -> int:
+    """Look at the paths, report, and change files if that was asked for and confirmed.
+
+    Args:
+        options: What to do.
+        out: Where the report goes.
+        ask: Asks a question and returns the answer.
+
+    Returns:
+        1 if something is left that needs a change, else 0.
+
+    Raises:
+        PortingError: A path does not exist, or libcst is missing.
+    """
+    try:
+        from channels.porting.scan import Project
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "libcst":
+            raise
+        raise PortingError(MISSING) from error
+    for path in options.paths:
+        if not path.exists():
+            raise PortingError(f"there is no {path}")
+    project = Project(options.paths)
+    found = [one for one in project.scan() if one.findings]
+    changed = 0
+    if options.fix:
+        changed = _fix(found, out, ask if options.ask else None)
+    if changed:
+        # Anew: line numbers have changed, and what was fixed is not to be told.
+        found = [one for one in Project(options.paths).scan() if one.findings]
+    return _report(found, out, options, changed)
+
+
+def _fix(found: Iterable[Ported], out: TextIO, ask: Callable[[str], str] | None) -> int:
+    """Show the differences, ask, and write; return how many files were changed."""
+    ported = [one for one in found if one.changes]
+    for one in ported:
+        out.write(_diff(one))
+    if not ported:
+        return 0
+    if ask is not None and not _confirmed(ask, len(ported)):
+        out.write("Nothing was changed.\n\n")
+        return 0
+    changed = 0
+    for one in ported:
+        assert one.source is not None
+        try:
+            one.source.write(one.fixed)
+            changed += 1
+        except OSError as error:
+            out.write(f"{one.path}: could not be written: {error.strerror or error}\n")
+    return changed
+
+
+def _confirmed(ask: Callable[[str], str], files: int) -> bool:
+    try:
+        answer = ask(f"Change {_count(files, 'file')} like this? [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _diff(one: Ported) -> str:
+    assert one.source is not None
+    lines = difflib.unified_diff(
+        one.source.text.splitlines(keepends=True),
+        one.fixed.splitlines(keepends=True),
+        str(one.path),
+        str(one.path),
+    )
+    # A last line without its end must not swallow the next header.
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _report(found: Iterable[Ported], out: TextIO, options: Options, changed: int) -> int:
+    left = fixable = notes = 0
+    for one in found:
+        for finding in one.findings:
+            if finding.note:
+                notes += 1
+                if options.notes:
+                    out.write(f"{one.path}:{finding.line}: note: {finding.message}\n")
+                continue
+            left += 1
+            mechanical = bool(finding.edits) and one.changes
+            fixable += mechanical
+            hint = " (--fix does it)" if mechanical and not options.fix else ""
+            out.write(f"{one.path}:{finding.line}: {finding.rule}: {finding.message}{hint}\n")
+    if left or notes or changed:
+        out.write("\n")
+    summary = f"{_count(changed, 'file')} changed. " if changed else ""
+    summary += f"{_count(left, 'change')} left to make" if left else "Nothing is left to change"
+    summary += f", {fixable} of them by --fix" if fixable else ""
+    out.write(f"{summary}; {_count(notes, 'note')}.\n")
+    return 1 if left else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,56 @@
+"""What a rule says about a place in a file.  Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Edit:
+    """Replace ``text[start:end]``; offsets are characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that needs a change, or that a reader should know.
+
+    Attributes:
+        rule: Short name of the rule, stable: ``on-delete``.
+        line: Line of the file, from 1.
+        message: What to do, in one sentence; the new name in it where there is one.
+        edits: What ``--fix`` does about it; empty if a person must.
+        note: Whether the code runs as it is: it behaves better or differently now.
+    """
+
+    rule: str
+    line: int
+    message: str
+    edits: tuple[Edit, ...] = ()
+    note: bool = False
+
+
+def apply(text: str, findings: Iterable[Finding]) -> str:
+    """Return the text with the edits of all findings that don't get into each other's way.
+
+    A finding's edits are made together or not at all; what is left out is found
+    again in the new text.
+    """
+    chosen: set[Edit] = set()
+    for finding in findings:
+        new = set(finding.edits) - chosen
+        if not any(_collide(edit, other) for edit in new for other in chosen):
+            chosen |= new
+    for edit in sorted(chosen, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def _collide(one: Edit, other: Edit) -> bool:
+    if one.start == other.start:
+        return True
+    return one.start < other.end and other.start < one.end

@@ -1,0 +1,77 @@
+"""Which functions a project's routes send which channels to, as far as its text shows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import libcst as cst
+
+from channels.porting.analysis import Module, dotted, positional, string
+
+_ROUTES = frozenset({"channels.route", "channels.routing.route", "channels.routing.Route"})
+
+
+class Routes:
+    """Collects ``route("channel", consumer)`` of any file, then answers for functions."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+
+    def collect(self, module: Module, path: Path) -> None:
+        """Take the routes of a file, and those of a dict in the oldest style."""
+        for node in module.nodes:
+            if isinstance(node, cst.Call) and module.qualified(node) in _ROUTES:
+                given = positional(node)
+                if len(given) >= 2:
+                    self._add(module, path, given[0].value, given[1].value)
+            elif isinstance(node, cst.DictElement):
+                self._add(module, path, node.key, node.value)
+
+    def handled(self, path: Path, function: str) -> frozenset[str]:
+        """Return the channels of a function in a file.
+
+        Modules are compared by as many parts of their names as are known, so
+        two apps may have ``consumers.py`` each.
+        """
+        place = (*_module_parts(path), function)
+        found: set[str] = set()
+        for target, channels in self._found.items():
+            known = min(len(target), len(place))
+            if target[-known:] == place[-known:]:
+                found |= channels
+        return frozenset(found)
+
+    def _add(
+        self, module: Module, path: Path, channel: cst.BaseExpression, consumer: cst.BaseExpression
+    ) -> None:
+        channels = {name for name in _strings(channel) if "." in name}
+        if not channels:
+            return
+        here = _module_parts(path)
+        name = module.qualified(consumer) or string(consumer)
+        if name and name.startswith("."):
+            # ``from . import consumers`` in chat/routing.py is chat.consumers.
+            ups = len(name) - len(name.lstrip("."))
+            target = (*here[: len(here) - ups], *name.lstrip(".").split("."))
+        elif name:
+            target = tuple(name.split("."))
+        else:
+            target = (*here, dotted(consumer))
+        if len(target) > 1 and target[-1]:
+            self._found[target] |= channels
+
+
+def _strings(node: cst.BaseExpression) -> Iterator[str]:
+    value = string(node)
+    if value is not None:
+        yield value
+    elif isinstance(node, cst.List | cst.Tuple):
+        for element in node.elements:
+            yield from _strings(element.value)
+
+
+def _module_parts(path: Path) -> tuple[str, ...]:
+    parts = path.with_suffix("").parts
+    return parts[:-1] if parts[-1:] == ("__init__",) else parts

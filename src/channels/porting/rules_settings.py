@@ -1,0 +1,180 @@
+"""Rules for settings: names of settings, and dotted names in strings wherever they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import libcst as cst
+
+from channels.backends import translate
+from channels.porting.analysis import Module, assigned, statements, string
+from channels.porting.findings import Edit, Finding
+
+_GONE = {
+    "TEMPLATE_CONTEXT_PROCESSORS": "move it into TEMPLATES",
+    "TEMPLATE_DEBUG": "move it into TEMPLATES",
+    "TEMPLATE_DIRS": "move it into TEMPLATES",
+    "TEMPLATE_LOADERS": "move it into TEMPLATES",
+    "TEMPLATE_STRING_IF_INVALID": "move it into TEMPLATES",
+    "DEFAULT_FILE_STORAGE": "move it into STORAGES",
+    "STATICFILES_STORAGE": "move it into STORAGES",
+    "PASSWORD_RESET_TIMEOUT_DAYS": "use PASSWORD_RESET_TIMEOUT, in seconds",
+    "USE_ETAGS": "add ConditionalGetMiddleware",
+    "FILE_CHARSET": "files are UTF-8",
+}
+
+#: They do nothing any more and may be deleted.
+_IDLE = frozenset(
+    {"USE_L10N", "USE_DEPRECATED_PYTZ", "SECURE_BROWSER_XSS_FILTER", "DEFAULT_CONTENT_TYPE"}
+)
+
+#: What a setting was while it was not set.
+_DEFAULTS = {
+    "USE_TZ": ("False", "is True by default since Django 5.0"),
+    "DEFAULT_AUTO_FIELD": (
+        '"django.db.models.AutoField"',
+        "is BigAutoField by default since Django 6.0, which means migrations",
+    ),
+}
+
+_RENAMED_STRINGS = [
+    (r"django\.core\.context_processors(\.\w+)", r"django.template.context_processors\1"),
+    (r"django\.db\.backends\.postgresql_psycopg2", "django.db.backends.postgresql"),
+    (r"django\.utils\.log\.NullHandler", "logging.NullHandler"),
+    (
+        r"django\.contrib\.staticfiles\.storage\.CachedStaticFilesStorage",
+        "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
+    ),
+]
+
+_GONE_STRINGS = [
+    (
+        r"django\.contrib\.auth\.middleware\.SessionAuthenticationMiddleware",
+        "delete it: AuthenticationMiddleware does what it did",
+    ),
+    (
+        r"django\.contrib\.sessions\.serializers\.PickleSerializer",
+        "use django.contrib.sessions.serializers.JSONSerializer",
+    ),
+    (
+        r"django\.core\.cache\.backends\.memcached\.MemcachedCache",
+        "use django.core.cache.backends.memcached.PyMemcacheCache",
+    ),
+    (
+        r"django\.contrib\.auth\.hashers\.(UnsaltedMD5|UnsaltedSHA1|SHA1|Crypt)PasswordHasher",
+        "Django 5.1 removed it",
+    ),
+    (
+        r"asgi_(ipc|rabbitmq)\.\w+|channels\.database_layer\.\w+"
+        r"|channels\.backends\.(database|memory|redis_py)\.\w+",
+        "use channels.layers.redis.RedisChannelLayer, or"
+        " channels.layers.inmemory.InMemoryChannelLayer in one process",
+    ),
+    (r"daphne\.(\w+\.)*[A-Z]\w*", "the server is channels.interface_server"),
+]
+
+
+def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
+    """Dotted names in strings: settings, mock.patch, dotted routes."""
+    value = string(node)
+    if value is None or not 5 < len(value) < 200 or "." not in value or " " in value:
+        return
+    new, note = translate(value)
+    if new != value:
+        yield _renamed(module, node, value, new, note)
+        return
+    for pattern, replacement in _RENAMED_STRINGS:
+        found = re.fullmatch(pattern, value)
+        if found:
+            yield _renamed(module, node, value, found.expand(replacement))
+    for pattern, why in _GONE_STRINGS:
+        if re.fullmatch(pattern, value):
+            yield Finding("gone-name", module.line(node), f"{value} is gone: {why}")
+
+
+def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
+    """Loggers of the old server."""
+    value = string(node)
+    if value is not None and re.fullmatch(r"daphne(\.(server|\w+_protocol))?", value):
+        message = "loggers of the server are below channels.interface_server now"
+        yield Finding("logger", module.line(node), message, note=True)
+
+
+def _renamed(module: Module, node: cst.SimpleString, old: str, new: str, note: str = "") -> Finding:
+    edits = (module.replace(node, module.code(node).replace(old, new)),)
+    return Finding("renamed", module.line(node), f"{old} is {new} now{note}", edits)
+
+
+def delay_app(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
+    """The app of delayed messages has a label that Django accepts."""
+    if string(node) == "channels.delay" and "migrations" not in module.parts:
+        message = (
+            "its label is channels_delay now: adopt an existing table once with"
+            " 'manage.py migrate channels_delay --fake-initial'"
+        )
+        yield Finding("delay-label", module.line(node), message, note=True)
+
+
+def delay_dependency(module: Module, node: cst.Tuple) -> Iterator[Finding]:
+    """Migrations that depend on those of the delay app."""
+    if len(node.elements) != 2 or "migrations" not in module.parts:
+        return
+    first, second = (element.value for element in node.elements)
+    if string(first) == "channels.delay" and string(second):
+        text = module.code(first).replace("channels.delay", "channels_delay")
+        edits = (module.replace(first, text),)
+        yield Finding("delay-label", module.line(node), "the app's label is channels_delay", edits)
+
+
+def settings(module: Module, node: cst.Module) -> Iterator[Finding]:
+    """Names of settings, set at the top of a module."""
+    names: dict[str, cst.BaseSmallStatement] = {}
+    for statement in statements(node):
+        found = assigned(statement)
+        if found:
+            names[found[0]] = statement
+    for name, statement in names.items():
+        if name in _GONE:
+            yield Finding("setting", module.line(statement), f"{name} is gone: {_GONE[name]}")
+        elif name in _IDLE:
+            message = f"{name} does nothing any more"
+            yield Finding("setting", module.line(statement), message, note=True)
+    if "INSTALLED_APPS" in names and "ROOT_URLCONF" in names and not _takes_all(node):
+        yield from _defaults(module, names)
+
+
+def _takes_all(node: cst.Module) -> bool:
+    return any(
+        isinstance(statement, cst.ImportFrom) and isinstance(statement.names, cst.ImportStar)
+        for statement in statements(node)
+    )
+
+
+def _defaults(module: Module, names: dict[str, cst.BaseSmallStatement]) -> Iterator[Finding]:
+    end = len(module.text)
+    for name, (value, why) in _DEFAULTS.items():
+        if name not in names:
+            before = "" if not module.text or module.text[-1] in "\r\n" else module.newline
+            # One edit a pass: both are at the end of the file.
+            edits = (Edit(end, end, f"{before}{name} = {value}{module.newline}"),)
+            message = f"{name} {why}: set it to {value} to keep what it was"
+            yield Finding("setting-default", module.line(names["INSTALLED_APPS"]), message, edits)
+
+
+def middleware_classes(module: Module, node: cst.Name) -> Iterator[Finding]:
+    """``MIDDLEWARE_CLASSES`` is ``MIDDLEWARE``."""
+    if node.value == "MIDDLEWARE_CLASSES":
+        edits = (module.replace(node, "MIDDLEWARE"),) if "MIDDLEWARE" not in module.names else ()
+        message = "MIDDLEWARE_CLASSES is MIDDLEWARE, whose classes are called in another way"
+        yield Finding("setting", module.line(node), message, edits)
+
+
+RULES = [
+    (cst.SimpleString, dotted_names),
+    (cst.SimpleString, logger_name),
+    (cst.SimpleString, delay_app),
+    (cst.Tuple, delay_dependency),
+    (cst.Module, settings),
+    (cst.Name, middleware_classes),
+]
