@@ -86,6 +86,7 @@ def set_up(options: dict[str, Any]) -> None:
     lazy: Any = settings
     lazy.INSTALLED_APPS  # loads them  # noqa: B018
     overrides: Any = UserSettingsHolder(lazy._wrapped)
+    overrides.SETTINGS_MODULE = options["settings_module"]
     late = {}
     for name, pickled in options["settings"].items():
         try:

@@ -13,6 +13,7 @@ from django.test import override_settings
 from channels import route
 from channels.auth import channel_session_user_from_http, http_session_user
 from channels.exceptions import DenyConnection
+from channels.security.websockets import allowed_hosts_only
 from channels.sessions import channel_session, enforce_ordering, http_session
 from channels.test import ChannelTestCase, WSClient, apply_routes
 
@@ -70,6 +71,16 @@ class TestHeaders(ChannelTestCase):
         assert client.headers == {}
         with pytest.raises(EnvironmentError, match=r"django\.contrib\.sessions"):
             client.session  # noqa: B018
+
+    def test_an_origin_is_seen_by_the_check_of_origins(self):
+        consumer = allowed_hosts_only(accept)
+        for origin in ("http://localhost", b"http://localhost"):
+            client = WSClient()
+            client.set_header("origin", origin)
+            with apply_routes(route("websocket.connect", consumer)):
+                client.send_and_consume("websocket.connect")
+        with apply_routes(route("websocket.connect", consumer)), pytest.raises(DenyConnection):
+            WSClient().send_and_consume("websocket.connect")
 
 
 class TestContent(ChannelTestCase):
