@@ -17,7 +17,7 @@ from operator import itemgetter
 from types import FrameType
 from typing import Any
 
-from channels.layers.base import BaseChannelLayer
+from channels.layers.base import faces_may_replace
 from channels.outbox import pending_message_store
 from channels.signals import worker_ready
 from channels.worker.backoff import Backoff
@@ -219,10 +219,5 @@ class Worker:
 
 
 def _has_face(wrapper: Any) -> bool:
-    """Whether messages can be taken by the frame, and nobody wants to see each send."""
-    open_worker = getattr(type(wrapper.channel_layer), "open_worker", None)
-    return (
-        open_worker is not None
-        and open_worker is not BaseChannelLayer.open_worker
-        and not wrapper.replaced_methods()
-    )
+    """Whether messages can be taken by the frame, and nobody wants to see each one."""
+    return faces_may_replace(wrapper.channel_layer) and not wrapper.replaced_methods()

@@ -32,6 +32,7 @@ from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.settings import BridgeSettings, Counters, LiveInfo
 from channels.interface_server.bridge.watch import Watch
 from channels.interface_server.bridge.websocket import WebSocketLink
+from channels.layers.base import faces_may_replace
 from channels.layers.faces import Item, ServerFace
 
 log = logging.getLogger(__name__)
@@ -47,18 +48,15 @@ def open_face(layer: Any, kind: str = "web") -> ServerFace:
     """Return the server's side of a layer, under a mailbox of its own.
 
     Args:
-        layer: Any layer; one without ``open_server`` is used through its plain interface.
+        layer: Any layer, or a wrapper's.  One without ``open_server``, or with a ``send`` or
+            ``receive`` of a project's own, is used through its plain interface.
         kind: Start of the mailbox's name.
     """
     mailbox = f"{kind}.{names.random_part(MAILBOX_LENGTH)}!"
-    open_server = getattr(layer, "open_server", None)
-    if open_server is not None:
-        try:
-            face: ServerFace = open_server(mailbox)
-        except NotImplementedError:
-            pass
-        else:
-            return face
+    raw = getattr(layer, "channel_layer", layer)
+    if faces_may_replace(raw, "open_server"):
+        face: ServerFace = raw.open_server(mailbox)
+        return face
     return PlainServerFace(layer, mailbox)
 
 

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from channels import DEFAULT_CHANNEL_LAYER, conf
 from channels.backends import IN_MEMORY, load_backend
 from channels.exceptions import InvalidChannelLayerError
+from channels.layers.base import is_customised
 from channels.routing import Router
 from channels.utils import name_that_thing
 
@@ -162,6 +163,12 @@ class ChannelLayerWrapper:
     def __getattr__(self, name: str) -> Any:
         if name == "channel_layer":  # while unpickling or copying
             raise AttributeError(name)
+        if name == "receive":
+            # Tests and layers of old may know it by its old name only.
+            if "receive_many" in vars(self):
+                return vars(self)["receive_many"]
+            if not hasattr(self.channel_layer, "receive"):
+                return self.channel_layer.receive_many
         return getattr(self.channel_layer, name)
 
     def __str__(self) -> str:
@@ -176,9 +183,18 @@ class ChannelLayerWrapper:
         return "inmemory" in type(self.channel_layer).__module__
 
     def replaced_methods(self) -> bool:
-        """Whether ``send`` or ``send_group`` was assigned on the wrapper, so must be called."""
+        """Whether somebody put own methods in the place of the layer's, which must be called then.
+
+        By assigning to the wrapper or the layer, or by subclassing the layer.
+        """
         own = vars(self)
-        return "send" in own or "send_group" in own
+        return (
+            "send" in own
+            or "send_group" in own
+            or "receive" in own
+            or "receive_many" in own
+            or is_customised(self.channel_layer)
+        )
 
 
 channel_layers = ChannelLayerManager()

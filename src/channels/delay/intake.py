@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.base import BaseChannelLayer
+from channels.layers.base import faces_may_replace
 from channels.layers.faces import Answer, Frame, GiveBack, WorkerFace
 
 CHANNEL = "asgi.delay"
@@ -112,7 +112,4 @@ class PlainIntake:
 def open_intake(layer: Any) -> FrameIntake | PlainIntake:
     """Return what takes messages from a layer, or from a wrapper's."""
     raw = getattr(layer, "channel_layer", layer)
-    open_worker = getattr(type(raw), "open_worker", None)
-    if open_worker is None or open_worker is BaseChannelLayer.open_worker:
-        return PlainIntake(layer)
-    return FrameIntake(raw)
+    return FrameIntake(raw) if faces_may_replace(raw) else PlainIntake(layer)

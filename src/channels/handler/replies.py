@@ -15,7 +15,7 @@ from typing import Any
 
 from channels import exceptions
 from channels.asgi import ChannelLayerWrapper
-from channels.layers.base import DEFAULT_EXPIRY
+from channels.layers.base import DEFAULT_EXPIRY, is_customised
 from channels.names import is_process_local
 from channels.outbox import count_dropped, pending_message_store
 
@@ -116,7 +116,7 @@ def _find_body_send(channel: Any) -> BodySend | None:
         if layer.replaced_methods():
             return None
         layer = layer.channel_layer
-    if "send" in getattr(layer, "__dict__", ()) or not is_process_local(str(channel.name)):
+    if is_customised(layer) or not is_process_local(str(channel.name)):
         return None
     found: BodySend | None = getattr(layer, "send_body", None)
     return found

@@ -9,6 +9,7 @@ two faces that only this project's processes use are in
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -196,6 +197,45 @@ class BaseChannelLayer:
     def non_local_name(self, name: str) -> str:
         """Return the part of a channel name up to and including its ``!``."""
         return names.non_local_name(name)
+
+
+#: What the faces, and ``send_body``, do past the methods of this name.
+_DONE_BY_FACES = ("send", "send_group", "receive", "receive_many")
+
+
+def faces_may_replace(layer: Any, opener: str = "open_worker") -> bool:
+    """Whether a layer has faces, and they do nothing that somebody wants done otherwise.
+
+    Projects subclass a layer to give it a ``send`` or ``receive`` of their own, and tests
+    assign to one.  Then every message must go through these methods.
+
+    Args:
+        layer: Any layer, not wrapped.
+        opener: ``"open_worker"`` or ``"open_server"``.
+    """
+    found = getattr(type(layer), opener, None)
+    return (
+        found is not None
+        and found is not getattr(BaseChannelLayer, opener)
+        and not is_customised(layer)
+    )
+
+
+def is_customised(layer: Any) -> bool:
+    """Whether methods that the faces go past were overridden, or assigned to the layer."""
+    own = getattr(layer, "__dict__", ())
+    return any(name in own for name in _DONE_BY_FACES) or _overrides(type(layer))  # type: ignore[arg-type]  # mypy takes Any for unhashable
+
+
+@functools.lru_cache(maxsize=64)
+def _overrides(layer_class: type[Any]) -> bool:
+    """Whether a class overrides such a method, but not the faces that it inherits."""
+    overrides = False
+    for one in layer_class.__mro__:
+        if "open_worker" in vars(one) or "send_body" in vars(one):
+            return overrides
+        overrides = overrides or any(name in vars(one) for name in _DONE_BY_FACES)
+    return False
 
 
 def check_message(message: object) -> None:
