@@ -21,7 +21,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# For this folder only: while it lives, Playwright keeps an event loop running in this thread,
+# and tests elsewhere want to start their own.
+@pytest.fixture(scope="package")
 def browser():
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
