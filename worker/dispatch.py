@@ -22,7 +22,7 @@ from channels.outbox import Item
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
 from channels.worker.coroutines import CoroutineRunner
-from channels.worker.outcome import is_real_interrupt, judge, log_error, rescue
+from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
 
 logger = logging.getLogger("django.channels")
 
@@ -133,6 +133,7 @@ class Dispatcher:
             result = consumer(message, **kwargs)
             if inspect.iscoroutine(result):
                 self.coroutines.run(result)
+            accept_if_asked(message)
         except BaseException as error:
             try:
                 if is_real_interrupt(error):

@@ -11,6 +11,9 @@ raises ``ConsumeLater``              back to its channel, until its retries are 
 raises anything else                 an error
 ===================================  ================================================
 
+With ``CHANNELS_IMPLICIT_ACCEPT`` a consumer of ``websocket.connect`` that returns without
+having accepted or closed the socket accepts it (:func:`accept_if_asked`).
+
 An error is logged and the message counts as done: its receipt is answered.  If a
 client still waits for its first answer, it gets one that ends the wait
 (:func:`rescue`, known-flaws.md F-29).
@@ -23,9 +26,11 @@ import signal
 import threading
 from typing import Any
 
+from channels import conf
 from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels.layers.faces import Operation, Send
 from channels.message import Message
+from channels.outbox import pending_message_store
 from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
@@ -39,6 +44,25 @@ _ERROR_REPLY: dict[str, Any] = {
     "content": b"Internal Server Error",
     "more_content": False,
 }
+
+
+def accept_if_asked(message: Message) -> None:
+    """Accept a socket whose consumer has returned without deciding, if the settings ask for it.
+
+    Called while what the consumer sent is still being collected.  The acceptance goes first:
+    before 1.0 a socket was open when its consumer ran, so data never came before it.
+    """
+    reply = message.reply_channel
+    if (
+        message.channel.name == "websocket.connect"
+        and reply is not None
+        and conf.implicit_accept()
+        and not any(
+            sender.name == reply.name and ("accept" in content or content.get("close"))
+            for sender, content in pending_message_store.kept()
+        )
+    ):
+        pending_message_store.keep_first(reply, {"accept": True})
 
 
 def judge(error: BaseException, message: Message, consumer: object, retries: int) -> str:

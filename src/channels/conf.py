@@ -59,6 +59,14 @@ def origin_validator() -> str | None:
     return getattr(settings, "CHANNELS_ORIGIN_VALIDATOR", None) or None
 
 
+def implicit_accept() -> bool:
+    """Return ``CHANNELS_IMPLICIT_ACCEPT``: whether connecting without a reply accepts the socket.
+
+    False unless set: it is how Channels before 1.0 behaved.
+    """
+    return bool(getattr(settings, "CHANNELS_IMPLICIT_ACCEPT", False))
+
+
 def bindings_on_commit() -> bool:
     """Return ``CHANNELS_BINDINGS_ON_COMMIT``: whether bindings tell of changes once committed."""
     return bool(getattr(settings, "CHANNELS_BINDINGS_ON_COMMIT", True))

@@ -135,6 +135,11 @@ class PendingMessageStore:
         if not self.keep(sender, message):
             sender.send(message, immediately=True)
 
+    def kept(self) -> Sequence[Item]:
+        """Return what the current run has kept so far, in order; ``()`` if there is none."""
+        run = self._run.get()
+        return () if run is None else tuple(run.items or ())
+
     def drain(self) -> list[Item]:
         """End the run and return what it has kept, in order; ``[]`` if there is none.
 

@@ -49,3 +49,10 @@ def test_sessions_users_and_origins_are_as_in_earlier_versions_unless_set(settin
     assert conf.delete_sessions() is True
     assert conf.close_on_logout() is True
     assert conf.origin_validator() == "some.Validator"
+
+
+def test_sockets_are_accepted_by_consumers_unless_set(settings):
+    assert conf.implicit_accept() is False
+
+    settings.CHANNELS_IMPLICIT_ACCEPT = True
+    assert conf.implicit_accept() is True

@@ -28,6 +28,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.routing import Router, include
 from channels.signals import consumer_finished, consumer_started
+from channels.worker.outcome import accept_if_asked
 
 if TYPE_CHECKING:
     # For a type checker the mixin stands on what it is mixed into.
@@ -181,7 +182,10 @@ class Client:
         try:
             consumer_started.send(sender=self.__class__)
             result = consumer(message, **kwargs)
-            return async_to_sync(_wait_for)(result) if inspect.iscoroutine(result) else result
+            if inspect.iscoroutine(result):
+                result = async_to_sync(_wait_for)(result)
+            accept_if_asked(message)
+            return result
         except ChannelSocketException as error:
             error.run(message)
             return None

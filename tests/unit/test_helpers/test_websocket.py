@@ -307,3 +307,28 @@ class TestOldNames:
 
 def is_ours(name):
     return name == "channels.test" or name.startswith("channels.test.")
+
+
+class TestImplicitAccept(ChannelTestCase):
+    def test_a_silent_consumer_accepts_if_the_settings_say_so(self):
+        seen = []
+        with apply_routes([route("websocket.connect", seen.append)]):
+            with pytest.raises(AssertionError, match="not accepted"):
+                WSClient().send_and_consume("websocket.connect")
+            with override_settings(CHANNELS_IMPLICIT_ACCEPT=True):
+                WSClient().send_and_consume("websocket.connect")
+
+        assert len(seen) == 2
+
+    def test_what_it_sends_comes_after(self):
+        def greet(message):
+            message.reply_channel.send({"text": '"welcome"'})
+
+        client = WSClient()
+        with (
+            apply_routes([route("websocket.connect", greet)]),
+            override_settings(CHANNELS_IMPLICIT_ACCEPT=True),
+        ):
+            client.send_and_consume("websocket.connect")
+
+        assert client.receive() == "welcome"

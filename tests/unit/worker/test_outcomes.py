@@ -63,6 +63,68 @@ class TestDenyConnection:
         assert "DenyConnection" in caplog.text
 
 
+class TestImplicitAccept:
+    """``CHANNELS_IMPLICIT_ACCEPT``: how connecting went before 1.0."""
+
+    ACCEPT = Send("web.a!x", {"accept": True})
+
+    def test_it_is_off_unless_asked_for(self):
+        assert run("websocket.connect", mock.Mock(return_value=None)) == [DONE]
+
+    def test_a_consumer_that_only_returns_accepts(self, settings):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+
+        assert run("websocket.connect", mock.Mock(return_value=None)) == [self.ACCEPT, DONE]
+
+    def test_so_does_one_that_is_async(self, settings):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+
+        async def consumer(message):
+            Group("everyone", channel_layer=message.channel_layer).send({"text": "somebody came"})
+
+        assert run("websocket.connect", consumer) == [
+            self.ACCEPT,
+            GroupSend("everyone", {"text": "somebody came"}),
+            DONE,
+        ]
+
+    def test_what_it_sends_comes_after(self, settings):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+
+        def consumer(message):
+            Channel("log", channel_layer=message.channel_layer).send({"accept": False})
+            message.reply_channel.send({"text": "welcome", "close": False})
+
+        assert run("websocket.connect", consumer) == [
+            self.ACCEPT,
+            Send("log", {"accept": False}),
+            Send("web.a!x", {"text": "welcome", "close": False}),
+            DONE,
+        ]
+
+    @pytest.mark.parametrize("reply", [{"accept": True}, {"accept": False}, {"close": True}])
+    def test_one_that_decides_is_left_alone(self, settings, reply):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+
+        def consumer(message):
+            message.reply_channel.send(reply)
+
+        assert run("websocket.connect", consumer) == [Send("web.a!x", reply), DONE]
+
+    @pytest.mark.parametrize("error", [DenyConnection(), WebsocketCloseException(), ValueError()])
+    def test_one_that_raises_does_not_accept(self, settings, error):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+
+        assert run("websocket.connect", raising(error)) == [CLOSE, DONE]
+
+    def test_other_messages_are_not_answered(self, settings):
+        settings.CHANNELS_IMPLICIT_ACCEPT = True
+        silent = mock.Mock(return_value=None)
+
+        assert run("websocket.receive", silent) == [DONE]
+        assert run("websocket.connect", silent, {}) == [DONE]
+
+
 class TestSocketExceptions:
     def test_closing_by_exception_sends_the_code(self):
         closing = raising(WebsocketCloseException(3001))
