@@ -3,9 +3,14 @@
 A worker that is killed takes the frame that it holds with it.  *Lost* means:
 
 * the frame is not in its queue, and
-* every worker that listens there has written two heartbeats since, none of which
-  shows that it holds the frame, or is gone from the register (where an entry outlives
-  its last heartbeat by a whole TTL).
+* every worker that listened there when it was first missed has written two heartbeats
+  since, none of which shows that it holds the frame, or is gone from the register (where
+  an entry outlives its last heartbeat by a whole TTL).
+
+Workers that came later can't have taken it: they write themselves down before their first
+take.  So workers that are killed or replaced all the time don't keep a socket waiting
+for long.  The exception is a worker that leaves by itself, which hands back what it
+has not run: if it had proved nothing so far, all that listen by then are asked anew.
 
 Whoever carries out a verdict must read the mailbox past that moment first: the
 receipt may be in it.  The register must be read before the queues: a frame that is
@@ -28,6 +33,10 @@ SUSPICIOUS_AGE = 5.0
 
 #: Heartbeats without the frame that a worker must have written.
 HEARTBEATS = 2
+
+#: A worker that is gone from the register died if its last heartbeat is older than this many
+#: seconds, as far as others' heartbeats tell the time; else it left by itself.
+SURELY_EXPIRED = 0.6 * HEARTBEAT_TTL
 
 #: Frames of one channel that are looked after at once, the oldest first.
 MOST_SUSPECTS = 1000
@@ -53,13 +62,20 @@ class _Evidence:
     Attributes:
         since: When it was first looked after.
         missing: Whether it was nowhere to be seen at the last look.
-        beats: Heartbeat of each listener when it was first missed (or of a later one, when it
-            came).
+        asked: Whether anybody listened since it went missing.
+        unproven: Who may still hold it, with the heartbeat when it was first missed.
     """
 
     since: float
     missing: bool = False
-    beats: dict[str, int] = field(default_factory=dict)
+    asked: bool = False
+    unproven: dict[str, int] = field(default_factory=dict)
+
+    def ask(self, listeners: Mapping[str, int]) -> None:
+        """Ask all who listen now for two heartbeats without it."""
+        self.missing = True
+        self.asked = self.asked or bool(listeners)
+        self.unproven = dict(listeners)
 
 
 class LostPolicy:
@@ -75,6 +91,7 @@ class LostPolicy:
         self._held_as = held_as
         self._marks: deque[tuple[float, int]] = deque()
         self._evidence: dict[int, _Evidence] = {}
+        self._seen: dict[str, float] = {}
 
     def note(self, now: float, last: int, settled: float) -> int:
         """Take note of the number given last; return up to which number frames are suspicious.
@@ -112,6 +129,7 @@ class LostPolicy:
         """
         workers = [process for process in processes if process.kind == "worker"]
         held = frozenset[bytes]().union(*(worker.held for worker in workers))
+        left = self._left(processes)
         old, self._evidence = self._evidence, {}
         verdicts = []
         for channel, receipts in suspects.items():
@@ -122,7 +140,7 @@ class LostPolicy:
             for receipt in receipts:
                 evidence = old.get(receipt) or _Evidence(now)
                 seen = receipt in waiting or self._held_as(receipt) in held
-                cause = self._judge(now, channel, evidence, seen, listeners)
+                cause = self._judge(now, channel, evidence, seen, listeners, left)
                 if cause:
                     verdicts.append(Verdict(receipt, cause))
                 else:
@@ -134,6 +152,16 @@ class LostPolicy:
         """Whether some suspect was nowhere to be seen at the last look."""
         return any(evidence.missing for evidence in self._evidence.values())
 
+    def _left(self, processes: Sequence[ProcessEntry]) -> Set[str]:
+        """Return who has left the register by itself since the last look, and not expired."""
+        before, self._seen = self._seen, {process.name: process.seen for process in processes}
+        latest = max(self._seen.values(), default=0.0)
+        return {
+            name
+            for name, seen in before.items()
+            if name not in self._seen and latest - seen < SURELY_EXPIRED
+        }
+
     def _judge(
         self,
         now: float,
@@ -141,20 +169,25 @@ class LostPolicy:
         evidence: _Evidence,
         seen: bool,
         listeners: Mapping[str, int],
+        left: Set[str],
     ) -> str:
-        beats = evidence.beats
         if seen:
-            evidence.missing = False
-            beats.clear()
-        elif not evidence.missing:
-            evidence.missing = True
-            beats.update(listeners)
-        elif beats or listeners:
-            for name, beat in listeners.items():
-                if beat < beats.setdefault(name, beat) + HEARTBEATS:
-                    return ""
-            return "lost"
-        if listeners or beats:
+            evidence.missing = evidence.asked = False
+            evidence.unproven.clear()
+        elif not evidence.missing or (listeners and not evidence.asked):
+            evidence.ask(listeners)
+        elif not left.isdisjoint(evidence.unproven):
+            evidence.ask(listeners)
+            return ""
+        else:
+            evidence.unproven = {
+                name: beat
+                for name, beat in evidence.unproven.items()
+                if name in listeners and listeners[name] < beat + HEARTBEATS
+            }
+            if evidence.asked and not evidence.unproven:
+                return "lost"
+        if listeners or evidence.asked:
             return ""
         age = SUSPICIOUS_AGE + now - evidence.since
         return "expired" if age > self._expiry_of(channel) else ""

@@ -18,21 +18,30 @@ class Scene:
     def __init__(self):
         self.policy = LostPolicy(lambda channel: 60.0, held_as)
         self.now = 100.0
-        self.workers = {}
+        # The server that looks is on the register too, and always well.
+        self.workers = {"web!": ProcessEntry("web!", "server", frozenset(), beat=1, seen=self.now)}
         self.queue = set()
 
     def worker(self, name, channels=(CHANNEL,), held=()):
         self.workers[name] = ProcessEntry(
-            name, "worker", frozenset(channels), frozenset(map(held_as, held)), beat=10
+            name, "worker", frozenset(channels), frozenset(map(held_as, held)), 10, self.now
         )
+
+    def expire(self, name):
+        """Let a worker be killed: its entry stays for a while."""
+        self.now += 10
+        self.workers["web!"].seen = self.now
+        del self.workers[name]
 
     def beat(self, name, held=()):
         entry = self.workers[name]
         entry.beat += 1
+        entry.seen = self.now
         entry.held = frozenset(map(held_as, held))
 
     def look(self, *receipts):
         self.now += 1
+        self.workers["web!"].seen = self.now
         return self.policy.look(
             self.now, {CHANNEL: receipts}, list(self.workers.values()), {CHANNEL: self.queue}
         )
@@ -98,7 +107,7 @@ def test_looks_without_heartbeats_prove_nothing(scene):
 def test_a_worker_that_is_gone_from_the_register_holds_nothing(scene):
     scene.worker("w")
     scene.look(1)
-    del scene.workers["w"]
+    scene.expire("w")
     assert scene.look(1) == [Verdict(1, "lost")]
 
 
@@ -127,20 +136,57 @@ def test_a_server_on_the_register_is_no_worker(scene):
     scene.workers["s"] = ProcessEntry("s", "server", frozenset([CHANNEL]), beat=1)
     scene.worker("a")
     scene.look(1)
-    del scene.workers["a"]
+    scene.expire("a")
     assert scene.look(1) == [Verdict(1, "lost")]
 
 
-def test_a_new_listener_is_asked_too(scene):
+def test_a_worker_that_came_later_cannot_hold_it(scene):
+    """Else a fleet whose workers are killed again and again would keep a socket waiting."""
     scene.worker("a")
+    scene.look(1)
+    for n in range(2):
+        scene.beat("a")
+        scene.worker(f"new {n}")
+        last = scene.look(1)
+    assert last == [Verdict(1, "lost")]
+
+
+def test_a_worker_that_leaves_by_itself_may_have_handed_it_on(scene):
+    scene.worker("a")
+    scene.worker("b")
+    scene.look(1)
+    scene.beat("b")
+    scene.beat("b")
+    scene.look(1)
+    scene.beat("b")  # which has just taken what "a" gave back
+    del scene.workers["a"]
+    assert scene.look(1) == []
+    scene.beat("b")
+    assert scene.look(1) == []
+    scene.beat("b")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_worker_that_leaves_after_its_two_heartbeats_had_nothing_to_hand_on(scene):
+    scene.worker("a")
+    scene.worker("b")
     scene.look(1)
     scene.beat("a")
     scene.beat("a")
-    scene.worker("b")  # may have it: handed back and taken between two looks
-    assert scene.look(1) == []
+    scene.look(1)
+    del scene.workers["a"]
     scene.beat("b")
-    assert scene.look(1) == []
     scene.beat("b")
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_the_first_listener_after_a_time_without_any_is_asked(scene):
+    scene.look(1)
+    scene.look(1)
+    scene.worker("a")
+    assert scene.look(1) == []
+    scene.beat("a")
+    scene.beat("a")
     assert scene.look(1) == [Verdict(1, "lost")]
 
 

@@ -120,7 +120,7 @@ class RedisWorkerFace:
         for index in range(len(self._places.hosts)):
             self._places.now_ms(index)
         self._waiting.connect()
-        self._heartbeat = Heartbeat(
+        heartbeat = Heartbeat(
             self._beating.hosts,
             self._places.index,
             self._layer.keys,
@@ -131,7 +131,10 @@ class RedisWorkerFace:
             held=self._held,
             info=self._info,
         )
-        self._heartbeat.start()
+        # Whoever misses a frame asks those on the register: be there before the first take.
+        heartbeat.beat()
+        self._heartbeat = heartbeat
+        heartbeat.start()
 
     def _info(self) -> dict[str, Any]:
         return {
