@@ -11,6 +11,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.errors import RedisUnavailable
 from channels.layers.redis.links import Clock, Link, Links, Packable, Target
 from channels.layers.redis.scripts import Command
 
@@ -42,7 +43,11 @@ class ClusterHost:
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
         """See :class:`Host`."""
         parts: dict[str, tuple[Target, list[int]]] = {}
+        everywhere = []
         for index, command in enumerate(commands):
+            if command[0] == "INFO":
+                everywhere.append(index)
+                continue
             target = self.target(_key_of(command))
             parts.setdefault(str(target), (target, []))[1].append(index)
         answers: list[Any] = [None] * len(commands)
@@ -52,7 +57,19 @@ class ClusterHost:
                 if isinstance(answer, MovedError | AskError):
                     answer = self._redirect(answer, commands[index])
                 answers[index] = answer
+        for index in everywhere:
+            answers[index] = self._ask_everywhere(commands[index])
         return answers
+
+    def _ask_everywhere(self, command: Packable) -> bytes:
+        """Return what the masters that are in reach answer, one after the other."""
+        found = []
+        for target in self.masters():
+            try:
+                found += self._run(target, [command])
+            except LayerUnavailable:
+                continue  # whoever needs it finds out
+        return b"\n".join(answer for answer in found if isinstance(answer, bytes))
 
     def pack(self, command: Command) -> Packable:
         """See :class:`Host`; unpacked, because the key decides where it goes."""
@@ -72,7 +89,7 @@ class ClusterHost:
         for first, last, target in self._slots:
             if first <= slot <= last:
                 return target
-        raise LayerUnavailable(f"no node of the cluster has slot {slot}")
+        raise RedisUnavailable(f"no node of the cluster has slot {slot}")
 
     def is_current(self, link: Link) -> bool:
         """See :class:`Host`; a node that lost a slot says so itself."""
@@ -153,7 +170,7 @@ class ClusterHost:
                 self._remember_nodes()
                 return
             reasons.append(f"{target} knows of no slots")
-        raise LayerUnavailable(f"no node of the cluster could tell: {'; '.join(reasons)}")
+        raise RedisUnavailable(f"no node of the cluster could tell: {'; '.join(reasons)}")
 
     def _remember_nodes(self) -> None:
         """Ask any of them next time: those that we were given may be gone by then."""

@@ -155,6 +155,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """Return new hosts of this layer, with connections of their own."""
         return self._make_hosts()
 
+    @property
+    def ring_size(self) -> int:
+        """Number of hosts that the channels are divided among."""
+        return len(self.places.hosts)
+
     def connection(self, index: int | None) -> Redis:
         """Return a redis-py client of one of the hosts, to look behind the layer's back.
 

@@ -28,6 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.redis import scripts
 from channels.layers.redis.clock import Clock
+from channels.layers.redis.errors import RedisUnavailable
 from channels.layers.redis.scripts import Command
 from channels.layers.redis.targets import DEFAULT_TIMEOUT, Target
 
@@ -151,7 +152,7 @@ class Link:
         """
         connection = self._connection
         if connection is None:
-            raise LayerUnavailable("the connection to Redis was closed")
+            raise RedisUnavailable("the connection to Redis was closed")
         answers: list[Any] = []
         read = connection.read_response
         try:
@@ -239,7 +240,7 @@ class Link:
         self.send([*head, *(script.load() for script in scripts.ALL)])
         (now,) = self.read(1)
         if isinstance(now, Exception):
-            raise LayerUnavailable(f"Redis at {self.target} is not ready: {now}") from now
+            raise RedisUnavailable(f"Redis at {self.target} is not ready: {now}") from now
         self._clock.measure(now, asked)
         client_id, info, *loaded = self.read(2 + len(scripts.ALL))
         # Both may be forbidden by an ACL; then takes end by themselves, and the
@@ -249,7 +250,7 @@ class Link:
             check_version(info, str(self.target))
         for answer in loaded:
             if isinstance(answer, Exception):
-                raise LayerUnavailable(
+                raise RedisUnavailable(
                     f"Redis at {self.target} does not load scripts: {answer}"
                 ) from answer
 
@@ -261,10 +262,10 @@ class Link:
     def _lost(self, error: Exception) -> LayerUnavailable:
         self.close()
         if isinstance(error, RedisTimeoutError):
-            return LayerUnavailable(f"Redis at {self.target} did not answer in time: {error}")
+            return RedisUnavailable(f"Redis at {self.target} did not answer in time: {error}")
         if isinstance(error, RedisConnectionError | InvalidResponse | OSError):
-            return LayerUnavailable(f"Redis at {self.target} is not reachable: {error}")
-        return LayerUnavailable(f"Redis at {self.target} refused the connection: {error}")
+            return RedisUnavailable(f"Redis at {self.target} is not reachable: {error}")
+        return RedisUnavailable(f"Redis at {self.target} refused the connection: {error}")
 
 
 def check_version(info: bytes, where: str) -> None:

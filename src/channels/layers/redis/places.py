@@ -9,6 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.errors import RedisUnavailable
 from channels.layers.redis.hosts import Host, ring_index
 from channels.layers.redis.links import BLOCK_TIMEOUT, Link, Links, Packable
 
@@ -87,5 +88,5 @@ class Places:
 def refusal(answer: Exception) -> LayerUnavailable:
     """Return what to raise for an error that Redis answered with."""
     if isinstance(answer, ResponseError) and "unknown command" in str(answer).lower():
-        return LayerUnavailable(f"the server lacks a command that the layer needs: {answer}")
-    return LayerUnavailable(f"Redis refused: {answer}")
+        return RedisUnavailable(f"the server lacks a command that the layer needs: {answer}")
+    return RedisUnavailable(f"Redis refused: {answer}")

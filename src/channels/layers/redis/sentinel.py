@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.errors import RedisUnavailable
 from channels.layers.redis.links import Clock, Link, Links, Packable, Target, pack
 from channels.layers.redis.scripts import Command
 
@@ -58,7 +59,7 @@ class Sentinels:
                     self._links.insert(0, link)
                     return answer
                 reasons.append(f"the Sentinel at {link.target} said {answer!r}")
-        raise LayerUnavailable(f"no Sentinel could tell: {'; '.join(reasons)}")
+        raise RedisUnavailable(f"no Sentinel could tell: {'; '.join(reasons)}")
 
     def services(self) -> list[str]:
         """Return the names of all masters that they watch, sorted.
@@ -195,4 +196,4 @@ class SentinelHost:
         (role,) = link.execute([("ROLE",)])
         if not isinstance(role, Exception) and role[0] != b"master":
             self.suspect()
-            raise LayerUnavailable(f"Redis at {link.target} is not the master of {self.service!r}")
+            raise RedisUnavailable(f"Redis at {link.target} is not the master of {self.service!r}")
