@@ -12,7 +12,7 @@ from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.faces import Receipt, Reply, SocketEntry
 from channels.layers.redis.layer import RedisChannelLayer
 from tests.redis_faces import run, sent, serving, swallower, until
-from tests.redis_server import RedisServer, SentinelSet
+from tests.redis_server import Cluster, RedisServer, SentinelSet
 
 pytestmark = pytest.mark.redis
 
@@ -87,6 +87,44 @@ def test_memberships_sockets_and_entry_survive_a_redis_that_lost_everything(own_
     run(test())
 
 
+def test_a_node_of_a_cluster_that_lost_everything_gets_its_part_back():
+    """Also a node that holds neither the mailbox nor the epoch."""
+    cluster = Cluster()
+    layer = RedisChannelLayer(hosts=[cluster.url.replace("redis:", "redis+cluster:")])
+    host = layer.make_hosts()[0]
+
+    def owner(key):
+        return next(
+            node for node in cluster.nodes if str(host.target(key)).endswith(str(node.port))
+        )
+
+    try:
+        own = [owner(layer.keys.mail(BOX)), owner(layer.keys.epoch)]
+        group = next(
+            name
+            for name in map("room{}".format, range(1000))
+            if owner(layer.keys.group(name)) not in own
+        )
+
+        async def test():
+            async with serving(layer) as (face, listener):
+                layer.group_add(group, BOX + "a")
+                await face.mark()
+
+                await asyncio.to_thread(owner(layer.keys.group(group)).restart)
+                await back(listener)
+
+                await asyncio.to_thread(eventually, lambda: layer.send_group(group, {"n": 1}))
+                await face.mark()
+                assert listener.group_members() == [["a"]]
+
+        run(test())
+    finally:
+        layer.close()
+        host.close()
+        cluster.close()
+
+
 def test_a_flush_without_hanging_up_is_noticed_by_the_heartbeat(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url])
     client, keys = redis_server.client, layer.keys
@@ -124,19 +162,19 @@ def test_what_applications_changed_before_it_was_noticed_is_kept(redis_server):
             await face.mark()
 
             client.flushall()
-            layer.group_add("room", BOX + "new")  # numbered 1 again: seen at once
+            layer.group_discard("room", BOX + "c")  # of which Redis knows nothing any more
+            layer.group_add("room", BOX + "new")  # its numbers start again: seen at once
             layer.group_add("room", BOX + "brief")
             layer.group_discard("room", BOX + "brief")
 
-            await until(lambda: client.zcard(keys.members(BOX, "room")) == 4, "all are back")
+            await until(lambda: client.zcard(keys.members(BOX, "room")) == 3, "all are back")
             await until(lambda: client.exists(keys.group("room")), "the group is back")
             layer.send_group("room", {"n": 1})
             await face.mark()
-            assert listener.group_members() == [["a", "b", "c", "new"]]
+            assert listener.group_members() == [["a", "b", "new"]]
             assert set(client.zrange(keys.members(BOX, "room"), 0, -1)) == {
                 b"a",
                 b"b",
-                b"c",
                 b"new",
             }
 

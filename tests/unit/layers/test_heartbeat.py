@@ -73,7 +73,7 @@ def heart(host, **options):
         KEYS,
         "web.abc!",
         "server",
-        clock=Clock(lambda: 100.0),
+        clocks=[Clock(lambda: 100.0)],
         **options,
     )
 
@@ -97,13 +97,14 @@ def test_a_beat_writes_the_entry_and_the_index(host):
     assert host.index["web.abc!"] == pytest.approx(5_000_000)
 
 
-def test_the_clock_is_set_to_redis_time(host):
-    clock = Clock(lambda: 100.0)
-    beat = Heartbeat([host], lambda name: 0, KEYS, "w", "worker", clock=clock)
+def test_the_clock_of_every_host_is_set_to_redis_time(host):
+    clocks = [Clock(lambda: 100.0), Clock(lambda: 200.0)]
+    beat = Heartbeat([host, Host()], lambda name: 0, KEYS, "w", "worker", clocks=clocks)
 
     beat.beat()
 
-    assert clock.now_ms() == pytest.approx(5_000_000, abs=1)
+    for clock in clocks:
+        assert clock.now_ms() == pytest.approx(5_000_000, abs=1)
 
 
 def test_the_memory_is_told_with_each_beat(host):
@@ -120,7 +121,7 @@ def test_the_memory_is_told_with_each_beat(host):
     beat.run()
 
     assert [memory[0].epoch for memory in told] == [b"first", b"second", b"second"]
-    assert [memory[0].run_id for memory in told] == ["aaa", "bbb", "bbb"]
+    assert [memory[0].run_ids for memory in told] == [{"aaa"}, {"bbb"}, {"bbb"}]
 
 
 def test_an_outage_is_told_once_and_beating_goes_on(host):

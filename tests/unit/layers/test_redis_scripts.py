@@ -300,16 +300,18 @@ class TestMemberships:
     ):
         assert change(scripts.JOIN, "a", "room") == 1
         assert change(scripts.JOIN, "a", "room") == 2
-        assert change(scripts.LEAVE, "b", "room") == 0
         assert change(scripts.LEAVE, "a", "room") == 3
+        # Told of all the same: the process may know more than a Redis that lost its memory.
+        assert change(scripts.LEAVE, "b", "room") == 4
 
         found = waiting()
         assert [(i.kind, i.local, i.group, i.number) for i in found] == [
             ("J", "a", "room", 1),
             ("J", "a", "room", 2),
             ("L", "a", "room", 3),
+            ("L", "b", "room", 4),
         ]
-        assert [i.fresh for i in found] == [True, False, False]
+        assert [i.fresh for i in found] == [True, False, False, False]
         assert abs(found[0].member_expiry_ms - now() - DAY) < 10_000
         assert not redis_server.client.exists(KEYS.members(BOX, "room"), KEYS.groups(BOX))
 

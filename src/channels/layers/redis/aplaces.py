@@ -110,9 +110,9 @@ class AsyncPlaces:
     def __iter__(self) -> Iterator[Lane]:
         return iter([lane for lanes in self._lanes for lane in lanes.values()])
 
-    def is_single(self, index: int) -> bool:
-        """Whether a host is one server."""
-        return self._only[index] is not None
+    def of_host(self, index: int) -> list[Lane]:
+        """Return the lanes of a host: one, or those of all masters of a Cluster."""
+        return list(self._lanes[index].values())
 
     def lane(self, name: str, key: str) -> Lane:
         """Return the lane of something that lives in one place.

@@ -49,7 +49,7 @@ class Heartbeat:
         keys: Names of keys.
         name: The process: mailbox of a server, any unique name of a worker.
         kind: ``"server"`` or ``"worker"``.
-        clock: Set with each beat.
+        clocks: One for each host; set with each beat.
         channels: What the process listens on.
         held: Asked at each beat for the receipts that the process holds.
         info: Asked at each beat for host, pid, version and counters.
@@ -67,7 +67,7 @@ class Heartbeat:
         name: str,
         kind: str,
         *,
-        clock: Clock,
+        clocks: Sequence[Clock],
         channels: Collection[str] = (),
         held: Callable[[], Collection[bytes]] = tuple,
         info: Callable[[], Mapping[str, Any]] = dict,
@@ -82,7 +82,7 @@ class Heartbeat:
         self._host_of = host_of
         self._keys = keys
         self._kind = kind
-        self._clock = clock
+        self._clocks = clocks
         self._channels = frozenset(channels)
         self._held = held
         self._info = info
@@ -133,25 +133,25 @@ class Heartbeat:
             commands = ask_memory(self._keys)
             asking = len(commands)
             if number == own:
-                commands += write_entry(self._keys, self._entry())
+                commands += write_entry(self._keys, self._entry(self._clocks[own]))
             if number == index:
-                commands += write_index(self._keys, self.name, self._clock.now_ms() / 1000)
-            asked = self._clock.monotonic()
+                commands += write_index(self._keys, self.name, self._clocks[own].now_ms() / 1000)
+            asked = self._clocks[number].monotonic()
             answers = host.execute(commands)
             self._check(answers)
-            if number == own and not isinstance(answers[0], Exception):
-                self._clock.measure(answers[0], asked)
+            if not isinstance(answers[0], Exception):
+                self._clocks[number].measure(answers[0], asked)
             memories.append(read_memory(answers[:asking]))
         return tuple(memories)
 
-    def _entry(self) -> ProcessEntry:
+    def _entry(self, clock: Clock) -> ProcessEntry:
         return ProcessEntry(
             name=self.name,
             kind=self._kind,
             channels=self._channels,
             held=frozenset(self._held()),
             beat=self.beat_number,
-            seen=self._clock.now_ms() / 1000,
+            seen=clock.now_ms() / 1000,
             info=dict(self._info()),
         )
 

@@ -5,8 +5,6 @@ were discarded while Redis did not answer.  After Redis lost its memory also all
 memberships, with the expiry that they had.  Those must not undo what applications
 change meanwhile, so everything in the mailbox is applied first; and what turns out to
 have been discarded on its way, once the mailbox was read again, is discarded once more.
-(A membership that is discarded after the loss and before it is noticed comes back:
-Redis does not know it, and tells nobody.)
 """
 
 from __future__ import annotations

@@ -88,6 +88,9 @@ def _unpack(packed: bytes) -> Any:
 
 # -- whether Redis lost its memory -----------------------------------------------------
 
+#: A Cluster, too, answers with the run id of each of its masters.
+ASK_RUN_ID: Command = ("INFO", "server")
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -95,17 +98,22 @@ class Memory:
 
     Attributes:
         epoch: Random, made anew when it is missing.
-        run_id: Of the server process; empty if it does not tell.
+        run_ids: Of the server process, or of each master of a Cluster that answers; empty
+            if they do not tell.
     """
 
     epoch: bytes
-    run_id: str
+    run_ids: frozenset[str]
 
-    def same(self, other: Memory) -> bool:
-        """Whether nothing was lost between the two; a run id that is not known says nothing."""
-        if self.run_id and other.run_id and self.run_id != other.run_id:
+    def same(self, now: Memory) -> bool:
+        """Whether nothing was lost between this and ``now``.
+
+        A run id that is not known says nothing, and one that is missing may only be
+        out of reach: when it is back it is the same, or another.
+        """
+        if self.run_ids and not now.run_ids <= self.run_ids:
             return False
-        return self.epoch == other.epoch
+        return self.epoch == now.epoch
 
 
 def ask_memory(keys: Keys) -> list[Command]:
@@ -114,23 +122,25 @@ def ask_memory(keys: Keys) -> list[Command]:
         ("TIME",),
         ("SET", keys.epoch, secrets.token_hex(16), "NX"),
         ("GET", keys.epoch),
-        ("INFO", "server"),
+        ASK_RUN_ID,
     ]
 
 
 def read_memory(answers: Sequence[Any]) -> Memory:
-    """Return what the answers to :func:`ask_memory` say.
+    """Return what the answers to :func:`ask_memory` say, and more answers to :data:`ASK_RUN_ID`.
 
     Raises:
         ValueError: Redis answered with an error; the text is its.
     """
-    _, made, epoch, info = answers
+    _, made, epoch, *infos = answers
     for answer in (made, epoch):
         if isinstance(answer, Exception):
             raise ValueError(str(answer)) from answer
-    run_id = ""
-    if isinstance(info, bytes):
-        for line in info.decode(errors="replace").splitlines():
-            if line.startswith("run_id:"):
-                run_id = line[7:].strip()
-    return Memory(bytes(epoch or b""), run_id)
+    lines = (
+        line
+        for info in infos
+        if isinstance(info, bytes)
+        for line in info.decode(errors="replace").splitlines()
+    )
+    run_ids = frozenset(line[7:].strip() for line in lines if line.startswith("run_id:"))
+    return Memory(bytes(epoch or b""), run_ids)

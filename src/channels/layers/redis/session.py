@@ -33,7 +33,7 @@ from channels.layers.redis.links import BLOCK_TIMEOUT
 from channels.layers.redis.mailbox import Mailbox
 from channels.layers.redis.pipelines import Pipelines
 from channels.layers.redis.recovery import Recovery
-from channels.layers.redis.register import Memory, ask_memory, read_memory
+from channels.layers.redis.register import ASK_RUN_ID, Memory, ask_memory, read_memory
 from channels.layers.redis.registry import GroupRegistry
 from channels.layers.redis.scripts import CONTROL
 
@@ -197,7 +197,7 @@ class Session:
             self._layer.keys,
             self._name,
             "server",
-            clock=self.clock,
+            clocks=[host.clock for host in self.hosts],
             info=lambda: {**info, "mailbox": self.mailbox.intake.counters()},
             beaten=beaten,
         )
@@ -258,21 +258,22 @@ class Session:
             self._recovery.due = True
 
     async def _read_memories(self) -> tuple[Memory, ...]:
-        """Return the memory of every host, and measure the layer's clock."""
+        """Return the memory of every host, and measure its clock."""
         keys = self._layer.keys
         memories = []
         for index, lane in enumerate(self.places.every_lane(keys.epoch)):
-            asked = self.clock.monotonic()
+            clock = self.hosts[index].clock
+            asked = clock.monotonic()
             answers = await self.pipelines.execute(lane, ask_memory(keys))
+            for other in self.places.of_host(index):
+                if other is not lane:
+                    answers += await self.pipelines.execute(other, [ASK_RUN_ID])
             try:
                 memory = read_memory(answers)
             except ValueError as error:
                 raise LayerUnavailable(f"Redis is not ready: {error}") from error
-            if index == self._index(self._name):
-                self.clock.measure(answers[0], asked)
-            # The nodes of a Cluster have a run id each.
-            single = self.places.is_single(index)
-            memories.append(memory if single else Memory(memory.epoch, ""))
+            clock.measure(answers[0], asked)
+            memories.append(memory)
         return tuple(memories)
 
     def _disconnect(self, error: LayerUnavailable) -> None:

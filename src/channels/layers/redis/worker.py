@@ -126,7 +126,7 @@ class RedisWorkerFace:
             self._layer.keys,
             self.name,
             "worker",
-            clock=self._places.hosts[self._places.index(self.name)].clock,
+            clocks=[host.clock for host in self._places.hosts],
             channels=self._channels,
             held=self._held,
             info=self._info,
