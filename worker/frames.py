@@ -28,6 +28,7 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Answer, Frame, GiveBack, GroupSend, Operation, Send, WorkerFace
 from channels.worker.backoff import Backoff
 from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
+from channels.worker.outcome import last_word
 from channels.worker.taken import Taken
 
 logger = logging.getLogger("django.channels")
@@ -141,6 +142,7 @@ class FrameSource:
         """Flush what the consumer of the message sent; after the last message, answer."""
         frame = self._frame
         assert frame is not None
+        content = frame.messages[self._position]
         self._position += 1
         last = self._position == len(frame.messages)
         receipt = None
@@ -149,8 +151,13 @@ class FrameSource:
             receipt = frame.receipt
             if receipt is not None:
                 sends.append(Answer(receipt))
-        if sends:
-            self._carry(sends, consumer, receipt, take=last)
+        if not sends:
+            return
+        refused = self._carry(sends, consumer, receipt, take=last)
+        if refused:
+            end = last_word(frame.channel, content, refused)
+            if end:
+                self._carry(end, consumer, None, take=False)
 
     def later(self, sends: list[Operation], consumer: object, content: dict[str, Any]) -> None:
         """Flush, and put the message back at the end of its channel.

@@ -24,10 +24,17 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channels import conf
-from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels.exceptions import (
+    ChannelFull,
+    ChannelSocketException,
+    ConsumeLater,
+    DenyConnection,
+    LayerUnavailable,
+)
 from channels.layers.faces import Operation, Send
 from channels.message import Message
 from channels.outbox import pending_message_store
@@ -37,6 +44,9 @@ logger = logging.getLogger("django.channels")
 
 #: Keys of a reply that decide a handshake: any of them accepts or refuses it.
 _DECIDES_HANDSHAKE = frozenset({"accept", "close", "text", "bytes"})
+
+#: Close code for a socket whose reply could not be carried out (RFC 6455 section 7.4).
+_INTERNAL_ERROR = 1011
 
 _ERROR_REPLY: dict[str, Any] = {
     "status": 500,
@@ -130,6 +140,33 @@ def rescue(message: Message, sends: list[Operation]) -> None:
         sends.append(Send(reply.name, {"close": True}))
     elif channel == "http.request" and not _answered(sends, reply.name, frozenset({"status"})):
         sends.append(Send(reply.name, dict(_ERROR_REPLY)))
+
+
+def last_word(
+    channel: str, content: Mapping[str, Any], refused: Iterable[tuple[Operation, Exception]]
+) -> list[Operation]:
+    """Return what ends the wait of a client whose reply cannot travel, as it is too large or odd.
+
+    A full mailbox or a layer that does not answer is another matter: neither is the
+    consumer's fault, and a further message would fare no better.
+
+    Args:
+        channel: Where the message came from whose consumer replied.
+        content: That message.
+        refused: What was not carried out, and why.
+    """
+    reply = content.get("reply_channel")
+    spoilt = any(
+        isinstance(send, Send)
+        and send.channel == reply
+        and not isinstance(error, ChannelFull | LayerUnavailable)
+        for send, error in refused
+    )
+    if spoilt and channel == "http.request":
+        return [Send(str(reply), dict(_ERROR_REPLY))]
+    if spoilt and channel in ("websocket.connect", "websocket.receive"):
+        return [Send(str(reply), {"close": _INTERNAL_ERROR})]
+    return []
 
 
 def _answered(sends: list[Operation], reply: str, keys: frozenset[str]) -> bool:

@@ -418,6 +418,28 @@ class TestFullMailboxes:
         assert face.exchanges == [[echo(1), echo(2), Answer(b"r1")]]
         assert "MessageTooLarge" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("channel", "end"),
+        [
+            ("http.request", {"status": 500}),
+            ("websocket.connect", {"close": 1011}),
+            ("websocket.receive", {"close": 1011}),
+        ],
+    )
+    def test_a_client_whose_reply_cannot_travel_gets_a_definite_end(self, channel, end):
+        face = ScriptedFace(frame(1, 2, channel=channel))
+        face.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
+        source = TestOutages().make(face, Clock())
+        source.next()
+        source.done([echo(1)], reply)
+        source.next()
+        source.done([echo(2)], reply)
+
+        (first,), (last,), (second, answer) = face.exchanges
+        assert (first, second, answer) == (echo(1), echo(2), Answer(b"r1"))
+        assert last.channel == "web.a!x"
+        assert end.items() <= last.message.items()
+
     def test_a_frame_that_came_with_a_full_flush_is_run_after_it(self):
         face = ScriptedFace(frame(1), frame(2, receipt=b"r2"))
         outcomes = iter([ChannelFull("web.a!", 1), None])
