@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import unittest
 
+import pytest
 import redis
 
 from channels import Channel, Group
@@ -29,7 +30,7 @@ class TestAServerThatIsNotThere(unittest.TestCase):
                 lambda: self.layer.receive(["work"]),
                 self.layer.flush,
             ):
-                with self.subTest(expected=expected), self.assertRaises(expected):
+                with self.subTest(expected=expected), pytest.raises(expected):
                     call()
 
     def test_it_says_what_happened_and_survives_pickling(self):
@@ -45,7 +46,7 @@ class TestAServerThatIsNotThere(unittest.TestCase):
         assert str(caught) in repr(caught)
 
     def test_sentinels_that_are_not_there_are_a_connection_error_too(self):
-        with self.assertRaises(redis.ConnectionError):
+        with pytest.raises(redis.ConnectionError):
             RedisSentinelChannelLayer(hosts=[("127.0.0.1", free_port())])
 
 
