@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8000
+# Most of the time, tests wait for what must not come too early: two wait at a time.
+JOBS   ?= 2
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ demo: $(VENV)/.demo ## serve the demo project on 127.0.0.1:8000 (PORT=… for an
 	@cd project && exec ../$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
 
 test: $(VENV)/.dev services ## run every test, with a Redis of its own and a real Chromium (under 10 minutes)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no service (seconds)
 	$(BIN)/python -m pytest tests/unit $(ARGS)

@@ -12,7 +12,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,15 +23,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.processes import free_port
+
 #: Longest wait for a server to do what it must, in seconds.
 PATIENCE = 20.0
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
