@@ -128,6 +128,28 @@ class TestHttpConsumers:
         expected = "".join(f"line {n}\n" for n in range(30))
         assert site.get("/raw/stream/30/?word=line") == expected
 
+    def test_a_request_has_exactly_the_keys_of_the_contract(self, site):
+        assert json.loads(site.get("/raw/keys/?a=1", headers={"X-Any": "1"})) == {
+            "reply_channel": "str",
+            "http_version": "str",
+            "method": "str",
+            "scheme": "str",
+            "path": "str",
+            "root_path": "str",
+            "query_string": "bytes",
+            "headers": "list",
+            "headers[0]": "bytes",
+            "body": "bytes",
+            "client": "list",
+            "server": "list",
+        }
+
+    def test_the_end_of_each_request_is_told(self, site):
+        before = site.marks("gone-raw-hello-end")
+        for _ in range(2):
+            site.get("/raw/hello/end")
+        wait_until(lambda: site.marks("gone-raw-hello-end") == before + 2, "both ends")
+
     def test_a_reply_is_a_dict_written_by_hand(self, site):
         with site.open("/raw/session/") as answer:
             assert answer.headers.get_all("X-Two") == ["1", "2"]

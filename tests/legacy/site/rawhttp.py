@@ -1,10 +1,11 @@
 """HTTP without Django's URLs: consumers that use request and handler themselves."""
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 
 from channels import route
 from channels.handler import AsgiHandler, AsgiRequest
 from channels.sessions import http_session
+from tests.legacy.site.marks import marks
 
 
 def http_hello(message):
@@ -33,6 +34,19 @@ def http_stream(message, count):
         message.reply_channel.send(chunk)
 
 
+def http_keys(message):
+    """Say what a message has, with the types of the values."""
+    told = {key: type(value).__name__ for key, value in message.items()}
+    response = JsonResponse({**told, "headers[0]": type(message["headers"][0][0]).__name__})
+    for chunk in AsgiHandler.encode_response(response):
+        message.reply_channel.send(chunk)
+
+
+def http_gone(message):
+    assert set(message.keys()) == {"reply_channel", "path"}
+    marks("gone" + message["path"].replace("/", "-"))
+
+
 @http_session
 def http_by_hand(message):
     name = message.http_session["name"] if message.http_session else "nobody"
@@ -50,4 +64,6 @@ routing = [
     route("http.request", http_upper, path=r"^/raw/upper", method="^POST$"),
     route("http.request", http_stream, path=r"^/raw/stream/(?P<count>\d+)/$"),
     route("http.request", http_by_hand, path=r"^/raw/session/$"),
+    route("http.request", http_keys, path=r"^/raw/keys/$"),
+    route("http.disconnect", http_gone, path=r"^/raw/"),
 ]
