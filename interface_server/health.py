@@ -29,6 +29,6 @@ def health_page(
         "status": "ok" if status == 200 else "draining" if draining else "no layer",
         "sockets": sockets,
         "requests": requests,
-        **counters,
+        "counters": dict(counters),
     }
     return status, json.dumps(body).encode()

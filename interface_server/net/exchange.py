@@ -10,7 +10,7 @@ from twisted.web.http_headers import InvalidHeaderName
 
 from channels.interface_server.deadlines import Wheel
 from channels.interface_server.health import health_page
-from channels.interface_server.net.context import Context, client_text, unsent_bytes
+from channels.interface_server.net.context import Context, Origin, client_text, unsent_bytes
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page
 
@@ -47,6 +47,7 @@ class HttpExchange:
         "_context",
         "_end",
         "_left",
+        "_logged",
         "_over",
         "_request",
         "_started",
@@ -64,16 +65,17 @@ class HttpExchange:
         self._started = False
         self._over = False
         self._choked = False
+        self._logged = False
         self._left: int | None = None
         self._started_at = self._touched = context.wheel.clock()
         self.unsent = 0
         self.wheel_slot = 0
         context.requests.add(self)
 
-    def announce(self) -> None:
-        """Send the request to the application."""
-        request, context = self._request, self._context
-        origin = context.origin(
+    def identify(self) -> Origin:
+        """Work out whose request it is."""
+        request = self._request
+        origin = self._context.origin(
             request.requestHeaders.getAllRawHeaders(),
             request.client,
             request.host,
@@ -81,6 +83,12 @@ class HttpExchange:
             websocket=False,
         )
         self._client = origin.client
+        return origin
+
+    def announce(self) -> None:
+        """Send the request to the application."""
+        request, context = self._request, self._context
+        origin = self.identify()
         body, rest = request.take_body()
         message = http_request(
             method=request.method,
@@ -151,14 +159,27 @@ class HttpExchange:
             return
         if lowered == b"content-length":
             if not value.strip().isdigit():
-                log.warning("left out a Content-Length that is no number: %r", value)
+                log.warning(
+                    "the response to %s has a Content-Length that is no number, which is left"
+                    " out: %r",
+                    self._describe(),
+                    value,
+                )
                 return
+            if self._left is not None:
+                return  # one is enough
+            if self._request.code == 204:
+                return  # there is none, by RFC 9110 section 8.6
             self._left = int(value)
         try:
             # Line breaks are Twisted's to replace; a NUL is as illegal.
             self._request.responseHeaders.addRawHeader(name, value.replace(b"\0", b" "))
         except InvalidHeaderName:
-            log.warning("left out a response header whose name is not valid: %r", name)
+            log.warning(
+                "the response to %s has a header whose name is not valid, which is left out: %r",
+                self._describe(),
+                name,
+            )
 
     def close_afterwards(self) -> None:
         """End the connection with this response; a stream of HTTP/2 ends anyway."""
@@ -173,7 +194,10 @@ class HttpExchange:
         if self._left is not None:
             if len(data) > self._left:
                 # More would be taken for the next response.
-                log.warning("a response is longer than its Content-Length; the rest is dropped")
+                log.warning(
+                    "the response to %s is longer than its Content-Length, the rest is dropped",
+                    self._describe(),
+                )
                 data = data[: self._left]
             self._left -= len(data)
         self._touched = self._context.wheel.clock()
@@ -189,7 +213,10 @@ class HttpExchange:
             self.fail(500, "HTTP processing error")
             return
         if self._left:
-            log.warning("a response is shorter than its Content-Length; the connection is closed")
+            log.warning(
+                "the response to %s is shorter than its Content-Length, the connection is closed",
+                self._describe(),
+            )
             self._abort()
             return
         self._complete()
@@ -214,6 +241,9 @@ class HttpExchange:
         self.write(page)
         if finish:
             self._complete()
+        else:
+            # All of it is written, and the client may hang up before it is completed.
+            self._log()
 
     def end_page(self) -> None:
         """Complete what :meth:`write_page` left open."""
@@ -228,8 +258,8 @@ class HttpExchange:
         request.unregisterProducer()
         closes = request.owns_connection and not request.channel.persistent
         transport = request.channel.transport if closes else None
+        self._log()  # before the next request of a pipeline, which starts in finish()
         request.finish()
-        self._log()
         if transport is not None and unsent_bytes(transport):
             LastWords(self._context.wheel, transport)
 
@@ -248,6 +278,8 @@ class HttpExchange:
         """Take note that the client went away."""
         if not self._over:
             self._leave()
+            if self._started:
+                self._log()
             if self._end is not None:
                 self._end.gone()
 
@@ -257,6 +289,9 @@ class HttpExchange:
         self._context.requests.discard(self)
 
     def _log(self) -> None:
+        if self._logged:
+            return
+        self._logged = True
         request = self._request
         self._context.log_action(
             "http",
@@ -268,6 +303,12 @@ class HttpExchange:
             time_taken=self._context.wheel.clock() - self._started_at,
             size=request.sentLength,
         )
+
+    def _describe(self) -> str:
+        """Return the request for the log."""
+        request = self._request
+        text = f"{request.method.decode('latin-1')} {request.uri.decode('latin-1')}"
+        return text if self._end is None else f"{text} on {self._end.reply_channel}"
 
     # -- what the wheel and Twisted call -------------------------------------------
 

@@ -80,6 +80,7 @@ class HttpRequest(http.Request):
         self._size += len(data)
         limit = self.context.config.max_body
         if self._refused:
+            self._answer_refused()
             if not self.owns_connection and self._size > limit + REFUSED_BODY_LIMIT:
                 self.channel.abortConnection()
         elif limit and self._size > limit:
@@ -95,14 +96,28 @@ class HttpRequest(http.Request):
         self.content = None
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would ask for the body
         if self.owns_connection:
-            # Twisted tells these two only when the body is complete.
-            self.method = getattr(self.channel, "_command", b"-")
-            self.uri = getattr(self.channel, "_path", b"-")
-            self.clientproto = getattr(self.channel, "_version", b"HTTP/1.1")
-            exchange = self._open_exchange()
-            exchange.close_afterwards()
-            exchange.write_page(413, "Request body too large.", finish=False)
+            self._answer_refused()
             self._linger = Alarm(self.context.wheel, LINGER, self._end_refused)
+        # A stream of HTTP/2 that was only announced can't be written to yet.
+
+    def _answer_refused(self) -> None:
+        """Write the page, once; the response stays open while the body comes in."""
+        if self.exchange is not None:
+            return
+        if self.method == b"(no method yet)":
+            # Twisted tells these only when the body is complete.
+            self.method, self.uri, self.clientproto = self._request_line()
+        exchange = self._open_exchange()
+        exchange.identify()
+        exchange.close_afterwards()
+        exchange.write_page(413, "Request body too large.", finish=False)
+
+    def _request_line(self) -> tuple[bytes, bytes, bytes]:
+        """Return method, target and version from what reads the request."""
+        channel = self.channel
+        if self.owns_connection:
+            return channel._command, channel._path, channel._version
+        return channel.command, channel.path, b"HTTP/2"
 
     def _end_refused(self) -> None:
         if self._linger is not None:
@@ -115,9 +130,7 @@ class HttpRequest(http.Request):
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
         if self._refused:
-            if self.exchange is None:  # HTTP/2 can't be answered earlier
-                exchange = self._open_exchange()
-                exchange.write_page(413, "Request body too large.", finish=False)
+            self._answer_refused()
             self._end_refused()
             return
         self.content.seek(0)
@@ -134,9 +147,11 @@ class HttpRequest(http.Request):
             return
         exchange = self._open_exchange()
         if self.context.config.health_path and self.path == self.context.health_path:
+            exchange.identify()
             exchange.answer_health()
             return
         if not self.uri.isascii():
+            exchange.identify()
             exchange.fail(400, "Invalid characters in path")
             return
         exchange.announce()

@@ -144,7 +144,13 @@ def _headers(headers: object) -> Headers:
         return []
     if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
         raise _Problem(f"headers must be a list of pairs, not {type(headers).__name__}")
-    return [_header(pair) for pair in headers]
+    pairs = [_header(pair) for pair in headers]
+    lengths = {value.strip() for name, value in pairs if name.lower() == b"content-length"}
+    if len(lengths) > 1:
+        # Whoever is in front may believe the other one, and take content for a response.
+        told = ", ".join(sorted(length.decode("latin-1") for length in lengths))
+        raise _Problem(f"more than one Content-Length: {told:.80}")
+    return pairs
 
 
 def _header(pair: object) -> tuple[bytes, bytes]:

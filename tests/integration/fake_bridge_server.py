@@ -158,7 +158,7 @@ class FakeBridge:
             end.pieces = [b"y" * 50_000] * 100
             end.pump()
         elif path == "/empty":
-            port.start(204, [])
+            port.start(204, [(b"Content-Length", b"0")])
             port.finish()
         elif path == "/headers":
             port.start(

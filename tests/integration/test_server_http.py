@@ -84,6 +84,9 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(server,
     assert status == 413
     assert headers["connection"] == "close"
     assert b"413" in body
+    port = peer.sock.getsockname()[1]
+    peer.sock.close()  # as soon as the answer is there, like any client
+    assert server.logged(f"127.0.0.1:{port} - - [")
     assert server.logged('"POST /" 413')
 
 
@@ -173,7 +176,9 @@ def test_http_1_0_gets_the_body_until_the_end(peer):
 def test_head_and_204_have_no_body(peer):
     status, headers, _ = peer.ask("/x", "HEAD")
     assert (status, headers["content-length"]) == (200, "7")
-    assert peer.ask("/empty")[0] == 204
+    status, headers, _ = peer.ask("/empty")
+    assert status == 204
+    assert "content-length" not in headers  # RFC 9110 section 8.6
     assert peer.ask("/x")[2] == b"GET /x"
 
 
@@ -260,6 +265,28 @@ def test_the_access_log_shows_sizes_and_quotes_what_clients_send(server, peer):
     assert server.logged(f"127.0.0.1:{peer.sock.getsockname()[1]} - - [")
 
 
+def test_pipelined_requests_are_logged_in_their_order(server, peer):
+    peer.send(b"GET /order HTTP/1.1\r\nHost: x\r\n\r\n")
+    peer.upgrade("/order")
+    peer.until(b" 101 ")
+
+    assert server.logged('"WSCONNECT /order"')
+    lines = [line for line in server.log.splitlines() if "/order" in line and '"' in line]
+    assert [line.split('"')[1] for line in lines] == [
+        "GET /order",
+        "WSCONNECTING /order",
+        "WSCONNECT /order",
+    ]
+
+
+def test_a_response_that_the_client_does_not_wait_for_is_logged(server, peer):
+    peer.send(b"GET /begun?left HTTP/1.1\r\nHost: x\r\n\r\n")
+    peer.until(b"begun")
+    peer.sock.close()
+
+    assert server.logged('"GET /begun?left" 200 5\n')
+
+
 def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
     forwarded = "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\n"
     peer.ask("/", headers=forwarded)
@@ -282,7 +309,11 @@ def test_the_server_answers_for_its_health_itself():
     with running(health_path="/-/health") as healthy, Peer(healthy.port) as peer:
         status, headers, body = peer.ask("/-/health?x")
         assert (status, headers["content-type"]) == (200, "application/json")
-        assert json.loads(body)["status"] == "ok"
+        told = json.loads(body)
+        assert (told["status"], told["sockets"], told["requests"]) == ("ok", 0, 0)
+        peer.ask("/x")
+        again = json.loads(peer.ask("/-/health")[2])
+        assert (again["requests"], again["counters"]["requests"]) == (0, 1)
         assert peer.ask("/-/health/other")[2] == b"GET /-/health/other"
 
 

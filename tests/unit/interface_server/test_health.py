@@ -20,8 +20,9 @@ from channels.interface_server.health import health_page
 )
 def test_new_work_is_welcome_only_with_a_layer_and_time(layer_up, draining, status, word):
     found, body = health_page(
-        layer_up=layer_up, draining=draining, sockets=3, requests=2, counters={"stalls": 1}
+        layer_up=layer_up, draining=draining, sockets=3, requests=2, counters={"requests": 7}
     )
 
     assert found == status
-    assert json.loads(body) == {"status": word, "sockets": 3, "requests": 2, "stalls": 1}
+    told = {"status": word, "sockets": 3, "requests": 2, "counters": {"requests": 7}}
+    assert json.loads(body) == told

@@ -130,6 +130,19 @@ def test_a_malformed_chunk_fails_and_says_why(started, message, said):
     assert actions[1:] == [Fail(500)]
 
 
+def test_contradicting_lengths_fail_and_equal_ones_do_not(waiting):
+    one, two = (b"Content-Length", b"1"), (b"content-length", b"2")
+
+    assert Response().reply({"status": 200, "headers": [one, one]}) == [
+        Start(200, [one, one]),
+        Finish(),
+    ]
+    assert waiting.reply({"status": 200, "headers": [one, two]}) == [
+        Malformed("more than one Content-Length: 1, 2"),
+        Fail(500),
+    ]
+
+
 def test_a_server_push_is_dropped(waiting):
     assert waiting.reply({"request": {"path": "/style.css"}}) == []
     assert waiting.state is State.WAITING
