@@ -54,6 +54,19 @@ def check_syntax(text: str) -> None:
         raise UnparsableError(1, str(error) or "it is nested too deeply") from error
 
 
+def _same_code(parsed: str, text: str) -> bool:
+    """Return whether positions in what was parsed are positions in the text.
+
+    libcst drops some form feeds, and some comments behind the last statement; only
+    the latter does no harm.
+    """
+    if parsed == text:
+        return True
+    pairs = enumerate(zip(parsed, text, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), len(parsed))
+    return all(line.lstrip()[:1] in ("", "#") for line in text[same:].splitlines())
+
+
 class Module:
     """One file.
 
@@ -83,6 +96,8 @@ class Module:
         except RecursionError as error:
             raise UnparsableError(1, "it is nested too deeply") from error
         self.tree = wrapper.module
+        if not _same_code(self.tree.code, text):
+            raise UnparsableError(1, "it holds control characters between its statements")
 
     def sibling(self, name: str) -> str:
         """Return the text of a file in the same folder, ``""`` if it can't be read."""
@@ -155,22 +170,14 @@ class Module:
 
         Relative imports keep their dots: ``.consumers.connect``.
         """
-        return self._named(node, QualifiedNameSource.IMPORT)
-
-    def local(self, node: cst.CSTNode) -> str:
-        """Return the name of something that this file defines itself, or ``""``."""
-        return self._named(node, QualifiedNameSource.LOCAL)
-
-    def _named(self, node: cst.CSTNode, source: QualifiedNameSource) -> str:
         if isinstance(node, cst.Call):
             node = node.func
         scope = self._scopes.get(node)
         if scope is None:
             return ""
-        names = {
-            found.name for found in scope.get_qualified_names_for(node) if found.source == source
-        }
-        return min(names, default="")
+        names = scope.get_qualified_names_for(node)
+        imported = (one.name for one in names if one.source is QualifiedNameSource.IMPORT)
+        return min(imported, default="")
 
     def scopes(self) -> set[Scope]:
         """Return every scope of the file."""

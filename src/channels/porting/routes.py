@@ -35,13 +35,17 @@ class Routes:
         Modules are compared by as many parts of their names as are known, so
         two apps may have ``consumers.py`` each.
         """
-        place = (*_module_parts(path), function)
+        here = _module_parts(path)
         found: set[str] = set()
         for target, channels in self._found.items():
-            known = min(len(target), len(place))
-            if target[-known:] == place[-known:]:
+            if target[-1] == function and _same_module(target[:-1], here):
                 found |= channels
         return frozenset(found)
+
+    def lead_to(self, path: Path) -> bool:
+        """Return whether any function of a file is routed to."""
+        here = _module_parts(path)
+        return any(_same_module(target[:-1], here) for target in self._found)
 
     def _add(
         self, module: Module, path: Path, channel: cst.BaseExpression, consumer: cst.BaseExpression
@@ -70,6 +74,11 @@ def _strings(node: cst.BaseExpression) -> Iterator[str]:
     elif isinstance(node, cst.List | cst.Tuple):
         for element in node.elements:
             yield from _strings(element.value)
+
+
+def _same_module(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    known = min(len(one), len(other))
+    return one[-known:] == other[-known:]
 
 
 def _module_parts(path: Path) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ def called_attribute(module: Module, node: cst.Call) -> Iterator[Finding]:
     func = node.func
     if not isinstance(func, cst.Attribute) or func.attr.value not in _ATTRIBUTES or node.args:
         return
-    if module.local(func) or dotted(func).startswith(("self.", "super.")):
-        return
+    if dotted(func.value) in {"self", "cls"}:
+        return  # a method of this class
     end = module.span(func)[1]
     name = func.attr.value
     edits = (Edit(end, module.span(node)[1], ""),)

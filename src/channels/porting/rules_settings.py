@@ -96,7 +96,7 @@ def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
 def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     """Loggers of the old server."""
     value = string(node)
-    if value is not None and re.fullmatch(r"daphne(\.(server|\w+_protocol))?", value):
+    if value is not None and re.fullmatch(r"daphne\.(server|\w+_protocol)", value):
         message = "loggers of the server are below channels.interface_server now"
         yield Finding("logger", module.line(node), message, note=True)
 

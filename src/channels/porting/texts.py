@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from channels.porting.findings import Edit, Finding
 
-_REQUIREMENT = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(?:\[[^]]*\])?\s*([^#;\n]*)")
+_REQUIREMENT = re.compile(r"[ \t]*([A-Za-z][\w.-]*)[ \t]*(?:\[[^]]*\])?[ \t]*([^#;\r\n]*)")
 
 _DELETED = {
     "asgi-redis": "the Redis layer is part of channels-classic",

@@ -1,0 +1,258 @@
+"""What has moved is imported from where it is, and its uses follow."""
+
+import pytest
+
+from channels.porting.moved import MODULES, NAMES, find
+from tests.unit.porting.conftest import dedent
+
+FIXED = {
+    "url() and its companion": (
+        """
+        from django.conf.urls import url, include
+        urlpatterns = [url(r"^a/$", include("a")), url("b", b)]
+        """,
+        """
+        from django.urls import re_path, include
+        urlpatterns = [re_path(r"^a/$", include("a")), re_path("b", b)]
+        """,
+    ),
+    "include alone stays": (
+        "from django.conf.urls import include\n",
+        "from django.conf.urls import include\n",
+    ),
+    "handlers stay where they are": (
+        "from django.conf.urls import handler404, url\nurl('a', handler404)\n",
+        "from django.conf.urls import handler404\nfrom django.urls import re_path\n"
+        "re_path('a', handler404)\n",
+    ),
+    "a module that moved": (
+        "from django.core.urlresolvers import reverse, reverse_lazy as later\nreverse('a')\n",
+        "from django.urls import reverse, reverse_lazy as later\nreverse('a')\n",
+    ),
+    "a name of it that has another name": (
+        "from django.core.urlresolvers import RegexURLResolver\nRegexURLResolver\n",
+        "from django.urls import URLResolver\nURLResolver\n",
+    ),
+    "translation with the usual alias": (
+        "from django.utils.translation import ugettext as __, ugettext_lazy as _\n_('a')\n",
+        "from django.utils.translation import gettext as __, gettext_lazy as _\n_('a')\n",
+    ),
+    "an alias that is the new name": (
+        "from django.utils.encoding import force_text as force_str\n",
+        "from django.utils.encoding import force_str\n",
+    ),
+    "the new name is imported already": (
+        "from django.utils.encoding import force_str, force_text\nforce_text(force_str(1))\n",
+        "from django.utils.encoding import force_str\nforce_str(force_str(1))\n",
+    ),
+    "the new name means something else here": (
+        "from django.utils.encoding import force_text\ndef force_str(): force_text(1)\n",
+        "from django.utils.encoding import force_str as force_text\n"
+        "def force_str(): force_text(1)\n",
+    ),
+    "an import for both": (
+        """
+        try:
+            from django.urls import reverse
+        except ImportError:
+            from django.core.urlresolvers import reverse
+        """,
+        """
+        try:
+            from django.urls import reverse
+        except ImportError:
+            from django.urls import reverse
+        """,
+    ),
+    "a name with two origins keeps its name": (
+        """
+        try:
+            from django.utils.encoding import smart_text
+        except ImportError:
+            from other import smart_text
+        smart_text(1)
+        """,
+        """
+        try:
+            from django.utils.encoding import smart_str as smart_text
+        except ImportError:
+            from other import smart_text
+        smart_text(1)
+        """,
+    ),
+    "in a function, a lambda and a class": (
+        """
+        def f():
+            from django.utils.encoding import smart_text
+            class A:
+                b = smart_text
+            return lambda: smart_text(1).strip()
+        """,
+        """
+        def f():
+            from django.utils.encoding import smart_str
+            class A:
+                b = smart_str
+            return lambda: smart_str(1).strip()
+        """,
+    ),
+    "a shadowed name is another": (
+        """
+        from django.conf.urls import url
+        def view(request, url):
+            return url
+        urlpatterns = [url("a", view)]
+        """,
+        """
+        from django.urls import re_path
+        def view(request, url):
+            return url
+        urlpatterns = [re_path("a", view)]
+        """,
+    ),
+    "behind a semicolon": (
+        "import os; from django.utils.http import urlquote, http_date; urlquote('a')\n",
+        "import os; from urllib.parse import quote; from django.utils.http import http_date; "
+        "quote('a')\n",
+    ),
+    "what is not needed goes, with its decorators": (
+        """
+        import os
+        from django.utils.encoding import python_2_unicode_compatible
+
+        @python_2_unicode_compatible
+        @os.register
+        class A(object):
+            pass
+        """,
+        """
+        import os
+
+        @os.register
+        class A(object):
+            pass
+        """,
+    ),
+    "attributes of a module": (
+        "from django.utils import encoding\nencoding.force_text(encoding.smart_text)\n",
+        "from django.utils import encoding\nencoding.force_str(encoding.smart_str)\n",
+    ),
+    "a module as a name": (
+        "from django.core import urlresolvers\nurlresolvers.reverse('a')\n",
+        "from django import urls\nurls.reverse('a')\n",
+    ),
+    "a module under an alias": (
+        "import django.core.urlresolvers as u\nu.reverse('a')\n",
+        "import django.urls as u\nu.reverse('a')\n",
+    ),
+    "everything of a module": (
+        "from django.core.urlresolvers import *\n",
+        "from django.urls import *\n",
+    ),
+    "layers": (
+        "from asgi_redis import RedisChannelLayer\n"
+        "from asgiref.inmemory import ChannelLayer\nChannelLayer()\n",
+        "from channels.layers.redis import RedisChannelLayer\n"
+        "from channels.layers.inmemory import InMemoryChannelLayer\nInMemoryChannelLayer()\n",
+    ),
+    "test helpers": (
+        "from channels.tests import ChannelTestCase, HttpClient\nHttpClient()\n",
+        "from channels.test import ChannelTestCase, WSClient\nWSClient()\n",
+    ),
+    "test helpers of a sub-module": (
+        "from channels.tests.base import Client\n",
+        "from channels.test.base import Client\n",
+    ),
+    "what became too long": (
+        "    ".join(["if 1:\n", "from django.core.urlresolvers import "])
+        + ", ".join(f"a_long_name_number_{n}" for n in range(4))
+        + "\n",
+        "if 1:\n    from django.urls import a_long_name_number_0, a_long_name_number_1,"
+        " a_long_name_number_2, a_long_name_number_3\n".replace("import ", "import (\n        ")
+        .replace(", ", ",\n        ")
+        .replace("_3\n", "_3,\n    )\n"),
+    ),
+    "line ends stay": (
+        "import os\r\nfrom django.conf.urls import handler404, url\r\nurl(1)\r\n",
+        "import os\r\nfrom django.conf.urls import handler404\r\n"
+        "from django.urls import re_path\r\nre_path(1)\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), FIXED.values(), ids=FIXED)
+def test_an_import_is_fixed(code, before, after):
+    assert code.fixed(before) == dedent(after)
+
+
+def test_what_was_fixed_needs_no_other_fix(code):
+    for before, _ in FIXED.values():
+        once = code.fixed(before)
+
+        assert code.fixed(once) == once
+
+
+TOLD = {
+    "six": "from django.utils import six\nsix.text_type\n",
+    "a name of six": "from django.utils.six import text_type\n",
+    "a view": "from django.contrib.auth.views import login\n",
+    "a view of a module": "from django.contrib.auth import views\nviews.login\n",
+    "render_to_response": "from django.shortcuts import render, render_to_response\n",
+    "a module without alias": "import django.core.urlresolvers\ndjango.core.urlresolvers.reverse\n",
+    "an attribute that is elsewhere": "from django.conf import urls\nurls.url('a')\n",
+    "comments": "from django.conf.urls import (\n    url,  # these\n)\n",
+    "a decorator called": (
+        "from django.utils.encoding import python_2_unicode_compatible as p\np(object)\n"
+    ),
+    "a server": "from daphne.http_protocol import HTTPFactory\n",
+    "an old decorator": "from channels.decorators import linearize\n",
+    "Python": "import imp\n",
+}
+
+
+@pytest.mark.parametrize("text", TOLD.values(), ids=TOLD)
+def test_an_import_that_no_rule_can_fix_is_told_and_left(code, text):
+    found = code.one(text)
+
+    assert {one.rule for one in found.findings} == {"moved"}
+    assert found.fixed == text
+
+
+def test_what_can_be_moved_is_moved_past_what_can_not(code):
+    fixed = code.fixed("from django.utils.http import cookie_date, urlquote\n")
+
+    assert fixed == ("from django.utils.http import cookie_date\nfrom urllib.parse import quote\n")
+
+
+QUIET = [
+    "from . import url\nurl('a')\n",
+    "from .urlresolvers import reverse\n",
+    "from myapp.six import text_type\n",
+    "from django.urls import re_path\n",
+    "from asgiref.sync import sync_to_async\n",
+    "import django.utils.timezone\ndjango.utils.timezone.now()\n",
+    "from channels.test import WSClient\n",
+]
+
+
+@pytest.mark.parametrize("text", QUIET)
+def test_other_imports_are_nobodys_business(code, text):
+    assert code.one(text).findings == []
+
+
+def test_the_table_leads_to_things_that_exist():
+    import importlib
+
+    from django.apps import apps
+
+    assert apps.ready
+    for old, move in {**NAMES, **MODULES}.items():
+        if not move.to:
+            continue
+        module, _, name = move.to.rpartition(".")
+        try:
+            found = importlib.import_module(move.to)
+        except ModuleNotFoundError:
+            found = getattr(importlib.import_module(module), name, None)
+        assert found is not None, (old, move.to)
+        assert find(move.to) is None, f"{old} moved to what has moved itself"
