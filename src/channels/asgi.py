@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import django
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from channels import DEFAULT_CHANNEL_LAYER, conf
@@ -206,7 +207,10 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
     Raises:
         KeyError: ``CHANNEL_LAYERS`` has no such alias.
     """
-    django.setup(set_prefix=False)
+    # Only once: it sets logging up anew, and a worker whose consumers call this would lose
+    # its log.  While apps get ready, it would refuse.
+    if not apps.models_ready:
+        django.setup(set_prefix=False)
     return channel_layers[alias].channel_layer
 
 

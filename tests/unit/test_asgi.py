@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 
 import pytest
@@ -406,3 +407,17 @@ def test_the_entry_point_gives_the_layer_itself_and_keeps_the_script_prefix(sett
         channel_layers.set("entry_point", None)
 
     assert isinstance(layer, RecordingLayer)
+
+
+def test_asking_for_a_layer_while_a_worker_runs_leaves_its_log_alone(settings):
+    """Setting Django up again takes the handlers off everything below its own logger."""
+    settings.CHANNEL_LAYERS = {"entry_point": entry()}
+    logger = logging.getLogger("django.channels")
+    own = logging.NullHandler()
+    logger.addHandler(own)
+    try:
+        get_channel_layer("entry_point")
+        assert own in logger.handlers
+    finally:
+        logger.removeHandler(own)
+        channel_layers.set("entry_point", None)
