@@ -19,8 +19,9 @@ pytestmark = pytest.mark.redis
 
 
 class Site:
-    def __init__(self, port, folder):
+    def __init__(self, port, folder, kind):
         self.folder = folder
+        self.kind = kind
         self.url = f"http://127.0.0.1:{port}"
         self.ws_url = f"ws://127.0.0.1:{port}"
 
@@ -40,7 +41,7 @@ class Site:
         return path.stat().st_size if path.exists() else 0
 
 
-@pytest.fixture(scope="module", params=["one process", "several processes"])
+@pytest.fixture(scope="module", params=["one process", "several processes", "own layer"])
 def site(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     port = free_port()
@@ -51,25 +52,27 @@ def site(request, tmp_path_factory):
     }
     django = (sys.executable, "-m", "django")
     with contextlib.ExitStack() as stack:
-        if request.param == "several processes":
+        if request.param != "one process":
             env["REDIS_URL"] = request.getfixturevalue("_redis_server").url
             request.getfixturevalue("_redis_server").flush()
         migration = Process([*django, "migrate", "--run-syncdb", "-v", "0"], env=env)
         stack.callback(migration.end)
         assert migration.wait() == 0, migration.output
-        if request.param == "several processes":
-            commands = [
-                (BIN / "interface-server", "-p", str(port), "tests.legacy.site.asgi:channel_layer"),
-                (*django, "runworker"),
-                (*django, "runworker", "--threads", "2"),
-            ]
-        else:
+        server = (BIN / "interface-server", "-p", str(port), "tests.legacy.site.asgi:channel_layer")
+        worker = (*django, "runworker")
+        if request.param == "one process":
             commands = [(*django, "runserver", "--noreload", str(port))]
+        elif request.param == "several processes":
+            commands = [server, worker, (*worker, "--threads", "2")]
+        else:
+            # One worker: nothing but their senders orders the messages of such a layer.
+            env["LAYER"] = "tests.legacy.site.layers.CountingLayer"
+            commands = [server, worker]
         processes = [stack.enter_context(running(*command, env=env)) for command in commands]
         processes[0].wait_for_port(port)
         for worker in processes[1:]:
             worker.wait_for_output("Listening on channels")
-        yield Site(port, folder)
+        yield Site(port, folder, request.param)
         for process in processes:
             assert process.running(), process.output
 
@@ -282,3 +285,16 @@ class TestImmediateSends:
                 "full: True",
                 "last, because it waits",
             ]
+
+
+class TestTheLayer:
+    def test_a_layer_of_the_projects_own_carries_everything(self, site):
+        def counts():
+            return [site.marks(f"layer-{name}") for name in ("send", "receive", "send-group")]
+
+        before = counts()
+        with site.socket("/chat/green/?username=ann") as ann:
+            assert read_json(ann) == {"join": "ann"}
+
+        grown = {now > then for then, now in zip(before, counts(), strict=True)}
+        assert grown == {site.kind == "own layer"}

@@ -34,7 +34,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 if "REDIS_URL" in os.environ:
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "asgi_redis.RedisChannelLayer",
+            "BACKEND": os.environ.get("LAYER", "asgi_redis.RedisChannelLayer"),
             "CONFIG": {"hosts": [os.environ["REDIS_URL"]]},
             "ROUTING": "tests.legacy.site.routing.channel_routing",
         },
