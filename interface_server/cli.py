@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from channels.exceptions import LayerUnavailable
 from channels.interface_server.access import AccessLogGenerator
+from channels.interface_server.descriptors import raise_limit
 from channels.interface_server.net.endpoints import choose_endpoints
 from channels.interface_server.options import build_parser, parse
 from channels.interface_server.server import Server, StartError
@@ -60,6 +61,7 @@ class CommandLineInterface:
         except OSError as error:
             self.parser.error(f"the access log cannot be written: {error}")
         self.server = make_server(layer, options, verbosity, access_log)
+        raise_limit()
         try:
             self.server.run()
         except StartError as error:
@@ -90,9 +92,10 @@ def load_layer(source: str) -> Any:
         except (ValueError, LayerUnavailable) as error:
             raise LayerError(f"the layer's URL cannot be used: {error}") from error
     module_path, _, attributes = source.partition(":")
-    if not module_path or not attributes:
+    if not all(name.isidentifier() for name in (*module_path.split("."), *attributes.split("."))):
+        shown = "that" if "@" in source else repr(source)  # it may be a URL with a password
         raise LayerError(
-            f"{source!r} does not say where the layer is: use module.path:attribute, for"
+            f"{shown} does not say where the layer is: use module.path:attribute, for"
             " instance demo.asgi:channel_layer, or a redis:// URL"
         )
     sys.path.insert(0, ".")

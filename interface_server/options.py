@@ -7,6 +7,7 @@ underscores are kept, and a list of subprotocols does not swallow the layer.
 from __future__ import annotations
 
 import argparse
+import math
 from typing import NoReturn
 
 from channels.interface_server.config import Config
@@ -89,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--health-path",
+        type=_path,
         metavar="PATH",
         help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
         " layer does not answer or it is stopping",
@@ -134,7 +136,7 @@ def _add_timeouts(parser: argparse.ArgumentParser, defaults: Config) -> None:
     group = parser.add_argument_group("times")
 
     def seconds(*names: str, default: float | None, help: str) -> None:
-        group.add_argument(*names, type=_number, metavar="SECONDS", default=default, help=help)
+        group.add_argument(*names, type=_seconds, metavar="SECONDS", default=default, help=help)
 
     seconds(
         "-t",
@@ -186,7 +188,7 @@ def _add_limits(parser: argparse.ArgumentParser, defaults: Config) -> None:
     group = parser.add_argument_group("limits")
 
     def size(name: str, default: int, help: str) -> None:
-        group.add_argument(name, type=_size, metavar="BYTES", default=default, help=help)
+        group.add_argument(name, type=_count, metavar="BYTES", default=default, help=help)
 
     size(
         "--max-body",
@@ -221,7 +223,7 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--trusted-proxies",
-        type=int,
+        type=_count,
         default=0,
         metavar="N",
         help="proxies of yours that append to X-Forwarded-For: the client is the Nth address"
@@ -260,13 +262,23 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _number(text: str) -> float:
-    value = float(text)
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return int(value) if value.is_integer() else value
 
 
-def _size(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("a size is 0 or more")
-    return value
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or not text.isascii():
+        raise argparse.ArgumentTypeError(f"{text!r} is no path: it starts with / and is ASCII")
+    return text

@@ -189,6 +189,29 @@ def test_a_layer_that_is_not_there_is_explained_in_one_sentence(source, problem)
         load_layer(source)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "reds://:sekret@127.0.0.1:1/0",
+        "redis:/:sekret@127.0.0.1:1/0",
+        "redis://:sekret/x@127.0.0.1:1/0",
+        "redis://:sekret#x@127.0.0.1:1/0",
+        "redis://:sekret?x@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/sekret",
+        "redis+cluster://:sekret/x@127.0.0.1:1",
+        "redis+sentinel://:sekret/x@127.0.0.1:1/mymaster",
+    ],
+)
+def test_a_url_that_is_wrong_is_explained_without_its_password(capsys, caplog, source):
+    with pytest.raises(SystemExit) as caught:
+        CommandLineInterface().run(["-v", "2", source])
+
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("interface-server: error: ") == 1
+    assert "sek" not in error + caplog.text
+
+
 def test_a_layer_may_be_an_attribute_of_an_attribute():
     assert load_layer("tests.unit.interface_server.test_cli:Holder.Inner.layer") == {"inner": True}
 
@@ -211,6 +234,12 @@ def test_a_url_is_a_redis_layer_without_django():
         [],
         ["--port", "x", LAYER],
         ["--max-body", "-1", LAYER],
+        ["--max-body", "1k", LAYER],
+        ["--http-timeout", "soon", LAYER],
+        ["--http-timeout", "nan", LAYER],
+        ["--drain", "inf", LAYER],
+        ["--trusted-proxies", "-1", LAYER],
+        ["--health-path", "health", LAYER],
         ["no.such:layer"],
         ["--access-log", "/nowhere/at/all", LAYER],
         ["--on-lost-message", "cry", LAYER],
@@ -224,6 +253,7 @@ def test_bad_arguments_are_one_line_and_status_2(capsys, args):
     error = capsys.readouterr().err
     assert error.startswith("interface-server: error: ")
     assert error.count("\n") == 1
+    assert " _" not in error  # no name of a function
 
 
 def test_a_server_that_can_not_start_is_status_1(monkeypatch):

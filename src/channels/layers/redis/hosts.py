@@ -12,7 +12,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import redis
 from redis.connection import parse_url
@@ -66,14 +66,39 @@ def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None
     options = dict(connection_kwargs or {})
     kind = "tls" if options.pop("ssl", False) else "tcp"
     if isinstance(entry, str):
+        check_address(entry)
         parsed = parse_url(entry)  # type: ignore[no-untyped-call]  # redis-py has no types here
         kind = _KINDS.get(parsed.pop("connection_class", None), kind)
         options.update(parsed)
     elif isinstance(entry, tuple | list) and len(entry) == 2:
         options.update(host=str(entry[0]), port=_port(entry))
     else:
-        raise ValueError(f"a host must be a URL or (host, port), not {entry!r}")
+        raise ValueError(f"a host must be a URL or (host, port), not {type(entry).__name__}")
     return make_target(kind, options)
+
+
+def check_address(url: str) -> None:
+    """Refuse a URL that cannot be taken apart, or whose database would be ignored.
+
+    What is wrong with it is never quoted: it may be a part of the password.
+
+    Raises:
+        ValueError: See above.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "the address in a Redis URL must be host:port; if the password holds one of / ? # @"
+            " [ ], write it as %2F %3F %23 %40 %5B %5D"
+        ) from None
+    database = unquote(parts.path).replace("/", "")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(
+            "what follows the address in a Redis URL must be the number of a database, for"
+            " instance redis://127.0.0.1:6379/0"
+        )
 
 
 def make_target(kind: str, options: Mapping[str, Any]) -> Target:

@@ -44,7 +44,9 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
         return _sentinel_layer(url, options)
     if url.startswith(_SERVERS):
         return RedisChannelLayer(hosts=[url], **options)
-    raise ValueError(f"a layer's URL starts with one of {', '.join(SCHEMES)}, not {url!r}")
+    raise ValueError(
+        f"a layer's URL starts with one of {', '.join(SCHEMES)}, not {url.partition('://')[0]}://"
+    )
 
 
 def _sentinel_layer(url: str, options: dict[str, Any]) -> RedisSentinelChannelLayer:
@@ -70,5 +72,8 @@ def _address(text: str) -> tuple[str, int]:
     if not mark:
         return text, _SENTINEL_PORT
     if not port.isdecimal():
-        raise ValueError(f"a Sentinel's address is host:port, not {text!r}")
+        raise ValueError(  # not quoted: it may be a part of the password
+            "the address of a Sentinel must be host:port; if the password holds one of / ? # @,"
+            " write it as %2F %3F %23 %40"
+        )
     return host.strip("[]"), int(port)
