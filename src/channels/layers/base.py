@@ -135,7 +135,7 @@ class BaseChannelLayer:
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
     ) -> WorkerFace:
-        """Return what a worker takes frames with; see :class:`~channels.layers.faces.WorkerFace`."""
+        """Return what a worker takes frames with: a :class:`~channels.layers.faces.WorkerFace`."""
         raise NotImplementedError
 
     def open_server(self, mailbox: str) -> ServerFace:

@@ -111,7 +111,7 @@ class WorkerFace(Protocol):
         ...
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """Wait for frames, at most a few seconds; ``[]`` when none came or :meth:`unblock` was called.
+        """Wait for frames, at most a few seconds; ``[]`` if none came or on :meth:`unblock`.
 
         Fair among the channels.  Frames that have expired or do not decode are
         counted, logged, answered and left out.
@@ -209,7 +209,7 @@ class Joined:
 
 @dataclass(slots=True)
 class MoreBody:
-    """There is something in the response body list of ``local``; see :meth:`ServerFace.read_body`."""
+    """The response body list of ``local`` holds something: :meth:`ServerFace.read_body`."""
 
     local: str
 
@@ -321,8 +321,8 @@ class ServerFace(Protocol):
             receipt: Number to get back as :class:`Receipt`; 0 for none.  Frames with
                 a receipt carry the flag *ordered*.
             done: Called in the loop once the outcome is known: ``None``,
-                ``ChannelFull``, ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may or
-                may not have been stored).
+                ``ChannelFull``, ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may
+                or may not have been stored).
             expiry: Seconds that it lives; ``None`` for the layer's.
             past_capacity: Store it even if the channel is full.
             opens: Socket to write down in the same pipeline.  If the frame is refused it
@@ -366,5 +366,5 @@ class ServerFace(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Send what is queued, deliver what waits, take the process off the register, disconnect."""
+        """Send what is queued, deliver what waits, leave the register, disconnect."""
         ...

@@ -1,0 +1,1 @@
+"""Management: what ``manage.py`` runs."""

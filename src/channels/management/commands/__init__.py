@@ -1,0 +1,1 @@
+"""The commands ``runserver``, ``runworker`` and ``channels_port``."""

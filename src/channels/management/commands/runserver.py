@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from logging import Logger
-from typing import Any
+from typing import Any, NoReturn
 
 from django.apps import apps
 from django.conf import settings
@@ -29,6 +29,7 @@ from channels import DEFAULT_CHANNEL_LAYER, channel_layers, conf
 from channels.asgi import ChannelLayerWrapper
 from channels.handler import ViewConsumer
 from channels.log import setup_logger
+from channels.startup import check_reachable, find_layer
 from channels.worker import Worker
 from channels.worker.backoff import Backoff
 
@@ -130,7 +131,7 @@ class Command(RunserverCommand):
         """Serve until the server stops; the autoreloader calls this in a thread of its own.
 
         Raises:
-            CommandError: The server could not start.
+            CommandError: The layer can't be used, or the server could not start.
         """
         # What went wrong while Django loaded was put off to here.
         autoreload.raise_last_exception()
@@ -139,7 +140,18 @@ class Command(RunserverCommand):
             self.server_cls = RunserverCommand.server_cls
             super().inner_run(*args, **options)
             return
-        channel_layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        try:
+            channel_layer = find_layer(DEFAULT_CHANNEL_LAYER)
+        except CommandError as error:
+            if _in_main_thread():
+                raise
+            # The autoreloader waits for the change of code that mends it.
+            self.stderr.write(f"Error: {error}")
+            return
+        try:
+            check_reachable(channel_layer)
+        except CommandError as error:
+            self._give_up(error)
         channel_layer.router.check_default(http_consumer=self.get_consumer(*args, **options))
         self._check_project(options)
         self._print_banner(channel_layer)
@@ -159,13 +171,16 @@ class Command(RunserverCommand):
         try:
             self._make_server(channel_layer, options).run()
         except StartError as error:
-            if threading.current_thread() is threading.main_thread():
-                raise CommandError(str(error)) from error
-            # The autoreloader would wait for a change of code that mends it.
-            self.stderr.write(f"Error: {error}")
-            self.stderr.flush()
-            os._exit(1)
+            self._give_up(error)
         self.logger.debug("Server stopped")
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        """End the command with status 1, also under the autoreloader: no change of code helps."""
+        if _in_main_thread():
+            raise CommandError(str(error)) from error
+        self.stderr.write(f"Error: {error}")
+        self.stderr.flush()
+        os._exit(1)
 
     def get_consumer(self, *args: Any, **options: Any) -> ViewConsumer:
         """Return the consumer of ``http.request`` that takes what no route does."""
@@ -330,6 +345,10 @@ class WorkerThread(threading.Thread):
         worker = self._worker
         if worker is not None:
             worker.request_stop()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _end(workers: list[WorkerThread]) -> None:

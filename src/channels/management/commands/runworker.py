@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -13,11 +12,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from channels import DEFAULT_CHANNEL_LAYER, channel_layers
-from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
+from channels import DEFAULT_CHANNEL_LAYER
 from channels.log import setup_logger
 from channels.message import Message
 from channels.signals import worker_process_ready
+from channels.startup import check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
 from channels.worker.lifeline import ChildProcess, Lifeline, same_command
 from channels.worker.parent import run_processes
@@ -94,7 +93,8 @@ class Command(BaseCommand):
         """
         self.verbosity = options.get("verbosity", 1)
         self.logger = setup_logger("django.channels", self.verbosity)
-        self.channel_layer = self._layer(options["layer"])
+        self.channel_layer = find_shared_layer(options["layer"])
+        check_reachable(self.channel_layer)
         lifeline = Lifeline.from_environment()
         if options["processes"] > 1 and lifeline is None:
             self._run_pool(options["processes"])
@@ -103,35 +103,6 @@ class Command(BaseCommand):
         self._run_worker(options, lifeline)
 
     # -- before it starts ----------------------------------------------------------------
-
-    def _layer(self, alias: str) -> Any:
-        setting = f'CHANNEL_LAYERS["{alias}"]'
-        try:
-            layer = channel_layers[alias]
-        except KeyError:
-            raise CommandError(
-                f"{setting} is not configured: a worker needs a channel layer to listen on"
-            ) from None
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        if layer.local_only():
-            raise CommandError(
-                f"{setting} is an in-memory layer, which no other process can reach: run the"
-                " workers inside runserver, or configure a Redis layer"
-            )
-        self._check_reachable(layer, setting)
-        return layer
-
-    def _check_reachable(self, layer: Any, setting: str) -> None:
-        """Look once at a channel that nobody uses: a worker would wait for the layer for ever."""
-        try:
-            layer.receive(["channels.is-anybody-there"], block=False)
-        except LayerUnavailable as error:
-            hosts = _without_passwords(str(layer.channel_layer))
-            raise CommandError(
-                f"the channel layer of {setting}, {hosts}, can't be reached:"
-                f" {_without_passwords(str(error))}"
-            ) from error
 
     def _check_default(self) -> None:
         """Let Django's views, and static files in development, have what no route takes."""
@@ -195,8 +166,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ArgumentTypeError(f"must be at least 1, not {number}")
     return number
-
-
-def _without_passwords(text: str) -> str:
-    """Return the text with ``user:password@`` of any URL in it made unreadable."""
-    return re.sub(r"(\w+://)[^@/\s'\"]*@", r"\1***@", text)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from channels import DEFAULT_CHANNEL_LAYER, channel_layers
+from channels import DEFAULT_CHANNEL_LAYER
 from channels.delay.worker import Worker
-from channels.exceptions import InvalidChannelLayerError
 from channels.log import setup_logger
+from channels.startup import check_reachable, find_shared_layer
 
 
 class Command(BaseCommand):
@@ -52,32 +52,16 @@ class Command(BaseCommand):
         """Run until told to stop.
 
         Raises:
-            CommandError: The layer is not configured, or serves one process only.
+            CommandError: The layer is not configured, serves one process only, or can't be
+                reached.
         """
         self.verbosity = options.get("verbosity", 1)
         self.logger = setup_logger("django.channels", self.verbosity)
-        alias = options["layer"]
-        self.channel_layer = self._layer(alias)
+        self.channel_layer = find_shared_layer(options["layer"])
+        check_reachable(self.channel_layer)
         self.logger.info("Running delay against channel layer %s", self.channel_layer)
         worker = Worker(channel_layer=self.channel_layer, database_sleep_duration=options["sleep"])
         worker.run()
-
-    def _layer(self, alias: str) -> Any:
-        setting = f'CHANNEL_LAYERS["{alias}"]'
-        try:
-            layer = channel_layers[alias]
-        except KeyError:
-            raise CommandError(
-                f"{setting} is not configured: rundelay needs a channel layer to listen on"
-            ) from None
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        if layer.local_only():
-            raise CommandError(
-                f"{setting} is an in-memory layer, which no other process can reach: configure a"
-                " Redis layer"
-            )
-        return layer
 
 
 def _seconds(text: str) -> float:
