@@ -122,6 +122,23 @@ class TestWhatUsersWrite:
         with pytest.raises(ValueError):
             RedisSentinelChannelLayer(**options)
 
+    @pytest.mark.parametrize(
+        "hosts",
+        [
+            "redis://:sekret@example.org",
+            ["redis://:sekret/x@example.org"],
+            ["reds://:sekret@example.org"],
+            ["redis://:x@example.org/sekret"],
+            [{"address": "redis://:sekret@example.org"}],
+            [("example.org", 6379, "sekret")],
+        ],
+    )
+    def test_what_is_wrong_with_a_host_is_told_without_its_password(self, hosts):
+        with pytest.raises(ValueError) as caught:
+            RedisChannelLayer(hosts=hosts)
+
+        assert "sek" not in str(caught.value)
+
     def test_the_layer_shows_its_hosts_but_no_password(self):
         layer = RedisChannelLayer(hosts=["redis://:secret@example.org:7000/3", ("other", 1)])
 

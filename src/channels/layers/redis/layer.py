@@ -362,5 +362,6 @@ def check_list(option: str, value: Any, what: str) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
-        raise ValueError(f"{option} must be a list of {what}, not {value!r}")
+        # Not quoted: a URL may hold a password.
+        raise ValueError(f"{option} must be a list of {what}, not {type(value).__name__}")
     return list(value)
