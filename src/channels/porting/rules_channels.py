@@ -101,7 +101,10 @@ def connect_method(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
 
 
 def _unanswered(module: Module, node: cst.FunctionDef) -> Finding:
-    message = 'it never answers the handshake: message.reply_channel.send({"accept": True})'
+    message = (
+        'it never answers the handshake: message.reply_channel.send({"accept": True}), or set'
+        " CHANNELS_IMPLICIT_ACCEPT for all"
+    )
     return Finding("accept", module.line(node), message)
 
 

@@ -27,6 +27,9 @@ MAX_PASSES = 20
 #: A line with this comment is left alone.
 IGNORE = "channels-port: ignore"
 
+#: With this setting a connect consumer need not answer.
+_IMPLICIT_ACCEPT = re.compile(r"^CHANNELS_IMPLICIT_ACCEPT\s*=\s*True", re.MULTILINE)
+
 _Rule = Callable[[Module, Any], Iterator[Finding]]
 
 _RULES: dict[type, list[_Rule]] = {}
@@ -83,6 +86,7 @@ class Project:
 
     roots: Iterable[Path]
     _routes: Routes = field(default_factory=Routes)
+    _accepts_by_itself: bool = False
 
     def scan(self) -> Iterator[Ported]:
         """Yield what there is to say about each file, in order.  Nothing is written."""
@@ -97,6 +101,7 @@ class Project:
             return
         try:
             text = tree.read(path).text
+            self._accepts_by_itself |= bool(_IMPLICIT_ACCEPT.search(text))
             if "websocket." in text:
                 self._routes.collect(Module(text, path), path)
         except (tree.UnreadableError, UnparsableError):
@@ -144,6 +149,8 @@ class Project:
             found = self._python(text, path)
         else:
             found = texts.check(kind, text)
+        if self._accepts_by_itself:
+            found = [one for one in found if one.rule != "accept"]
         if IGNORE in text:
             lines = text.splitlines()
             found = [one for one in found if IGNORE not in lines[one.line - 1]]

@@ -148,6 +148,14 @@ def test_routes_tell_which_functions_must_answer(code, routes):
     assert found["src/other/consumers.py"].findings == []
 
 
+def test_no_consumer_need_answer_if_the_settings_do(code):
+    code.write("settings.py", "CHANNELS_IMPLICIT_ACCEPT = True\n")
+
+    found = code.one("routes = {'websocket.connect': ws}\ndef ws(message): pass\n")
+
+    assert found.findings == []
+
+
 def test_a_route_beside_its_consumer(code):
     text = (
         "from channels.routing import route\ndef ws(message): pass\n"
