@@ -22,8 +22,8 @@ def check_all() -> None:
     for package, required in required_versions.items():
         try:
             found = str(importlib.import_module(package).__version__)
-        except (ImportError, AttributeError):
-            continue
+        except (ImportError, AttributeError, SyntaxError):
+            continue  # "async" was a name like any other when they were written
         if _numbers(found) < _numbers(required):
             raise RuntimeError(
                 f"{package} {found} is too old: version {required} or newer is needed."
