@@ -17,6 +17,9 @@ _COMPANIONS = {"django.conf.urls.include": "django.urls.include"}
 
 _LINE_LENGTH = 100
 
+#: What begins so needs no import.
+_BUILTINS = "builtins."
+
 
 def moved_from_import(module: Module, node: cst.ImportFrom) -> Iterator[Finding]:
     """``from old import a, b``."""
@@ -33,10 +36,12 @@ def moved_from_import(module: Module, node: cst.ImportFrom) -> Iterator[Finding]
     found = [(alias, move) for alias, move in moves.items() if move is not None]
     if not found:
         return
-    edits = _Statement(module, node, source, moves).edits()
+    statement = _Statement(module, node, source, moves)
+    edits = statement.edits()
     for alias, move in found:
         name = f"{source}.{dotted(alias.name)}"
-        yield _told(module, node, name, move, edits if move.to is not None else ())
+        fixed = move.to is not None or statement.drops(alias)
+        yield _told(module, node, name, move, edits if fixed else ())
 
 
 def moved_import(module: Module, node: cst.Import) -> Iterator[Finding]:
@@ -56,6 +61,10 @@ def moved_attribute(module: Module, node: cst.Attribute) -> Iterator[Finding]:
     """``encoding.force_text``, where the module itself has stayed."""
     name = module.qualified(node)
     move = NAMES.get(name)
+    if move is not None and (move.to or "").startswith(_BUILTINS) and dotted(node) != name:
+        plain = module.replace(node, (move.to or "").removeprefix(_BUILTINS))
+        yield _told(module, node, name, move, (plain,))
+        return
     # Of a module that is gone, the import is told; and within an import nothing is an expression.
     if move is None or find(name.rpartition(".")[0]) or dotted(node) == name:
         return
@@ -102,8 +111,12 @@ class _Statement:
                 if not self._drop(alias):
                     return ()
                 continue
+            if self.drops(alias):
+                continue
             target, _, new = (to or name).rpartition(".")
             text = self._imported(alias, new, to or name)
+            if f"{target}." == _BUILTINS and " as " not in text:
+                continue
             names = by_module.setdefault(target, [])
             if text not in names:
                 names.append(text)
@@ -119,7 +132,9 @@ class _Statement:
         return self.module.replace(self.node, between.join(lines))
 
     def _line(self, target: str, names: list[str], indent: str | None) -> str:
-        line = f"from {target} import {', '.join(names)}"
+        line = (
+            f"from {target} import {', '.join(names)}" if target else f"import {', '.join(names)}"
+        )
         if indent is None or len(indent) + len(line) <= _LINE_LENGTH:
             return line
         newline = self.module.newline + indent
@@ -164,6 +179,15 @@ class _Statement:
         return bool(found) and all(
             one.get_module_name_for_import() + "." + name == to for one in found
         )
+
+    def drops(self, alias: cst.ImportAlias) -> bool:
+        """Return whether a name that is gone is deleted, as nothing in the file uses it."""
+        move = self.moves[alias]
+        return move is not None and move.to is None and self._is_unused(alias)
+
+    def _is_unused(self, alias: cst.ImportAlias) -> bool:
+        found = self._assignment(dotted(alias.asname.name if alias.asname else alias.name))
+        return found is not None and not found.references
 
     def _drop(self, alias: cst.ImportAlias) -> bool:
         """Delete the decorators that are this name; whether those were all of its uses."""

@@ -14,8 +14,9 @@ class Move:
     """Where something is now.
 
     Attributes:
-        to: Its new dotted name; ``""`` if its uses can be deleted; ``None`` if a person
-            must find a replacement.
+        to: Its new dotted name, beginning with ``builtins.`` if it needs no import;
+            ``""`` if its uses can be deleted; ``None`` if a person must find a
+            replacement.
         why: What to say besides.
     """
 
@@ -35,6 +36,30 @@ _TRANSLATION = {
     "ungettext_lazy": "ngettext_lazy",
 }
 
+#: What django.utils.six had of Python 3 itself.
+_SIX = {
+    "text_type": "builtins.str",
+    "string_types": "builtins.str",
+    "binary_type": "builtins.bytes",
+    "integer_types": "builtins.int",
+    "class_types": "builtins.type",
+    "unichr": "builtins.chr",
+    "BytesIO": "io.BytesIO",
+    "StringIO": "io.StringIO",
+    "wraps": "functools.wraps",
+    "moves.StringIO": "io.StringIO",
+    "moves.cPickle": "pickle",
+    "moves.cStringIO": "io.StringIO",
+    "moves.filter": "builtins.filter",
+    "moves.input": "builtins.input",
+    "moves.map": "builtins.map",
+    "moves.range": "builtins.range",
+    "moves.reduce": "functools.reduce",
+    "moves.xrange": "builtins.range",
+    "moves.zip": "builtins.zip",
+    "moves.zip_longest": "itertools.zip_longest",
+}
+
 NAMES: dict[str, Move] = {
     # -- Django ----------------------------------------------------------------------
     "django.conf.urls.url": Move("django.urls.re_path"),
@@ -51,6 +76,7 @@ NAMES: dict[str, Move] = {
     "django.utils.encoding.smart_text": Move("django.utils.encoding.smart_str"),
     "django.utils.encoding.smart_unicode": Move("django.utils.encoding.smart_str"),
     "django.utils.encoding.python_2_unicode_compatible": Move(""),
+    **{f"django.utils.six.{old}": Move(new) for old, new in _SIX.items()},
     "django.utils.six.python_2_unicode_compatible": Move(""),
     "django.utils.http.urlquote": Move("urllib.parse.quote"),
     "django.utils.http.urlquote_plus": Move("urllib.parse.quote_plus"),
@@ -123,6 +149,13 @@ NAMES: dict[str, Move] = {
 MODULES: dict[str, Move] = {
     # -- Django ----------------------------------------------------------------------
     "django.core.urlresolvers": Move("django.urls"),
+    "django.utils.six.moves.urllib": Move("urllib"),
+    "django.utils.six.moves.urllib_parse": Move("urllib.parse"),
+    "django.utils.six.moves.urllib_request": Move("urllib.request"),
+    "django.utils.six.moves.http_client": Move("http.client"),
+    "django.utils.six.moves.http_cookies": Move("http.cookies"),
+    "django.utils.six.moves.html_parser": Move("html.parser"),
+    "django.utils.six.moves.queue": Move("queue"),
     "django.utils.six": _gone("use plain Python 3, or the six package"),
     "django.utils.lru_cache": _gone("use functools.lru_cache"),
     "django.utils.tzinfo": _gone("use datetime.timezone"),

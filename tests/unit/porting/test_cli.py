@@ -13,7 +13,7 @@ from channels.porting.tree import Source
 
 OLD = "from django.core.urlresolvers import reverse\n"
 NEW = "from django.urls import reverse\n"
-FOR_A_PERSON = "from django.shortcuts import render_to_response\n"
+FOR_A_PERSON = "from django.shortcuts import render_to_response; render_to_response\n"
 
 
 class Answers:

@@ -133,6 +133,26 @@ FIXED = {
             pass
         """,
     ),
+    "Python 3 by another name": (
+        """
+        from django.utils import six
+        from django.utils.six import string_types, text_type as text
+        from django.utils.six.moves import range, zip_longest, queue, cPickle as pickle
+        from django.utils.six.moves.urllib.parse import urlparse
+        six.text_type(isinstance(range(1), string_types), text(zip_longest, urlparse))
+        """,
+        """
+        from builtins import str as text
+        from itertools import zip_longest
+        import queue, pickle
+        from urllib.parse import urlparse
+        str(isinstance(range(1), str), text(zip_longest, urlparse))
+        """,
+    ),
+    "what is gone and not used": (
+        "import os\nfrom django.shortcuts import render, render_to_response\n",
+        "import os\nfrom django.shortcuts import render\n",
+    ),
     "attributes of a module": (
         "from django.utils import encoding\nencoding.force_text(encoding.smart_text)\n",
         "from django.utils import encoding\nencoding.force_str(encoding.smart_str)\n",
@@ -193,19 +213,19 @@ def test_what_was_fixed_needs_no_other_fix(code):
 
 
 TOLD = {
-    "six": "from django.utils import six\nsix.text_type\n",
-    "a name of six": "from django.utils.six import text_type\n",
-    "a view": "from django.contrib.auth.views import login\n",
+    "six": "from django.utils import six\nsix.PY2\n",
+    "a name of six": "from django.utils.six import iteritems\niteritems({})\n",
+    "a view": "from django.contrib.auth.views import login\nlogin\n",
     "a view of a module": "from django.contrib.auth import views\nviews.login\n",
-    "render_to_response": "from django.shortcuts import render, render_to_response\n",
+    "render_to_response": "from django.shortcuts import render, render_to_response as r\nr()\n",
     "a module without alias": "import django.core.urlresolvers\ndjango.core.urlresolvers.reverse\n",
     "an attribute that is elsewhere": "from django.conf import urls\nurls.url('a')\n",
     "comments": "from django.conf.urls import (\n    url,  # these\n)\n",
     "a decorator called": (
         "from django.utils.encoding import python_2_unicode_compatible as p\np(object)\n"
     ),
-    "a server": "from daphne.http_protocol import HTTPFactory\n",
-    "an old decorator": "from channels.decorators import linearize\n",
+    "a server": "from daphne.http_protocol import HTTPFactory\nHTTPFactory()\n",
+    "an old decorator": "from channels.decorators import linearize\n@linearize\ndef f(): pass\n",
     "Python": "import imp\n",
 }
 
@@ -219,9 +239,13 @@ def test_an_import_that_no_rule_can_fix_is_told_and_left(code, text):
 
 
 def test_what_can_be_moved_is_moved_past_what_can_not(code):
-    fixed = code.fixed("from django.utils.http import cookie_date, urlquote\n")
+    uses = "cookie_date(quote())\n"
 
-    assert fixed == ("from django.utils.http import cookie_date\nfrom urllib.parse import quote\n")
+    fixed = code.fixed("from django.utils.http import cookie_date, urlquote as quote\n" + uses)
+
+    assert fixed == (
+        "from django.utils.http import cookie_date\nfrom urllib.parse import quote\n" + uses
+    )
 
 
 QUIET = [
