@@ -1,0 +1,111 @@
+"""The same applications as they were in 2017: what the scanner finds, and whether its fixes do."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from tests.legacy.stack import HERE
+
+#: File, how it reads here, how it read in 2017 on Django 1.11.
+SINCE_2017 = [
+    ("board/models.py", ", null=True, on_delete=models.CASCADE)", ", null=True)"),
+    (
+        "liveblog/models.py",
+        ', related_name="posts", on_delete=models.CASCADE)',
+        ', related_name="posts")',
+    ),
+    ("tokens/models.py", ", on_delete=models.CASCADE)", ")"),
+    ("uploads/models.py", ", on_delete=models.CASCADE)", ")"),
+    ("board/bindings.py", "user.is_authenticated and", "user.is_authenticated() and"),
+    ("chat/utils.py", "not user.is_authenticated:", "not user.is_authenticated():"),
+    ("uploads/consumers.py", "message.user.is_anonymous:", "message.user.is_anonymous():"),
+    ("uploads/views.py", "import force_str", "import force_text"),
+    ("uploads/views.py", "name=force_str(", "name=force_text("),
+    (
+        "tokens/consumers.py",
+        "from urllib.parse import",
+        "from django.utils.six.moves.urllib.parse import",
+    ),
+    *[
+        (f"{app}/urls.py", "from django.urls import re_path", "from django.conf.urls import url")
+        for app in ("chat", "liveblog", "uploads")
+    ],
+    (
+        "portal/urls.py",
+        "from django.urls import include, re_path",
+        "from django.conf.urls import include, url",
+    ),
+    *[(f"{app}/urls.py", "re_path(", "url(") for app in ("chat", "liveblog", "uploads", "portal")],
+    ("portal/settings.py", "MIDDLEWARE = ", "MIDDLEWARE_CLASSES = "),
+    ("board/tests.py", "from channels.test import", "from channels.tests import"),
+]
+
+#: What has to change: file, line, kind.
+CHANGES = """
+board/bindings.py:30: user-attribute
+board/models.py:11: on-delete
+board/tests.py:6: moved
+chat/tests.py:3: moved
+chat/urls.py:1: moved
+chat/utils.py:27: user-attribute
+liveblog/models.py:23: on-delete
+liveblog/urls.py:1: moved
+portal/settings.py:26: setting
+portal/settings.py:69: renamed
+portal/urls.py:3: moved
+rpc/tests.py:3: moved
+tokens/consumers.py:3: moved
+tokens/models.py:7: on-delete
+uploads/consumers.py:7: user-attribute
+uploads/models.py:6: on-delete
+uploads/tests.py:5: moved
+uploads/urls.py:1: moved
+uploads/views.py:5: moved
+"""
+
+
+def in_2017(folder):
+    shutil.copytree(
+        HERE / "project", folder, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3")
+    )
+    for name, now, then in SINCE_2017:
+        file = folder / name
+        text = file.read_text()
+        assert now in text, (name, now)
+        file.write_text(text.replace(now, then))
+    return folder
+
+
+def python(*command, cwd):
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
+    environment.pop("DJANGO_SETTINGS_MODULE", None)  # that of these tests
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_all_that_had_to_change_is_found_and_fixed(tmp_path):
+    folder = in_2017(tmp_path / "site")
+
+    found = python("-m", "channels.porting", "--no-notes", ".", cwd=folder)
+    assert found.returncode == 1, found.stderr
+    places = re.findall(r"^\S+:\d+: [\w-]+(?=:)", found.stdout, re.MULTILINE)
+    assert sorted(set(places)) == CHANGES.split("\n")[1:-1]
+
+    fixed = python("-m", "channels.porting", "--fix", "--yes", ".", cwd=folder)
+    assert fixed.returncode == 0, fixed.stdout
+
+    again = python("-m", "channels.porting", "--fix", "--yes", ".", cwd=folder)
+    assert again.returncode == 0, again.stdout
+    assert " changed" not in again.stdout
+
+    tests = python("-W", "error", "manage.py", "test", cwd=folder)
+    assert tests.returncode == 0, tests.stderr
+    assert "Ran 45 tests" in tests.stderr
