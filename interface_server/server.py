@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from channels import exceptions
@@ -256,9 +257,15 @@ class Server:
         """Return what the connections talk to; called in the event loop."""
         from channels.interface_server.wiring import make_bridge
 
-        bridge = make_bridge(self.channel_layer, self.config)
+        bridge = make_bridge(
+            self.channel_layer, self.config, {"connections": self._connection_counters}
+        )
         self.send_channel = bridge.mailbox
         return bridge
+
+    def _connection_counters(self) -> dict[str, int]:
+        """Return what happened to connections, for the register (any thread may ask)."""
+        return {} if self._context is None else asdict(self._context.counters)
 
     async def _connect(self) -> None:
         from channels.interface_server.net.context import Context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from channels.interface_server.config import Config
@@ -14,8 +15,14 @@ if TYPE_CHECKING:
 MAILBOX_KIND = "daphne.response"
 
 
-def make_bridge(layer: Any, config: Config) -> Hub:
-    """Return the bridge for a layer; call it in the event loop that the server runs in."""
+def make_bridge(layer: Any, config: Config, info: Mapping[str, Any] | None = None) -> Hub:
+    """Return the bridge for a layer; call it in the event loop that the server runs in.
+
+    Args:
+        layer: Where messages go.
+        config: What the server was told.
+        info: More to show on the register; what can be called is, at each heartbeat.
+    """
     from channels.interface_server.bridge.hub import Hub, open_face
     from channels.interface_server.bridge.settings import BridgeSettings
 
@@ -26,4 +33,4 @@ def make_bridge(layer: Any, config: Config) -> Hub:
         on_lost_message="close" if config.on_lost_message == "close" else "skip",
         spool_limit=config.spool_limit,
     )
-    return Hub(open_face(layer, MAILBOX_KIND), settings)
+    return Hub(open_face(layer, MAILBOX_KIND), settings, info=info)

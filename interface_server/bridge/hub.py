@@ -68,7 +68,7 @@ class Hub:
         settings: How to behave.
         clock: Moves every timer; the running loop's if not given.
         spawn: Runs a coroutine in the background; a task of the running loop if not given.
-        info: More to show on the register.
+        info: More to show on the register; what can be called is, at each heartbeat.
 
     Attributes:
         counters: What was dropped, refused, lost or skipped.

@@ -101,6 +101,11 @@ class LiveInfo(Mapping[str, Any]):
     """What the register shows of this process; values are current at each look.
 
     A heartbeat thread may read it at any time.
+
+    Args:
+        counters: Shown one by one.
+        sockets: Returns how many there are.
+        extra: More to show; what can be called is, at each look.
     """
 
     def __init__(
@@ -116,7 +121,8 @@ class LiveInfo(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key in self._fixed:
-            return self._fixed[key]
+            value = self._fixed[key]
+            return value() if callable(value) else value
         if key == "sockets":
             return self._sockets()
         if key in self._names:

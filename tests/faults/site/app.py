@@ -7,7 +7,8 @@ import time
 from django.http import HttpResponse
 from django.urls import path
 
-from channels import Group, route
+from channels import Channel, Group, route
+from channels.handler import ViewConsumer
 
 
 def note(*words):
@@ -27,12 +28,32 @@ def receive(message):
     time.sleep(random.random() * 0.004)
     if text.startswith("all:"):
         Group("everyone").send({"text": text})
+    elif text.startswith("flood"):
+        for _ in range(int(text.split()[1])):
+            message.reply_channel.send({"bytes": bytes(100_000)})
+    elif text.startswith("large"):
+        message.reply_channel.send({"text": "x" * int(text.split()[1])})
     else:
+        if ":" in text:  # socket and number: somebody counts
+            note("frame", text)
         message.reply_channel.send({"text": f"{text} {os.getpid()}"})
 
 
 def disconnect(message):
     note("disconnect", message["path"], message["code"])
+
+
+def task(message):
+    """Send so many messages somewhere, in one flush."""
+    note("task", message["count"])
+    for number in range(message["count"]):
+        Channel(message["to"]).send({"text": str(number)})
+
+
+def raw(message):
+    """Answer a request without a view, in one message of any size."""
+    size = int(message["query_string"].partition(b"=")[2])
+    message.reply_channel.send({"status": 200, "headers": [], "content": bytes(size)})
 
 
 def slow(request):
@@ -48,6 +69,9 @@ def hello(request):
 urlpatterns = [path("slow/", slow), path("hello/", hello)]
 
 routing = [
+    route("http.request", raw, path="^/raw/$"),
+    route("http.request", ViewConsumer()),
+    route("task", task),
     route("websocket.connect", connect),
     route("websocket.receive", receive),
     route("websocket.disconnect", disconnect),

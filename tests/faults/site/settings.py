@@ -1,5 +1,6 @@
 """Settings; the test says where Redis and the notes are."""
 
+import json
 import os
 
 SECRET_KEY = "a secret of these tests"
@@ -8,10 +9,13 @@ INSTALLED_APPS = ["channels"]
 ROOT_URLCONF = "tests.faults.site.app"
 MIDDLEWARE = []
 USE_TZ = True
+_REDIS = {
+    "BACKEND": "channels.layers.redis.RedisChannelLayer",
+    "CONFIG": {"hosts": [os.environ.get("REDIS_URL")]},
+}
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels.layers.redis.RedisChannelLayer",
-        "CONFIG": {"hosts": [os.environ["REDIS_URL"]]},
+        **(json.loads(os.environ["LAYER"]) if "LAYER" in os.environ else _REDIS),
         "ROUTING": "tests.faults.site.app.routing",
     }
 }

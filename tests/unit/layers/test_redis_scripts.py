@@ -393,3 +393,20 @@ def test_a_body_list_tells_the_process_once_and_has_a_limit(run, redis_server, w
         b"67890",
     ]
     assert [item.kind for item in waiting()] == ["B", "B"]
+
+
+def test_a_full_body_list_of_a_dead_server_takes_anything_and_keeps_nothing(run, redis_server):
+    keys = [KEYS.mail(BOX), KEYS.meta(BOX), KEYS.body(BOX, "a"), KEYS.entry(BOX)]
+    client = redis_server.client
+
+    def send():
+        return run(scripts.SEND_BODY, keys, 10, 60_000, DAY, b"B\1a", b"x" * 10)
+
+    client.hset(KEYS.meta(BOX), "cap", 10)
+    client.set(KEYS.entry(BOX), "alive")
+    assert [send(), send()] == [1, 0]
+
+    client.delete(KEYS.entry(BOX))
+    assert send() == 1
+    assert client.llen(KEYS.body(BOX, "a")) == 2  # stamp and payload of the first
+    assert meta(redis_server)["dropped"] == 1

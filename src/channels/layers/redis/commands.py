@@ -160,7 +160,12 @@ class Commands:
         # What is encrypted takes four bytes for three.
         limit = BODY_BYTES * 4 // 3 if encrypted else BODY_BYTES
         return scripts.SEND_BODY.call(
-            (keys.mail(mailbox), keys.meta(mailbox), keys.body(mailbox, local)),
+            (
+                keys.mail(mailbox),
+                keys.meta(mailbox),
+                keys.body(mailbox, local),
+                keys.entry(mailbox),
+            ),
             limit,
             self.body_ttl_ms,
             self.control_ttl_ms,
