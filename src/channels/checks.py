@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks, mail
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import translate
@@ -54,8 +55,10 @@ def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
         except (ImproperlyConfigured, ValueError) as error:
             found.append(checks.Error(str(error), id="channels.E002"))
             continue
-        except LayerUnavailable:
-            continue  # its server is down, which is no mistake in the settings
+        except (LayerUnavailable, DatabaseError):
+            # Its server is down, or consumers query a table as they are imported, which
+            # the ``migrate`` that runs these checks has yet to make: no mistake in the settings.
+            continue
         found.extend(_look_at(alias, wrapper))
     return found
 

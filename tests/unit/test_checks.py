@@ -123,6 +123,18 @@ def test_a_layer_that_cannot_be_reached_is_no_mistake_in_the_settings(settings):
     assert checks.check_layers() == []
 
 
+def test_consumers_that_query_a_table_that_is_not_there_yet_do_not_keep_it_from_being_made(
+    settings, tmp_path, monkeypatch
+):
+    (tmp_path / "eager_consumers.py").write_text(
+        "from django.db import ProgrammingError\nraise ProgrammingError('no such table')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHANNEL_LAYERS = {"default": entry(ROUTING="eager_consumers.routing")}
+
+    assert checks.check_layers() == []
+
+
 def test_checking_builds_no_layer_that_stays(settings):
     from channels import channel_layers
 
