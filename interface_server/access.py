@@ -20,7 +20,7 @@ _WEBSOCKET_VERBS = {
 }
 
 # What would break a line or end its quotes, and what could drive a terminal.
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 256))}
 _ESCAPES[ord('"')] = '\\"'
 _ESCAPES[ord("\\")] = "\\\\"
 
@@ -62,8 +62,10 @@ class AccessLogGenerator:
         length: int | None = None,
     ) -> None:
         """Write one line; nothing that a client sent can forge a second one."""
+        # With --proxy-headers the client may be whatever a client says it is.
+        shown = None if client is None else client.translate(_ESCAPES).replace(" ", "\\x20")
         self.stream.write(
-            f'{client} - - [{self._date()}] "{request.translate(_ESCAPES)}"'
+            f'{shown} - - [{self._date()}] "{request.translate(_ESCAPES)}"'
             f" {status or '-'} {length or '-'}\n"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -181,6 +182,27 @@ def unsent_bytes(transport: Any) -> int:
     if data is not None:
         total += len(data) - transport.offset + transport._tempDataLen
     return total
+
+
+def untaken_bytes(transport: Any) -> int:
+    """Return how much was written to a transport and did not reach its client yet.
+
+    The kernel holds megabytes of it, and takes no more before a good part of them was
+    read: a client that reads slowly but steadily shows only here.  Where the kernel
+    can't be asked, what it holds is left out.
+    """
+    total = unsent_bytes(transport)
+    handle = getattr(transport, "socket", None)
+    if handle is None or sys.platform == "win32":
+        return total
+    import fcntl
+    import termios
+
+    try:
+        held = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):  # closed, or an operating system that does not tell
+        return total
+    return total + int.from_bytes(held, sys.byteorder, signed=True)
 
 
 def _gathered(headers: Pairs) -> dict[bytes, list[bytes]]:

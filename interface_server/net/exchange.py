@@ -10,7 +10,13 @@ from twisted.web.http_headers import InvalidHeaderName
 
 from channels.interface_server.deadlines import Wheel
 from channels.interface_server.health import health_page
-from channels.interface_server.net.context import Context, Origin, client_text, unsent_bytes
+from channels.interface_server.net.context import (
+    Context,
+    Origin,
+    client_text,
+    unsent_bytes,
+    untaken_bytes,
+)
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page
 
@@ -38,7 +44,7 @@ class HttpExchange:
 
     Also a producer for Twisted, which says when the client is slow, and an entry in
     the wheel: the clock of the time-out starts anew at every piece that the
-    application sends and the client takes.
+    application sends, and does not end the response of a client that is still reading.
     """
 
     __slots__ = (
@@ -52,6 +58,7 @@ class HttpExchange:
         "_request",
         "_started",
         "_started_at",
+        "_taken",
         "_touched",
         "unsent",
         "wheel_slot",
@@ -67,6 +74,7 @@ class HttpExchange:
         self._choked = False
         self._logged = False
         self._left: int | None = None
+        self._taken: int | None = None
         self._started_at = self._touched = context.wheel.clock()
         self.unsent = 0
         self.wheel_slot = 0
@@ -314,9 +322,13 @@ class HttpExchange:
 
     def expired(self, now: float) -> float | None:
         """Give up if nothing moved for the time-out."""
-        left = self._touched + self._context.config.http_timeout - now
+        timeout = self._context.config.http_timeout
+        left = self._touched + timeout - now
         if left > 0:
             return left
+        if self._choked and self._client_reads():
+            self._touched = now
+            return timeout
         self._context.counters.http_timeouts += 1
         self.give_up()
         return None
@@ -327,9 +339,18 @@ class HttpExchange:
             self._end.timed_out()
         self.fail(503, "Worker server failed to respond within time limit.")
 
+    def _client_reads(self) -> bool:
+        """Whether the client took something since the last look."""
+        if not self._request.owns_connection:
+            return False  # the window of a stream is small: Twisted says when it moves
+        taken = self._request.sentLength - untaken_bytes(self._request.channel.transport)
+        before, self._taken = self._taken, taken
+        return before is None or taken > before
+
     def pauseProducing(self) -> None:
         """Take note that the client is slow."""
         self._choked = True
+        self._taken = None
 
     def resumeProducing(self) -> None:
         """Take note that the client took everything."""
@@ -350,21 +371,21 @@ class LastWords:
     once the response is complete.
     """
 
-    __slots__ = ("_transport", "_unsent", "wheel_slot")
+    __slots__ = ("_transport", "_untaken", "wheel_slot")
 
     def __init__(self, wheel: Wheel, transport: Any) -> None:
         self.wheel_slot = 0
         self._transport = transport
-        self._unsent = unsent_bytes(transport)
+        self._untaken = untaken_bytes(transport)
         wheel.add(self, LAST_WORDS_TIMEOUT)
 
     def expired(self, now: float) -> float | None:
         """Cut the connection unless something was read since the last look."""
-        unsent = unsent_bytes(self._transport)
-        if not unsent:
+        if not unsent_bytes(self._transport):
             return None
-        if unsent == self._unsent:
+        untaken = untaken_bytes(self._transport)
+        if untaken == self._untaken:
             self._transport.abortConnection()
             return None
-        self._unsent = unsent
+        self._untaken = untaken
         return LAST_WORDS_TIMEOUT

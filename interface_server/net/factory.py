@@ -9,7 +9,7 @@ from twisted.web import http
 from zope.interface import implementer
 
 from channels.interface_server.net.context import Context
-from channels.interface_server.net.http import RequestMaker
+from channels.interface_server.net.http import HttpChannel, RequestMaker
 from channels.interface_server.net.upgrade import WebSocketUpgrade
 
 
@@ -27,6 +27,11 @@ class ServerFactory(http.HTTPFactory):
         self.context = context
         self._requests = RequestMaker(context)
         context.upgrade = WebSocketUpgrade(context, reactor)
+
+    def protocol(self) -> Any:
+        """Return what reads a connection until TLS has negotiated something else."""
+        negotiating: Any = http._GenericHTTPChannelProtocol
+        return negotiating(HttpChannel())
 
     def buildProtocol(self, addr: Any) -> Any:
         """Return what reads a new connection: HTTP/1.1, or HTTP/2 if TLS negotiated it."""

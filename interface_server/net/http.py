@@ -40,6 +40,14 @@ class RequestMaker:
         return HttpRequest(channel, self._context)
 
 
+class HttpChannel(http.HTTPChannel):
+    """Reads the requests of one connection."""
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Answer a line that is too long (16 KiB), where Twisted would just hang up."""
+        self._respondToBadRequestAndDisconnect()
+
+
 class HttpRequest(http.Request):
     """One request while Twisted reads it, and its way to the client afterwards."""
 

@@ -68,7 +68,7 @@ def parse_x_forwarded_for(
         headers: A dict (names ``str`` or ``bytes`` in any case, values ``bytes``, ``str``
             or a list of them) or Twisted ``Headers``.
         address_header_name: Header with the addresses; empty or absent from the
-            request: both originals are returned.
+            request, or without an address: both originals are returned.
         port_header_name: Header with the port; 0 is returned without one.
         proto_header_name: Header with the scheme.
         original_addr: Address of the socket's other end.
@@ -89,6 +89,8 @@ def parse_x_forwarded_for(
         host = addresses[max(0, len(addresses) - trusted_proxies)].strip()
     else:
         host = forwarded[0].split(",")[0].strip()
+    if not host:
+        return original_addr, original_scheme
 
     scheme = original_scheme
     if proto_header_name and values.get(proto_header_name.lower()):
@@ -98,6 +100,8 @@ def parse_x_forwarded_for(
         try:
             port = int(values[port_header_name.lower()][0])
         except ValueError:
+            port = 0
+        if not 0 <= port <= 65535:
             port = 0
     return [host, port], scheme
 

@@ -82,6 +82,16 @@ def test_what_a_client_sends_can_forge_no_line(log, stream):
     assert '"GET /\\"\\x0d\\x0a1.2.3.4 - - \\"x\\" \\\\ \\x1b[31m\\x9b" 200 42' in line
 
 
+def test_a_client_that_a_header_names_can_forge_no_line_either(log, stream):
+    log("http", "complete", http(client='1.2.3.4:0 - - [x] "GET /" 200 9\x1b\xff'))
+
+    line = stream.getvalue()
+    assert line.count(" ") == 7
+    assert line.startswith(
+        '1.2.3.4:0\\x20-\\x20-\\x20[x]\\x20\\"GET\\x20/\\"\\x20200\\x209\\x1b\\xff - - ['
+    )
+
+
 def test_the_time_is_local_and_moves_on(stream):
     now = [0.0]
     log = AccessLogGenerator(stream, clock=lambda: now[0])

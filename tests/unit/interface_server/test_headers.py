@@ -80,8 +80,16 @@ def test_ipv6_addresses_pass_through():
     ]
 
 
-def test_a_bad_port_is_0():
-    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": "abc"}
+@pytest.mark.parametrize("addresses", ["", " ", ",", " , 10.1.2.3"])
+def test_a_header_without_an_address_is_no_header(addresses):
+    headers = {"X-Forwarded-For": addresses, "X-Forwarded-Proto": "https"}
+
+    assert parse_x_forwarded_for(headers, original_addr=["::1", 5]) == (["::1", 5], None)
+
+
+@pytest.mark.parametrize("port", ["abc", "-5", "65536", ""])
+def test_a_bad_port_is_0(port):
+    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": port}
 
     assert parse_x_forwarded_for(headers)[0] == ["10.1.2.3", 0]
 
