@@ -35,8 +35,8 @@ def run_tests(project, *options):
 def test_the_tests_of_the_portals_apps_pass(options):
     output = run_tests("project", *options)
 
-    assert "Ran 45 tests" in output
-    for app in ("board", "chat", "liveblog", "reminders", "rpc", "tokens", "uploads"):
+    assert "Ran 51 tests" in output
+    for app in ("board", "chat", "liveblog", "presence", "reminders", "rpc", "tokens", "uploads"):
         assert f"({app}.tests." in output
 
 

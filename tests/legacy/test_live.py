@@ -511,6 +511,84 @@ class TestReminders:
         await in_thread(portal.wait_for_log, "with consumer reminders.consumers.ws_receive")
 
 
+class TestPresence:
+    async def ask(self, socket, do, **content):
+        return await ask(socket, {"do": do, **content})
+
+    @live
+    async def test_members_of_a_group_can_be_counted_and_addressed(self, portal):
+        async with portal.socket("/presence/a/") as one, portal.socket("/presence/a/") as two:
+            assert [(await hear(one))["count"], (await hear(two))["count"]] == [1, 2]
+            await say(one, {"do": "whisper", "text": "psst"})
+            assert await hear(two) == {"whispered": "psst"}
+            await one.close()
+            assert await hear(two) == {"left": ""}
+            assert (await self.ask(two, "who"))["count"] == 1
+
+    @live
+    async def test_logging_in_and_out_over_the_socket(self, portal):
+        async with portal.socket("/presence/b/") as socket:
+            assert await hear(socket) == {"count": 1, "you": "AnonymousUser"}
+            await self.ask(socket, "remember", what=1)
+            assert await self.ask(socket, "login", username="ben", password="pw") == {"you": "ben"}
+            assert (await self.ask(socket, "who"))["you"] == "ben"
+            assert await self.ask(socket, "recall") == {"what": 1}
+            await self.ask(socket, "logout")
+            assert (await self.ask(socket, "who"))["you"] == ""
+            assert await self.ask(socket, "recall") == {"what": None}
+            await self.ask(socket, "remember", what=2)
+            assert await self.ask(socket, "forget") == {"forgotten": []}
+            assert await self.ask(socket, "recall") == {"what": None}
+            await self.ask(socket, "remember", what=3)
+            assert await self.ask(socket, "recall") == {"what": 3}
+            wrong = await self.ask(socket, "login", username="ben", password="x")
+            assert wrong == {"error": "wrong password"}
+            assert await closed(socket) == 4003
+
+    @live
+    async def test_what_does_not_wait_for_the_consumer_comes_first(self, portal):
+        async with portal.socket("/presence/c/") as socket:
+            await hear(socket)
+            assert await self.ask(socket, "thread") == {"from": "thread"}
+            assert await hear(socket) == {"from": "consumer"}
+            await say(socket, {"do": "layer"})
+            assert [(await hear(socket))["from"] for _ in range(3)] == [
+                "layer",
+                "layer group",
+                "now",
+            ]
+
+    @live
+    async def test_consumers_of_own_channels_and_signals(self, portal):
+        async with portal.socket("/presence/d/") as socket:
+            await hear(socket)
+            assert await self.ask(socket, "later", key="k") == {"retries": 2}
+            assert await self.ask(socket, "ready") == {"ready": ["Worker", "Worker"]}
+
+    @live
+    async def test_decorators_on_methods_and_functions(self, portal):
+        async with portal.socket("/decorated/", portal.sessions["ben"]) as socket:
+            assert await socket.recv() == "ben"
+            for n in (1, 2):
+                await socket.send("x")
+                assert await socket.recv() == f"x {n}"
+        async with portal.socket("/ordered/") as socket:
+            for text in ("a", "fail", "b"):
+                await socket.send(text)
+            assert [await hear(socket), await hear(socket)] == [[1, 1], [3, 3]]
+
+    def test_http_consumers_with_users_and_large_bodies(self, portal):
+        assert portal.fetch("/whoami/")[2] == "AnonymousUser GET 0"
+        cookie = {"Cookie": f"sessionid={portal.sessions['ben']}"}
+        assert portal.fetch("/whoami/", bytes(200_000), headers=cookie)[2] == "ben POST 200000"
+
+    def test_a_handler_of_ones_own_goes_round_the_views(self, portal):
+        status, _, text = portal.fetch("/liveblog/shout")
+
+        assert status == 404
+        assert "NOT FOUND" in text
+
+
 class TestGuestbook:
     """Written for 0.17, where nobody accepted anything."""
 

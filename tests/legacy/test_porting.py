@@ -42,28 +42,28 @@ SINCE_2017 = [
     ("board/tests.py", "from channels.test import", "from channels.tests import"),
 ]
 
-#: What has to change: file, line, kind.
-CHANGES = """
-board/bindings.py:30: user-attribute
-board/models.py:11: on-delete
-board/tests.py:6: moved
-chat/tests.py:3: moved
-chat/urls.py:1: moved
-chat/utils.py:27: user-attribute
-liveblog/models.py:23: on-delete
-liveblog/urls.py:1: moved
-portal/settings.py:26: setting
-portal/settings.py:69: renamed
-portal/urls.py:3: moved
-rpc/tests.py:3: moved
-tokens/consumers.py:3: moved
-tokens/models.py:7: on-delete
-uploads/consumers.py:7: user-attribute
-uploads/models.py:6: on-delete
-uploads/tests.py:5: moved
-uploads/urls.py:1: moved
-uploads/views.py:5: moved
-"""
+#: What has to change: file, rule, how the line begins.
+CHANGES = [
+    ("board/bindings.py", "user-attribute", "return user.is_authenticated()"),
+    ("board/models.py", "on-delete", "owner ="),
+    ("board/tests.py", "moved", "from channels.tests import"),
+    ("chat/tests.py", "moved", "from channels.test import"),
+    ("chat/urls.py", "moved", "from django.conf.urls import"),
+    ("chat/utils.py", "user-attribute", "if not user.is_authenticated()"),
+    ("liveblog/models.py", "on-delete", "liveblog ="),
+    ("liveblog/urls.py", "moved", "from django.conf.urls import"),
+    ("portal/settings.py", "setting", "MIDDLEWARE_CLASSES"),
+    ("portal/settings.py", "renamed", '"BACKEND": "asgi_redis'),
+    ("portal/urls.py", "moved", "from django.conf.urls import"),
+    ("rpc/tests.py", "moved", "from channels.test import"),
+    ("tokens/consumers.py", "moved", "from django.utils.six"),
+    ("tokens/models.py", "on-delete", "user ="),
+    ("uploads/consumers.py", "user-attribute", "if message.user.is_anonymous()"),
+    ("uploads/models.py", "on-delete", "owner ="),
+    ("uploads/tests.py", "moved", "from channels.test import"),
+    ("uploads/urls.py", "moved", "from django.conf.urls import"),
+    ("uploads/views.py", "moved", "from django.utils.encoding import force_text"),
+]
 
 
 def in_2017(folder):
@@ -76,6 +76,11 @@ def in_2017(folder):
         assert now in text, (name, now)
         file.write_text(text.replace(now, then))
     return folder
+
+
+def line_of(file, start):
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    return next(number for number, line in enumerate(lines, 1) if line.startswith(start))
 
 
 def python(*command, cwd):
@@ -96,8 +101,10 @@ def test_all_that_had_to_change_is_found_and_fixed(tmp_path):
 
     found = python("-m", "channels.porting", "--no-notes", ".", cwd=folder)
     assert found.returncode == 1, found.stderr
-    places = re.findall(r"^\S+:\d+: [\w-]+(?=:)", found.stdout, re.MULTILINE)
-    assert sorted(set(places)) == CHANGES.split("\n")[1:-1]
+    places = re.findall(r"^(\S+):(\d+): ([\w-]+):", found.stdout, re.MULTILINE)
+    assert {(name, int(line), rule) for name, line, rule in places} == {
+        (name, line_of(folder / name, start), rule) for name, rule, start in CHANGES
+    }
 
     fixed = python("-m", "channels.porting", "--fix", "--yes", ".", cwd=folder)
     assert fixed.returncode == 0, fixed.stdout
@@ -108,4 +115,4 @@ def test_all_that_had_to_change_is_found_and_fixed(tmp_path):
 
     tests = python("-W", "error", "manage.py", "test", cwd=folder)
     assert tests.returncode == 0, tests.stderr
-    assert "Ran 45 tests" in tests.stderr
+    assert "Ran 51 tests" in tests.stderr

@@ -9,4 +9,5 @@ channel_routing = [
     include("rpc.routing.channel_routing"),
     include("tokens.routing.channel_routing"),
     include("reminders.routing.channel_routing"),
+    include("presence.routing.channel_routing"),
 ]

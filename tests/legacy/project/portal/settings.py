@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "rpc",
     "tokens",
     "reminders",
+    "presence",
 ]
 
 MIDDLEWARE = [
@@ -60,6 +61,13 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 
 USE_TZ = True
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": os.environ.get("DATABASE", "/tmp/portal") + ".cache",
+    },
+}
 
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
