@@ -154,10 +154,12 @@ class PendingMessageStore:
         return items or []
 
     def send_and_flush(self, **kwargs: Any) -> None:
-        """End the run and send what it has kept: through the sink, or else here.
+        """End the run and send what it has kept: through the sink, or else here and now.
 
-        A full channel is tried again for ``retry_time`` seconds; then its messages
-        are logged, counted and dropped (known-flaws.md F-05).
+        Called by a consumer itself and not by the signal, it sends now, and so goes
+        everything that the consumer sends afterwards.  A full channel is tried again for
+        ``retry_time`` seconds; then its messages are logged, counted and dropped
+        (known-flaws.md F-05).
 
         Raises:
             Exception: What sending one of the messages raised, other than
@@ -168,7 +170,7 @@ class PendingMessageStore:
         if not items:
             return
         sink = self._sink.get()
-        if sink is not None:
+        if sink is not None and "signal" in kwargs:
             sink(items)
             return
         errors = deliver(items, retry_time=self.retry_time, retry_interval=self.retry_interval)

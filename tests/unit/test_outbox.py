@@ -131,6 +131,18 @@ def test_the_sink_gets_each_run_once_and_nothing_is_sent(layer, channel, collect
     assert layer.sent == []
 
 
+def test_a_consumer_may_have_its_messages_sent_before_it_ends(layer, channel, collected):
+    def consumer():
+        channel.send({"n": 1})
+        pending_message_store.send_and_flush()
+        channel.send({"n": 2})
+        assert layer.sent == [("a.one", {"n": 1}), ("a.one", {"n": 2})]
+
+    run(consumer)
+
+    assert collected == []
+
+
 def test_the_sink_is_of_one_thread(layer, channel, collected):
     thread = threading.Thread(target=run, args=(lambda: channel.send({"n": 1}),))
     thread.start()
