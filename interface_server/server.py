@@ -257,6 +257,7 @@ class Server:
         """Return what the connections talk to; called in the event loop."""
         from channels.interface_server.wiring import make_bridge
 
+        _check_layer(self.channel_layer)
         bridge = make_bridge(
             self.channel_layer, self.config, {"connections": self._connection_counters}
         )
@@ -280,6 +281,8 @@ class Server:
         log.info(
             "Starting server at %s, channel layer %s", ", ".join(self.endpoints), self.channel_layer
         )
+        offered = self.factory.acceptableProtocols()
+        log.info("HTTP/2 over TLS is %s", "enabled" if b"h2" in offered else "not available")
         check_native_extension()
         try:
             await bridge.start()
@@ -378,6 +381,21 @@ class Server:
         """Wait until ``done``, a time, or somebody is in a hurry."""
         while not done() and not self._hurry.is_set() and time.monotonic() < until:
             await asyncio.sleep(STOP_CHECK)
+
+
+def _check_layer(layer: object) -> None:
+    """Refuse what cannot be a layer; only its type is told, as its text may hold a password."""
+    lacks = [name for name in ("send", "receive") if not callable(getattr(layer, name, None))]
+    if isinstance(layer, type):
+        raise StartError(
+            f"the class {layer.__name__} is not a channel layer: name an instance of it, for"
+            " example demo.asgi:channel_layer"
+        )
+    if lacks:
+        raise StartError(
+            f"what was given as channel layer is none, but a {type(layer).__name__} without"
+            f" {' and '.join(lacks)}: name a layer, for example demo.asgi:channel_layer"
+        )
 
 
 def _settle_garbage_collector() -> None:

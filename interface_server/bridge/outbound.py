@@ -33,6 +33,7 @@ class Outbound:
                         link.reply(item.message)
                     else:
                         core.counters.unknown += 1
+                        log.debug("a reply to %s, who is gone, is dropped", item.local)
                 elif type(item) is Receipt:
                     owner = in_flight.pop(item.number, None)
                     if owner is None:

@@ -394,6 +394,21 @@ def test_a_layer_that_does_not_answer_is_exit_status_1():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("json:dumps", "is none, but a function without send and receive"),
+        ("channels.layers.inmemory:InMemoryChannelLayer", "the class InMemoryChannelLayer is not"),
+    ],
+)
+def test_what_is_no_layer_is_exit_status_1(named, said):
+    done = command("-p", "0", named)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_command_serves_until_it_is_stopped(tmp_path):
     log = tmp_path / "access.log"
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -452,9 +452,12 @@ class TestReplies:
             ("close", 4000),
         ]
 
-    def test_a_reply_to_nobody_is_counted(self, bench):
+    def test_a_reply_to_nobody_is_counted(self, bench, caplog):
+        caplog.set_level(logging.DEBUG)
         bench.hub.deliver([Reply("nobody", {"text": "a"})])
         assert bench.counters.unknown == 1
+        assert [record.levelno for record in caplog.records] == [logging.DEBUG]
+        assert "nobody" in caplog.text
 
     def test_a_malformed_reply_is_logged_with_its_channel_and_ends_the_socket(self, bench, caplog):
         port, end = bench.open()
