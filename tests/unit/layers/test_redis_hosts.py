@@ -513,3 +513,17 @@ def test_hosts_are_made_anew_for_each_user():
 
     assert isinstance(layer.hosts[0], hosts.DirectHost)
     assert layer.make_hosts()[0] is not layer.hosts[0]
+
+
+@pytest.mark.redis
+def test_mailboxes_that_are_gone_for_good_leave_the_statistics(redis_server):
+    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer.send("old.server!a", {})
+    layer.send("new.server!a", {})
+    assert layer.global_statistics()["messages_count"] == 2
+
+    redis_server.client.delete(layer.keys.meta("old.server!"))  # it expires after a day
+
+    assert layer.global_statistics()["messages_count"] == 1
+    assert redis_server.client.smembers(layer.keys.mailboxes) == {b"new.server!"}
+    layer.close()

@@ -6,6 +6,7 @@ say something of the mailbox as a whole: pass its name, up to the ``!``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from channels import names
@@ -58,14 +59,33 @@ class Statistics:
                     ("SMEMBERS", self._keys.mailboxes),
                 ],
             )
-            found = [counters]
-            if mailboxes:
-                metas = [self._keys.meta(mailbox.decode()) for mailbox in mailboxes]
-                found += self._places.run(index, [("HMGET", meta, "pm", *_FULL) for meta in metas])
+            found = [counters, *self._of_mailboxes(index, mailboxes)]
             for messages, *full in found:
                 total["messages_count"] += int(messages or 0)
                 total["channel_full_count"] += sum(int(count or 0) for count in full)
         return total
+
+    def _of_mailboxes(self, index: int, listed: Collection[bytes]) -> list[list[bytes | None]]:
+        """Return the counters of mailboxes, and forget those that are gone for good."""
+        mailboxes = list(listed)
+        if not mailboxes:
+            return []
+        metas = [self._keys.meta(mailbox.decode()) for mailbox in mailboxes]
+        found: list[list[bytes | None]] = []
+        gone = []
+        for mailbox, (announced, *counters) in zip(
+            mailboxes,
+            self._places.run(index, [("HMGET", meta, "cap", "pm", *_FULL) for meta in metas]),
+            strict=True,
+        ):
+            if announced is None and not any(counters):
+                gone.append(mailbox)
+            else:
+                found.append(counters)
+        if gone:
+            # Every start of a server makes a new one, and this list has no end of its own.
+            self._places.run(index, [("SREM", self._keys.mailboxes, *gone)])
+        return found
 
     def of_channel(self, channel: str) -> dict[str, Any]:
         """Return the counters of a channel, summed over its hosts, or of a mailbox."""
