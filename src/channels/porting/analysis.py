@@ -16,6 +16,10 @@ from libcst.metadata import PositionProvider, QualifiedNameSource, Scope, ScopeP
 
 from channels.porting.findings import Edit
 
+#: Python 3.10 parses what is nested more deeply than libcst's stack can take: that ends the
+#: process.  3,000 has been tried, newer Pythons give up at 6,000, and people stay below 100.
+MAX_DEPTH = 2000
+
 #: From a file and the name of a function in it to the channels that it is routed from.
 Handled = Callable[[Path, str], frozenset[str]]
 
@@ -47,11 +51,23 @@ def check_syntax(text: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its escapes are its own business
-            ast.parse(text)
+            tree = ast.parse(text)
     except SyntaxError as error:
         raise UnparsableError(error.lineno or 1, error.msg) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnparsableError(1, str(error) or "it is nested too deeply") from error
+    if _is_deeper(tree, MAX_DEPTH):
+        raise UnparsableError(1, "it is nested too deeply")
+
+
+def _is_deeper(tree: ast.AST, limit: int) -> bool:
+    """Return whether something in the tree is inside of more than ``limit`` others."""
+    level: list[ast.AST] = [tree]
+    for _ in range(limit):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
 
 
 def _same_code(parsed: str, text: str) -> bool:

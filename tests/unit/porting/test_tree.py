@@ -88,9 +88,11 @@ def test_a_file_in_another_encoding_than_it_says_is_told(code, content):
         OLD + "a = " + "(" * 5000 + ")" * 5000 + "\n",
         OLD + "a = " + "+".join(["1"] * 20_000) + "\n",
         OLD + "a" + ".b" * 20_000 + "\n",
+        OLD + "a" + ".b" * 2_500 + "\n",
+        OLD + "a" + ".b" * 1_500 + "\n",
         OLD + "a = '\0'\n",
     ],
-    ids=["brackets", "a sum", "attributes", "a null"],
+    ids=["brackets", "a sum", "attributes", "fewer", "few", "a null"],
 )
 def test_code_that_no_parser_likes_is_told_or_fixed_but_never_harmed(code, text):
     found = code.one(text)
