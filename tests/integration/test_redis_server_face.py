@@ -97,6 +97,24 @@ def test_what_fits_is_stored_and_the_rest_is_full(layer):
     run(test())
 
 
+def test_frames_that_were_refused_are_not_awaited_for_ever(redis_server):
+    """Else the mailbox would be read late for the rest of the server's life."""
+    layer = RedisChannelLayer(hosts=[redis_server.url], capacity=1)
+
+    async def test():
+        async with serving(layer) as (face, _):
+            mailbox = face._session.mailbox
+            await asyncio.gather(*(sent(face, "work", {}, receipt=n) for n in range(1, 21)))
+            mailbox.settle()
+            await sent(face, "other", {}, receipt=21)  # traffic goes on meanwhile
+            assert len(mailbox.intake.awaited) == 21
+            mailbox.settle()
+            assert mailbox.intake.awaited == {21}
+
+    run(test())
+    layer.close()
+
+
 def test_an_error_in_a_callback_does_not_disturb_the_others(layer, caplog):
     def broken(outcome):
         raise RuntimeError("a bug elsewhere")

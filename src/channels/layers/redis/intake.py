@@ -46,7 +46,7 @@ class Intake:
     Attributes:
         taken: Messages ever pushed to the mailbox, up to the last item that was fed.
         taken_bytes: The same in bytes.
-        receipts: Receipts that came.
+        awaited: Receipts that may still come; the sender of frames adds to it.
         missed: Messages that were pushed and never came: they expired, or were lost on
             their way.
         expired: Replies that were taken too late and dropped.
@@ -64,7 +64,7 @@ class Intake:
     ) -> None:
         self.taken = 0
         self.taken_bytes = 0
-        self.receipts = 0
+        self.awaited: set[int] = set()
         self.missed = 0
         self.expired = 0
         self.undecodable = 0
@@ -121,7 +121,7 @@ class Intake:
                 if kind == _ANSWER:
                     (number,) = _NUMBER_AT(raw, 33)
                     if number < FIRST_MARK:
-                        self.receipts += 1
+                        self.awaited.discard(number)
                         items.append(Receipt(number))
                     else:
                         self._marked(number)

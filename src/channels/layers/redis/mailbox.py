@@ -88,8 +88,6 @@ class Mailbox:
     ) -> None:
         self.intake = Intake(registry, codec, clock, lifetime=lifetime, marked=self._mark_passed)
         self.listener: MailboxListener
-        #: Frames sent that want a receipt; the server's face counts them.
-        self.asked = 0
         self.last_client = 0
         self._name = name
         self._key = keys.mail(name)
@@ -106,7 +104,7 @@ class Mailbox:
             MAILBOX_BYTES // UNREPORTED,
         )
         self._reported = _NOTHING
-        self._receipts = (0, 0)
+        self._overdue: frozenset[int] = frozenset()
         self._link: Link | None = None
         self._taking = False
         self._ending: asyncio.Future[None] | None = None
@@ -190,20 +188,19 @@ class Mailbox:
         if self._is_due():
             self.report()
             self._pipelines.schedule()
-        if self.asked - self.intake.receipts < BUSY:
+        if len(self.intake.awaited) < BUSY:
             self._take()
         else:
             asyncio.get_running_loop().call_later(GATHER, self._take)
 
     def settle(self) -> None:
-        """Stop waiting for receipts if none was asked for or came since the last call.
+        """Stop waiting for receipts that were missing at the last call, too.
 
-        What is still missing then is lost, or with consumers that take their time.
+        Their frames were refused or lost, or are with consumers that take their time.
         """
-        counts = (self.asked, self.intake.receipts)
-        if counts == self._receipts:
-            self.asked = self.intake.receipts
-        self._receipts = (self.asked, self.intake.receipts)
+        awaited = self.intake.awaited
+        awaited -= self._overdue
+        self._overdue = frozenset(awaited)
 
     def _deliver(self) -> Drift:
         """Deliver what was taken, up to an item that asks for a rebuild."""

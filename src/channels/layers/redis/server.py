@@ -126,7 +126,7 @@ class RedisServerFace:
             return
         ttl_ms = self._commands.ttl_ms if expiry is None else max(1, round(expiry * 1000))
         if receipt:
-            self._session.mailbox.asked += 1
+            self._session.mailbox.intake.awaited.add(receipt)
             frame = items.frame(
                 payload,
                 ttl_ms,
