@@ -6,9 +6,12 @@ logger, a callable ``(protocol, action, details)``, to the server.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
+
+log = logging.getLogger(__name__)
 
 ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
 
@@ -38,6 +41,7 @@ class AccessLogGenerator:
         self._clock = clock
         self._second = -1
         self._stamp = ""
+        self._failing = False
 
     def __call__(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
         """Write the line of an action; actions that are not known are left out."""
@@ -64,10 +68,17 @@ class AccessLogGenerator:
         """Write one line; nothing that a client sent can forge a second one."""
         # With --proxy-headers the client may be whatever a client says it is.
         shown = None if client is None else client.translate(_ESCAPES).replace(" ", "\\x20")
-        self.stream.write(
-            f'{shown} - - [{self._date()}] "{request.translate(_ESCAPES)}"'
-            f" {status or '-'} {length or '-'}\n"
-        )
+        try:
+            self.stream.write(
+                f'{shown} - - [{self._date()}] "{request.translate(_ESCAPES)}"'
+                f" {status or '-'} {length or '-'}\n"
+            )
+        except OSError as error:
+            if not self._failing:
+                self._failing = True
+                log.warning("the access log cannot be written, lines are lost: %s", error)
+        else:
+            self._failing = False
 
     def _date(self) -> str:
         now = int(self._clock())

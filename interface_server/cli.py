@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import sys
 from typing import Any, NoReturn, TextIO
@@ -11,7 +12,11 @@ from urllib.parse import unquote
 
 from channels.exceptions import LayerUnavailable
 from channels.interface_server.access import AccessLogGenerator
-from channels.interface_server.descriptors import raise_limit
+from channels.interface_server.descriptors import (
+    close_unless_standard,
+    fill_standard,
+    raise_limit,
+)
 from channels.interface_server.net.endpoints import choose_endpoints
 from channels.interface_server.options import build_parser, parse
 from channels.interface_server.server import Server, StartError
@@ -48,6 +53,7 @@ class CommandLineInterface:
         Raises:
             SystemExit: Bad arguments (status 2), or help was asked for.
         """
+        fill_standard()
         options = parse(self.parser, args)
         verbosity = min(max(options.verbosity, 0), 2)
         set_up_logging(verbosity)
@@ -68,8 +74,7 @@ class CommandLineInterface:
             log.error("%s", error)
             return 1
         finally:
-            if access_log is not None and access_log is not sys.stdout:
-                access_log.close()
+            close_access_log(access_log)
         return 0
 
 
@@ -162,10 +167,28 @@ def open_access_log(path: str | None, verbosity: int) -> TextIO | None:
         OSError: The file can't be written.
     """
     if path == "-" or (path is None and verbosity >= 1):
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A pipe or a file would get nothing for a long time, and the last lines never.
+            sys.stdout.reconfigure(line_buffering=True)
         return sys.stdout
     if path is None:
         return None
     return open(path, "a", buffering=1, encoding="utf-8")
+
+
+def close_access_log(stream: TextIO | None) -> None:
+    """Close what :func:`open_access_log` returned, or just flush it if it is stdout."""
+    if stream is None:
+        return
+    try:
+        if stream is sys.stdout:
+            stream.flush()
+        else:
+            stream.close()
+    except OSError:  # nobody reads it any more, or its disk is full; it was told already
+        if stream is sys.stdout:
+            # Or Python would try again as it exits, and fail with a status of its own.
+            close_unless_standard(stream.fileno())
 
 
 def set_up_logging(verbosity: int) -> None:

@@ -11,6 +11,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from channels.interface_server.descriptors import close_unless_standard
+
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -110,5 +112,6 @@ def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
             family = inherited.family
     os.set_blocking(fileno, False)
     port = reactor.adoptStreamPort(fileno, family, factory)
-    os.close(fileno)  # Twisted has its own copy; with ours open the port would never close
+    # Twisted has its own copy; with ours open the port would never close.
+    close_unless_standard(fileno)
     return port

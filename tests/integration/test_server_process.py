@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import os
@@ -392,6 +393,78 @@ def test_a_layer_that_does_not_answer_is_exit_status_1():
     assert done.returncode == 1
     assert "layer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@contextlib.contextmanager
+def serving(*args, **options):
+    """Run the command on a socket of its own, its output buffered as usual."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd = listening.fileno()
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "channels.interface_server", "--fd", str(fd), *args),
+                "tests.integration.plain_layer:layer",
+            ],
+            cwd=ROOT,
+            text=True,
+            pass_fds=[fd],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            **options,
+        )
+        try:
+            with Peer(listening.getsockname()[1]) as peer:
+                yield process, peer
+        finally:
+            process.kill()
+            process.wait(PATIENCE)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def test_the_access_log_on_stdout_is_there_at_once():
+    with serving("-t", "0.1", stdout=subprocess.PIPE) as (process, peer):
+        peer.ask("/now")
+
+        assert '"GET /now" 503' in process.stdout.readline()
+
+
+def test_an_access_log_that_nobody_reads_is_no_trouble():
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with serving("-t", "0.1", **pipes) as (process, peer):
+        process.stdout.close()
+        for _ in range(3):
+            assert peer.ask("/now")[0] == 503
+        process.terminate()
+
+        assert process.wait(PATIENCE) == 0
+        log = process.stderr.read()
+        assert log.count("access log cannot be written") == 1
+        assert "Traceback" not in log
+        assert "Exception" not in log
+
+
+def test_it_serves_a_socket_that_is_its_standard_input():
+    # As supervisors do it; and with nothing at all as standard output and error.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = subprocess.Popen(
+            [
+                *("sh", "-c", 'exec "$0" "$@" >&- 2>&-', sys.executable),
+                *("-m", "channels.interface_server", "--fd", "0", "-t", "0.1"),
+                "tests.integration.plain_layer:layer",
+            ],
+            cwd=ROOT,
+            stdin=listening.fileno(),
+        )
+        try:
+            for _ in range(2):
+                with Peer(listening.getsockname()[1]) as peer:
+                    assert peer.ask("/x")[0] == 503
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize(

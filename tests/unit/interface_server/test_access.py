@@ -92,6 +92,30 @@ def test_a_client_that_a_header_names_can_forge_no_line_either(log, stream):
     )
 
 
+def test_a_disk_that_is_full_is_told_of_once(caplog):
+    class Disk(io.StringIO):
+        full = True
+
+        def write(self, text):
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    disk = Disk()
+    log = AccessLogGenerator(disk)
+    log("http", "complete", http())
+    log("http", "complete", http())
+    assert len(caplog.records) == 1
+    assert "No space left on device" in caplog.text
+
+    disk.full = False
+    log("http", "complete", http())
+    assert disk.getvalue().count("\n") == 1
+    disk.full = True
+    log("http", "complete", http())
+    assert len(caplog.records) == 2
+
+
 def test_the_time_is_local_and_moves_on(stream):
     now = [0.0]
     log = AccessLogGenerator(stream, clock=lambda: now[0])
