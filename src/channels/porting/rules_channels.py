@@ -109,17 +109,43 @@ def _unanswered(module: Module, node: cst.FunctionDef) -> Finding:
 
 
 def _answers(function: cst.FunctionDef) -> bool:
-    for node in walk(function.body):
-        if isinstance(node, cst.Raise):
-            return True
-        if isinstance(node, cst.Call):
-            if isinstance(node.func, cst.Attribute):
-                # Of Group("x").send it is not certain that the socket is a member.
-                if node.func.attr.value in _ANSWERS and "Group(" not in _start(node.func):
-                    return True
-            elif any(dotted(arg.value) in {"message", "self"} for arg in node.args):
-                return True  # something else may do it
-    return False
+    """Whether it may accept the socket, or refuses every one.
+
+    One that only refuses, and that under a condition, leaves the others waiting.
+    """
+    nodes = list(walk(function.body))
+    if any(isinstance(node, cst.Call) and _may_accept(node) for node in nodes):
+        return True
+    lines = [line for line in function.body.body if isinstance(line, cst.SimpleStatementLine)]
+    return any(
+        isinstance(node, cst.Raise) or (isinstance(node, cst.Call) and _refuses(node))
+        for line in lines
+        for node in walk(line)
+    )
+
+
+def _may_accept(call: cst.Call) -> bool:
+    if isinstance(call.func, cst.Attribute):
+        # Of Group("x").send it is not certain that the socket is a member.
+        return (
+            call.func.attr.value in _ANSWERS
+            and "Group(" not in _start(call.func)
+            and not _refuses(call)
+        )
+    return any(dotted(arg.value) in {"message", "self"} for arg in call.args)  # that may do it
+
+
+def _refuses(call: cst.Call) -> bool:
+    """Whether it is ``….close()``, or ``….send({"close": …})`` with nothing else in it."""
+    if not isinstance(call.func, cst.Attribute):
+        return False
+    if call.func.attr.value != "send" or not call.args:
+        return call.func.attr.value == "close"
+    content = call.args[0].value
+    return isinstance(content, cst.Dict) and [
+        string(element.key) if isinstance(element, cst.DictElement) else None
+        for element in content.elements
+    ] == ["close"]
 
 
 def _start(node: cst.Attribute) -> str:

@@ -102,7 +102,10 @@ CONNECT = {
     "close": "self.close()",
     "exception": "raise DenyConnection",
     "elsewhere": "answer(message)",
-    "a condition": "if a: message.reply_channel.send({'close': True})",
+    "only refuses": "message.reply_channel.send({'close': 4000})",
+    "text before the end": "if a: message.reply_channel.send({'text': 'no', 'close': True})",
+    "a name": "if a: message.reply_channel.send(answer)",
+    "some": "if a: self.send(text='a')",
 }
 
 
@@ -114,6 +117,24 @@ def test_a_connect_that_answers_is_left_alone(code, line):
     )
 
     assert code.rules(text) == []
+
+
+REFUSES_SOME = {
+    "reply": "if a: message.reply_channel.send({'close': True})",
+    "close": "if a: self.close()",
+    "exception": "if a: raise DenyConnection",
+    "a group": "if a: self.close()\n        else: Group('a').send({'text': 'a'})",
+}
+
+
+@pytest.mark.parametrize("line", REFUSES_SOME.values(), ids=REFUSES_SOME)
+def test_a_connect_that_only_refuses_some_leaves_the_others_waiting(code, line):
+    text = (
+        "from channels.generic.websockets import WebsocketConsumer\n"
+        f"class A(WebsocketConsumer):\n    def connect(self, message, **kwargs):\n        {line}\n"
+    )
+
+    assert code.rules(text) == ["accept"]
 
 
 def test_a_stream_of_a_demultiplexer_need_not_answer(code):
