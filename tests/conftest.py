@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -34,6 +35,17 @@ def _no_connection_left_by_other_tests(request: pytest.FixtureRequest) -> Iterat
     yield
     for one, connection in hidden:
         one.connection = connection
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    """Commands set loggers up, which must not decide what later tests see."""
+    loggers = [logging.getLogger(name) for name in ("channels", "django.channels")]
+    before = [(one, one.level, one.propagate, one.handlers[:]) for one in loggers]
+    yield
+    for one, level, propagate, handlers in before:
+        one.setLevel(level)
+        one.propagate, one.handlers = propagate, handlers
 
 
 def _need_redis() -> None:

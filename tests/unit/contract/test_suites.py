@@ -5,6 +5,7 @@ Everything here runs under Django's test runner too.
 
 from __future__ import annotations
 
+import logging
 import re
 from io import StringIO
 from unittest import mock
@@ -105,13 +106,26 @@ class TestWorkers(ChannelTestCase):
             self.consume(3, lambda message: ContentType.objects.count())
 
 
+def leave_loggers_alone(case):
+    """Give a test a log of its own, and put back what the commands set up."""
+    for patched in (
+        mock.patch.object(log, "handler", logging.StreamHandler(StringIO())),
+        mock.patch.dict(log._given),
+    ):
+        patched.start()
+        case.addCleanup(patched.stop)
+    for name in ("django.channels", *log._COMPANIONS):
+        logger = logging.getLogger(name)
+        case.addCleanup(setattr, logger, "handlers", logger.handlers[:])
+        case.addCleanup(setattr, logger, "propagate", logger.propagate)
+        case.addCleanup(logger.setLevel, logger.level)
+
+
 @mock.patch("channels.management.commands.runworker.Worker")
 @override_settings(CHANNEL_LAYERS=LAYERS)
 class TestRunworker(TestCase):
     def setUp(self):
-        patched = mock.patch.object(log, "handler", log.logging.StreamHandler(StringIO()))
-        patched.start()
-        self.addCleanup(patched.stop)
+        leave_loggers_alone(self)
         for alias in LAYERS:
             before = channel_layers.set(alias, None)
             self.addCleanup(channel_layers.set, alias, before)
