@@ -215,24 +215,49 @@ class SentinelSet:
 
 
 class Cluster:
-    """Three masters of a Redis Cluster, without replicas."""
+    """Three masters of a Redis Cluster.
 
-    def __init__(self) -> None:
+    Args:
+        replica: Whether the last of them has a replica, which takes over two seconds after
+            its master's end.
+    """
+
+    def __init__(self, replica: bool = False) -> None:
+        options = ["cluster-enabled yes"] + ["cluster-node-timeout 2000"] * replica
         self.nodes = [
-            RedisServer("cluster-enabled yes", f"cluster-port {free_port()}") for _ in range(3)
+            RedisServer(*options, f"cluster-port {free_port()}") for _ in range(3 + replica)
         ]
+        self.masters, self.replicas = self.nodes[:3], self.nodes[3:]
         bounds = [0, 5461, 10923, 16384]
-        for node, first, end in zip(self.nodes, bounds, bounds[1:], strict=False):
+        for node, first, end in zip(self.masters, bounds, bounds[1:], strict=False):
             node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
         for node in self.nodes[1:]:
-            bus = int(node.options[1].split()[1])
+            bus = int(node.options[-1].split()[1])
             self.nodes[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         for node in self.nodes:
             wait_until(lambda node=node: self._complete(node), "the cluster is complete")
+        for node in self.replicas:
+            master = self.masters[-1].client.execute_command("CLUSTER", "MYID")
+            node.client.execute_command("CLUSTER", "REPLICATE", master)
+            wait_until(
+                lambda node=node: node.client.info("replication")["master_link_status"] == "up",
+                "the replica follows",
+            )
 
     def _complete(self, node: RedisServer) -> bool:
         state = node.client.execute_command("CLUSTER INFO")
-        return state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3"
+        return state["cluster_state"] == "ok" and state["cluster_known_nodes"] == str(
+            len(self.nodes)
+        )
+
+    def fail_over(self) -> None:
+        """Kill the master that has a replica, and return once that one took over."""
+        self.masters[-1].kill()
+        wait_until(
+            lambda: self.replicas[0].client.info("replication")["role"] == "master",
+            "the replica was made master",
+            30.0,
+        )
 
     @property
     def url(self) -> str:
@@ -241,7 +266,7 @@ class Cluster:
 
     def flush(self) -> None:
         """Forget all data."""
-        for node in self.nodes:
+        for node in self.masters:
             node.flush()
 
     def close(self) -> None:

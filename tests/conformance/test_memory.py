@@ -168,6 +168,19 @@ def test_a_body_for_a_mailbox_without_a_server_comes_as_messages(layer):
     assert receive_all(layer, "p!") == [("p!a", {"n": 1}), ("p!a", {"n": 2})]
 
 
+def test_the_register_shows_a_servers_counters_as_they_are_now(layer):
+    async def test():
+        info = {"lost": 0}
+        face = layer.open_server("web.test!")
+        await face.start(None, info)
+        info["lost"] = 3
+        (entry,) = await face.processes()
+        await face.stop()
+        return entry.info["lost"]
+
+    assert asyncio.run(test()) == 3
+
+
 def test_counters_of_old_channels_are_forgotten(layer, clock):
     layer.send("main?first", {})
     clock.advance(3601)

@@ -61,9 +61,9 @@ class Backing:
             host, port = self.set.address
             self.target = f"redis+sentinel://{host}:{port}/{self.set.name}"
         elif kind == "cluster":
-            cluster = Cluster()
+            self.set = cluster = Cluster(replica=True)
             stack.callback(cluster.close)
-            self.servers = cluster.nodes
+            self.servers = cluster.masters[:2]
             self.target = cluster.url.replace("redis://", "redis+cluster://")
             self.config = {"hosts": [self.target]}
         else:
@@ -79,11 +79,14 @@ class Backing:
         return RedisChannelLayer(**self.config)
 
     def clients(self) -> list[Any]:
+        if self.kind == "one" or self.kind == "two":
+            return [server.client for server in self.servers]
         if self.kind == "sentinel":
-            master = self.set.master
-            alive = master.process is not None and master.process.poll() is None
-            return [(master if alive else self.set.replica).client]
-        return [server.client for server in self.servers]
+            servers = [self.set.master, self.set.replica]
+        else:
+            servers = self.set.nodes
+        alive = [one for one in servers if one.process and one.process.poll() is None]
+        return [one.client for one in alive if one.client.info("replication")["role"] == "master"]
 
     def entries(self) -> list[Any]:
         found = []

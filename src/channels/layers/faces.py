@@ -296,6 +296,10 @@ class ServerFace(Protocol):
     async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
         """Connect, register, and deliver the mailbox to ``listener`` from now on.
 
+        Args:
+            listener: Told of everything.
+            info: Shown on the register as it is at each heartbeat; any thread may read it.
+
         Raises:
             LayerUnavailable: There is no answer.
         """

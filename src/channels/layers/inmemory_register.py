@@ -38,12 +38,13 @@ class Register:
         """Put a server or a worker on the register."""
         started = self._now()
         channels = frozenset(channels)
-        common = {"host": socket.gethostname(), "pid": os.getpid(), **info}
+        common = {"host": socket.gethostname(), "pid": os.getpid()}
 
         def describe() -> ProcessEntry:
             now = self._now()
             beat = 1 + int((now - started) / HEARTBEAT_INTERVAL)
-            return ProcessEntry(name, kind, channels, frozenset(held()), beat, now, dict(common))
+            shown = {**common, **info}  # counters among them, as they are now
+            return ProcessEntry(name, kind, channels, frozenset(held()), beat, now, shown)
 
         with self._lock:
             self._processes[name] = describe
