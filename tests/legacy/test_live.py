@@ -125,6 +125,22 @@ class TestChat:
             await self.join(socket, 1)
 
     @live
+    async def test_what_no_layer_can_carry_is_dropped_with_the_consumers_name(self, portal):
+        frames = {
+            r'{"command": "leave", "room": "\ud800"}': "holds half of a",
+            '{"command": "leave", "room": 99999999999999999999}': "is an integer",
+            '{"command": "leave", "room": ' + "[" * 600 + "]" * 600 + "}": "[0][0][0]",
+            "[" * 100_000: "RecursionError",
+        }
+        async with portal.socket("/chat/stream/", portal.sessions["ben"]) as socket:
+            for frame, reason in frames.items():
+                await say(socket, frame)
+                assert await ask(socket, {"command": "leave", "room": 1}) == {"leave": "1"}
+                await in_thread(portal.wait_for_log, reason)
+        dropped = "Dropped a message for channel 'chat.receive' from consumer"
+        assert portal.logged(dropped, "chat.consumers.ws_receive") == 3
+
+    @live
     async def test_a_message_without_reply_channel_is_an_error_of_the_consumer(self, portal):
         status, _, text = await in_thread(portal.fetch, "/chat/announce/1/")
 

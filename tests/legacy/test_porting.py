@@ -116,3 +116,18 @@ def test_all_that_had_to_change_is_found_and_fixed(tmp_path):
     tests = python("-W", "error", "manage.py", "test", cwd=folder)
     assert tests.returncode == 0, tests.stderr
     assert "Ran 51 tests" in tests.stderr
+
+
+def test_the_app_from_before_1_0_needs_new_names_only(tmp_path):
+    folder = tmp_path / "site"
+    ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3")
+    shutil.copytree(HERE / "old", folder, ignore=ignored)
+
+    found = python("-m", "channels.porting", "--no-notes", ".", cwd=folder)
+    places = re.findall(r"^(\S+):\d+: ([\w-]+):", found.stdout, re.MULTILINE)
+    assert places == [("settings.py", "renamed"), ("guestbook/tests.py", "moved")]
+
+    fixed = python("-m", "channels.porting", "--fix", "--yes", ".", cwd=folder)
+    assert fixed.returncode == 0, fixed.stdout
+    tests = python("-W", "error", "manage.py", "test", cwd=folder)
+    assert tests.returncode == 0, tests.stderr
