@@ -93,6 +93,14 @@ def _listen(reactor: Any, description: str, factory: Any) -> Any:
     return serverFromString(reactor, description).listen(factory)
 
 
+def _accepts(inherited: socket.socket) -> bool:
+    """Whether ``listen`` was called on a socket; taken for granted where nobody knows."""
+    try:
+        return bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        return True
+
+
 def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     """Listen on an inherited socket: ``fileno=N`` with an optional ``domain=INET6``."""
     given: dict[str, str] = {}
@@ -103,13 +111,17 @@ def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     if not number.isdigit():
         raise ValueError(f"fd:{parameters} needs the number of a descriptor: fd:fileno=3")
     fileno = int(number)
-    domain = given.get("domain")
+    # Asked through a copy, which leaves the descriptor itself open.
+    with socket.socket(fileno=os.dup(fileno)) as inherited:
+        if inherited.type != socket.SOCK_STREAM or not _accepts(inherited):
+            raise ValueError("it is not a socket that listens for connections")
+        family = inherited.family
+    domain = given.get("domain", "")
     if domain:
-        family = getattr(socket, domain if domain.startswith("AF_") else f"AF_{domain}")
-    else:
-        # The socket knows; asking leaves the descriptor itself open.
-        with socket.socket(fileno=os.dup(fileno)) as inherited:
-            family = inherited.family
+        told = getattr(socket, f"AF_{domain.removeprefix('AF_')}", None)
+        if told is None:
+            raise ValueError(f"{domain} is no kind of address: use INET, INET6 or UNIX")
+        family = told
     os.set_blocking(fileno, False)
     port = reactor.adoptStreamPort(fileno, family, factory)
     # Twisted has its own copy; with ours open the port would never close.

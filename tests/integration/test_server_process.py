@@ -467,6 +467,17 @@ def test_it_serves_a_socket_that_is_its_standard_input():
             process.wait(PATIENCE)
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_descriptor_that_does_not_listen_is_exit_status_1(kind):
+    with socket.socket(socket.AF_INET, kind) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        fd = deaf.fileno()
+        done = command("--fd", str(fd), "tests.integration.plain_layer:layer", pass_fds=[fd])
+
+    assert done.returncode == 1
+    assert "not a socket that listens" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [
