@@ -22,6 +22,7 @@ passed it counts as *expired*.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ HEARTBEATS = 2
 #: A worker that is gone from the register died if its last heartbeat is older than this many
 #: seconds, as far as others' heartbeats tell the time; else it left by itself.
 SURELY_EXPIRED = 0.6 * HEARTBEAT_TTL
+
+#: How far the layer's clock may step back between two measurements, in seconds.
+JITTER = 0.5
 
 #: Frames of one channel that are looked after at once, the oldest first.
 MOST_SUSPECTS = 1000
@@ -92,6 +96,7 @@ class LostPolicy:
         self._marks: deque[tuple[float, int]] = deque()
         self._evidence: dict[int, _Evidence] = {}
         self._seen: dict[str, float] = {}
+        self._settled = math.inf
 
     def note(self, now: float, last: int, settled: float) -> int:
         """Take note of the number given last; return up to which number frames are suspicious.
@@ -100,15 +105,18 @@ class LostPolicy:
             now: The time.
             last: Number of the frame sent last.
             settled: Seconds since when the layer has answered without having lost its
-                memory.  Nothing is suspicious, and all evidence is void, before that is one
-                TTL: until then the register may not be complete.
+                memory; below 0 while it does not.  If that starts anew, all evidence is
+                void, and there is no verdict before it is one TTL: until then the
+                register may not be complete.
         """
+        if settled < 0 or settled < self._settled - JITTER:
+            self._evidence.clear()
+        self._settled = settled
         self._marks.append((now, last))
         while len(self._marks) > 1 and self._marks[1][0] <= now - SUSPICIOUS_AGE:
             self._marks.popleft()
         moment, number = self._marks[0]
-        if settled < HEARTBEAT_TTL:
-            self._evidence.clear()
+        if settled < 0:
             return 0
         return 0 if moment > now - SUSPICIOUS_AGE else number
 
@@ -141,7 +149,7 @@ class LostPolicy:
                 evidence = old.get(receipt) or _Evidence(now)
                 seen = receipt in waiting or self._held_as(receipt) in held
                 cause = self._judge(now, channel, evidence, seen, listeners, left)
-                if cause:
+                if cause and self._settled >= HEARTBEAT_TTL:
                     verdicts.append(Verdict(receipt, cause))
                 else:
                     self._evidence[receipt] = evidence

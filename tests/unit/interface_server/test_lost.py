@@ -64,11 +64,10 @@ class TestAge:
         assert scene.policy.note(6, last=30, settled=100) == 7
         assert scene.policy.note(60, last=30, settled=100) == 30
 
-    def test_nothing_is_for_one_ttl_after_the_layer_came_back(self, scene):
+    def test_nothing_is_while_the_layer_is_away(self, scene):
         scene.policy.note(0, last=3, settled=100)
         assert scene.policy.note(10, last=3, settled=-float("inf")) == 0
-        assert scene.policy.note(20, last=3, settled=9.9) == 0
-        assert scene.policy.note(30, last=3, settled=10) == 3
+        assert scene.policy.note(20, last=3, settled=0.1) == 3
 
 
 def test_a_frame_in_its_queue_is_not_lost(scene):
@@ -258,7 +257,44 @@ def test_suspects_are_judged_one_by_one(scene):
 def test_the_layers_return_voids_the_evidence(scene):
     scene.worker("w")
     scene.look(1)
-    scene.policy.note(scene.now, last=1, settled=0)
+    scene.policy.note(scene.now, last=1, settled=-1)
+    scene.policy.note(scene.now, last=1, settled=20)
     scene.beat("w")
     scene.beat("w")
+    assert scene.look(1) == []
+
+
+def test_a_memory_lost_anew_voids_the_evidence(scene):
+    scene.worker("w")
+    scene.policy.note(scene.now, last=1, settled=100)
+    scene.look(1)
+    scene.policy.note(scene.now, last=1, settled=0.5)
+    scene.policy.note(scene.now, last=1, settled=20)
+    scene.beat("w")
+    scene.beat("w")
+    assert scene.look(1) == []
+
+
+def test_no_verdict_is_given_for_one_ttl_after_the_layer_came_back(scene):
+    """But what is seen meanwhile counts, so that the verdict is not later than that."""
+    scene.worker("w")
+    scene.policy.note(scene.now, last=1, settled=1)
+    for _ in range(3):
+        assert scene.look(1) == []
+        scene.beat("w")
+    scene.policy.note(scene.now, last=1, settled=9.9)
+    assert scene.look(1) == []
+    scene.policy.note(scene.now, last=1, settled=10)
+    assert scene.look(1) == [Verdict(1, "lost")]
+
+
+def test_a_worker_that_comes_back_after_the_layer_shows_what_it_holds(scene):
+    scene.worker("first")
+    scene.policy.note(scene.now, last=1, settled=1)
+    scene.look(1)
+    scene.beat("first")
+    scene.beat("first")
+    scene.look(1)
+    scene.worker("second", held=[1])
+    scene.policy.note(scene.now, last=1, settled=12)
     assert scene.look(1) == []
