@@ -173,6 +173,8 @@ def test_consumers_answer_sockets(serve, site):
         for n in range(100):
             first.send(str(n))
         answers = [first.recv(10) for _ in range(200)]
+        # A client that leaves much unread waits 10 s for the end of its connection.
+        assert [second.recv(10) for _ in range(100)] == [f"all {n}" for n in range(100)]
 
     assert [answer for answer in answers if answer.startswith("echo")] == [
         f"echo {n}" for n in range(100)
