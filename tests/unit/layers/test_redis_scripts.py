@@ -118,6 +118,14 @@ class TestQueues:
         assert 3590 < redis_server.client.ttl(KEYS.statistics("work")) <= 3600
         assert 86390 < redis_server.client.ttl(KEYS.global_statistics) <= 86400
 
+    def test_counters_of_a_channel_with_one_reader_are_kept_briefly(self, run, redis_server):
+        """Each large request body has such a channel of its own."""
+        channel = "http.request.body?abc"
+        keys = [KEYS.queue(channel), KEYS.statistics(channel), KEYS.global_statistics]
+        run(scripts.PUSH_QUEUE, keys, 100, 60_000, frame())
+
+        assert 50 < redis_server.client.ttl(KEYS.statistics(channel)) <= 60
+
     def test_a_push_past_the_capacity_is_never_refused(self, queue):
         assert queue(*[frame()] * 7, capacity=-1) == [7]
 

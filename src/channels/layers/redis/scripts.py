@@ -36,6 +36,10 @@ Command = tuple[Argument, ...]
 CHANNEL_STATISTICS_EXPIRY = 3600
 GLOBAL_STATISTICS_EXPIRY = 86400
 
+#: The same of a channel with one reader, in seconds.  Each large request body has one of its
+#: own, so an hour would pile up a key for each upload.
+BRIEF_STATISTICS_EXPIRY = 60
+
 #: How much longer than its last frame a queue lives, in milliseconds: whoever comes in
 #: that time answers the receipts of frames that expired.
 GRACE_MS = 60_000
@@ -131,7 +135,8 @@ redis.call('HINCRBY', KEYS[3], 'messages_count', stored)
 if count < 64 or count % 16 < stored then
 """
     + f"""
-  redis.call('EXPIRE', KEYS[2], {CHANNEL_STATISTICS_EXPIRY})
+  local brief = string.find(KEYS[2], '?', 1, true)
+  redis.call('EXPIRE', KEYS[2], brief and {BRIEF_STATISTICS_EXPIRY} or {CHANNEL_STATISTICS_EXPIRY})
   redis.call('EXPIRE', KEYS[3], {GLOBAL_STATISTICS_EXPIRY})
 end
 return result
