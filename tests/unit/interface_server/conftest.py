@@ -13,9 +13,7 @@ class Bench:
     def __init__(self, **settings):
         self.clock = FakeClock()
         self.face = FakeFace(self.clock)
-        self.hub = Hub(
-            self.face, BridgeSettings(**settings), clock=self.clock, spawn=run_now
-        )
+        self.hub = Hub(self.face, BridgeSettings(**settings), clock=self.clock, spawn=run_now)
         run_now(self.hub.start())
 
     @property

@@ -115,9 +115,7 @@ class FakeFace:
         opens=None,
         closes=None,
     ):
-        sent = Sent(
-            channel, list(messages), receipt, done, expiry, past_capacity, opens, closes
-        )
+        sent = Sent(channel, list(messages), receipt, done, expiry, past_capacity, opens, closes)
         self.sent.append(sent)
         self.unresolved.append(sent)
 
