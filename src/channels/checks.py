@@ -5,6 +5,7 @@
 ``channels.E002``  an entry of ``CHANNEL_LAYERS`` cannot be used
 ``channels.W001``  a layer in the memory of one process, in production
 ``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
+``channels.W003``  a route can never match, because one before it always does
 =================  =======================================================
 """
 
@@ -22,6 +23,8 @@ from django.db import DatabaseError
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import translate
 from channels.exceptions import LayerUnavailable
+from channels.routing.routes import Route
+from channels.routing.shadows import find_shadowed
 
 
 def register() -> None:
@@ -80,6 +83,19 @@ def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckM
             hint="Use 'channels.layers.redis.RedisChannelLayer' in production.",
             id="channels.W001",
         )
+    for entry, earlier in find_shadowed(wrapper.router.root):
+        yield checks.Warning(
+            f'CHANNEL_LAYERS["{alias}"]["ROUTING"]: {_describe(entry)} can never match:'
+            f" {_describe(earlier)} stands before it and takes every message that it could.",
+            hint="Put the one with more filters first, or remove one of them.",
+            id="channels.W003",
+        )
+
+
+def _describe(entry: Any) -> str:
+    if isinstance(entry, Route):
+        return f"the route {entry}"
+    return f"the include of {', '.join(sorted(entry.channel_names()))}"
 
 
 def _under_test() -> bool:

@@ -153,6 +153,10 @@ def test_full_queues_of_requests_and_connects_are_503_at_once(stack, redis_serve
     wait_until(lambda: len(running.notes("disconnect")) == 2, "both ends are told")
 
 
+async def receive(socket, count):
+    return [await socket.recv() for _ in range(count)]
+
+
 def test_what_finds_no_room_waits_in_line_and_ends_are_told_all_the_same(stack, redis_server):
     running = stack(channel_capacity={"websocket.receive": 3, "websocket.disconnect": 2})
     worker = running.start_worker()
@@ -167,7 +171,7 @@ def test_what_finds_no_room_waits_in_line_and_ends_are_told_all_the_same(stack, 
         key = "asgi:{q}:websocket.receive"
         await soon(lambda: redis_server.client.llen(key) == 3, "the queue is full")
         await asyncio.to_thread(running.start_worker)
-        echoes = [[await socket.recv() for _ in range(frames)] for socket in sockets]
+        echoes = [await receive(socket, frames) for socket in sockets]
         for running_worker in running.processes[2:]:
             await asyncio.to_thread(running.stop, running_worker)
         await asyncio.gather(*[socket.close() for socket in sockets])

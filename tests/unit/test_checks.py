@@ -11,6 +11,7 @@ from django.core import mail
 
 from channels import checks, package_checks
 from channels.exceptions import LayerUnavailable
+from channels.routing import route
 from tests.unit.test_asgi import RECORDING, entry
 
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
@@ -32,6 +33,12 @@ def production(settings, monkeypatch):
 
 def ids(found):
     return [one.id for one in found]
+
+
+SHADOWED = [
+    route("websocket.connect", ids),
+    route("websocket.connect", ids, path=r"^/chat/"),
+]
 
 
 def test_the_checks_are_registered_once():
@@ -115,6 +122,16 @@ def test_an_old_name_is_a_warning(settings):
 
     assert ids(found) == ["channels.W002"]
     assert IN_MEMORY in found[0].hint
+
+
+def test_a_route_that_can_never_match_is_a_warning(settings):
+    routing = {"ROUTING": "tests.unit.test_checks.SHADOWED"}
+    settings.CHANNEL_LAYERS = {"default": entry(**routing)}
+
+    found = checks.check_layers()
+
+    assert ids(found) == ["channels.W003"]
+    assert found[0].msg.startswith('CHANNEL_LAYERS["default"]["ROUTING"]: the route')
 
 
 def test_a_layer_that_cannot_be_reached_is_no_mistake_in_the_settings(settings):
