@@ -157,6 +157,8 @@ class TestLife:
             @classmethod
             def setUpClass(cls):
                 super().setUpClass()
+                # Django leaves the transaction of such a class open for all later tests.
+                cls.addClassCleanup(super().tearDownClass)
                 Channel("test").send({})
                 raise ValueError
 
