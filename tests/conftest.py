@@ -29,6 +29,8 @@ def _no_connection_left_by_other_tests(request: pytest.FixtureRequest) -> Iterat
     if wants_database:
         yield
         return
+    left = [one.alias for one in connections.all(initialized_only=True) if one.in_atomic_block]
+    assert not left, f"an earlier test left a transaction open on {left}"
     hidden = [(one, one.connection) for one in connections.all(initialized_only=True)]
     for one, _ in hidden:
         one.connection = None
