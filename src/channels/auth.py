@@ -11,14 +11,13 @@
 ``message.user`` is never None: an ``AnonymousUser`` stands for nobody.  It is looked up when
 it is first read, so a message whose consumer does not ask for it costs no query.
 
-With the setting ``CHANNELS_CLOSE_ON_LOGOUT``, logging out closes the sockets that were opened
-with the session (:func:`close_sockets`).
+Logging out closes the sockets that were opened with the session (:func:`close_sockets`), as
+the setting ``CHANNELS_CLOSE_ON_LOGOUT`` says; see :func:`channels.conf.close_on_logout`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -26,7 +25,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import auth
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import transaction
 
 from channels import conf
@@ -39,6 +38,7 @@ from channels.sessions.scopes import (
     channel_session_scope,
     http_session_scope,
 )
+from channels.sessions.sockets import session_group
 from channels.sessions.stores import HttpSession, http_session_store
 from channels.sessions.wrapping import Consumer, wrap
 
@@ -58,6 +58,9 @@ logger = logging.getLogger("django.channels")
 
 #: Close code for sockets whose session was logged out: registered for "unauthorized".
 LOGGED_OUT = 3000
+
+#: Key in the http session: the group of the sockets that were opened before the log-in.
+_BEFORE_LOGIN = "_channels_before_login"
 
 _USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
@@ -143,9 +146,6 @@ def _set_anonymous(message: Message) -> None:
 
 def _take_over(message: Message, session: Any) -> None:
     """Keep for the connection who the browser's session says is logged in."""
-    if conf.close_on_logout():
-        # Before looking: a log-out from here on finds the socket.
-        _join_session_group(message, session)
     # Look now: an invalid session is emptied by that, and must not be copied.
     _ = message.user
     transfer_user(session, message.channel_session)
@@ -178,40 +178,50 @@ def _user_of(session: Any) -> Any:
 # -- logging out ---------------------------------------------------------------------
 
 
-def session_group(session_key: str) -> str:
-    """Return the name of the group of the sockets that were opened with an http session."""
-    # Hashed: the key is a credential, and any cookie's value may come here.
-    return f"__session__.{hashlib.sha256(session_key.encode()).hexdigest()[:40]}"
-
-
-def _join_session_group(message: Message, session: Any) -> None:
-    if message.channel.name == "websocket.connect" and session.session_key:
-        group = Group(session_group(session.session_key), channel_layer=message.channel_layer)
-        group.add(message.reply_channel)
-
-
 def close_sockets(session_key: str) -> None:
     """Close the sockets that were opened with an http session.
 
-    It knows those that were opened through one of the decorators ``…_user_from_http`` while
-    ``CHANNELS_CLOSE_ON_LOGOUT`` was set.
+    It knows those whose consumer of ``websocket.connect`` has a decorator that gives it the
+    http session or its user, if ``CHANNELS_CLOSE_ON_LOGOUT`` was on as they were opened.
 
     Raises:
         LayerUnavailable: They may or may not be closed.
     """
+    _close_group(session_group(session_key))
+
+
+def _close_group(name: str) -> None:
     for alias in channel_layers.configs:
-        Group(session_group(session_key), alias=alias).send({"close": LOGGED_OUT})
+        if "groups" in getattr(channel_layers[alias], "extensions", ()):
+            Group(name, alias=alias).send({"close": LOGGED_OUT})
+
+
+def _on_logged_in(request: Any = None, **kwargs: Any) -> None:
+    """Receive Django's signal: the session has a new key, and the request's cookie the old one.
+
+    Sockets that were opened with the old one belong to the session all the same.  A log-out
+    reads in the session where to find them.
+    """
+    session: Any = getattr(request, "session", None)
+    before = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
+    now = getattr(session, "session_key", None)
+    if before and now and before != now and conf.close_on_logout():
+        session[_BEFORE_LOGIN] = session_group(before)
 
 
 def _on_logged_out(request: Any = None, **kwargs: Any) -> None:
     """Receive Django's signal, which is sent before the session is deleted."""
-    session_key = getattr(getattr(request, "session", None), "session_key", None)
+    session: Any = getattr(request, "session", None)
+    session_key = getattr(session, "session_key", None)
     if not session_key or not conf.close_on_logout():
         return
+    before = session.get(_BEFORE_LOGIN)
 
     def close() -> None:
         try:
             close_sockets(session_key)
+            if before:
+                _close_group(before)
         except Exception:  # any layer's: nothing may keep anyone from logging out
             logger.exception("Could not close the sockets of a session that was logged out")
 
@@ -223,5 +233,6 @@ def _on_logged_out(request: Any = None, **kwargs: Any) -> None:
 
 
 def connect_signals() -> None:
-    """Listen for log-outs; harmless when called again."""
+    """Listen for log-ins and log-outs; harmless when called again."""
+    user_logged_in.connect(_on_logged_in, dispatch_uid="channels.auth.logged_in")
     user_logged_out.connect(_on_logged_out, dispatch_uid="channels.auth.close_sockets")

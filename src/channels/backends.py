@@ -1,7 +1,8 @@
 """From the ``BACKEND`` string of a channel layer to its class.
 
 Strings of the distributions that once provided layers are translated to ours,
-with a deprecation warning that names the new string.
+with a deprecation warning that names the new string.  An old string also tells that a
+project has not been gone over yet, see :func:`channels.conf.close_on_logout`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from channels.exceptions import InvalidChannelLayerError
 REDIS = "channels.layers.redis.RedisChannelLayer"
 REDIS_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
+
+#: What else the new string brings, for whoever is told to take it.
+CONSEQUENCE = (
+    "With the new name, logging out closes the WebSockets of that session unless"
+    " CHANNELS_CLOSE_ON_LOGOUT = False"
+)
 
 #: Old string to the new one, and what else the user should know.
 _OLD = {
@@ -38,6 +45,11 @@ def translate(backend: str) -> tuple[str, str]:
     return _OLD.get(backend, (backend, ""))
 
 
+def is_old(backend: object) -> bool:
+    """Whether a ``BACKEND`` is a string of old."""
+    return isinstance(backend, str) and translate(backend)[0] != backend
+
+
 def load_backend(backend: Any, setting: str) -> type[Any]:
     """Import a layer class.
 
@@ -55,7 +67,7 @@ def load_backend(backend: Any, setting: str) -> type[Any]:
     path, note = translate(backend)
     if path != backend:
         warnings.warn(
-            f'{setting}["BACKEND"]: {backend!r} is an old name; use {path!r}{note}',
+            f'{setting}["BACKEND"]: {backend!r} is an old name; use {path!r}{note}. {CONSEQUENCE}',
             DeprecationWarning,
             stacklevel=2,
         )

@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from channels.asgi import ChannelLayerWrapper, channel_layers
-from channels.backends import translate
+from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
 from channels.routing.routes import Route
 from channels.routing.shadows import find_shadowed
@@ -73,7 +73,7 @@ def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckM
     if path != backend:
         yield checks.Warning(
             f"{setting} is {backend!r}, an old name of {path!r}{note}.",
-            hint=f"Write {path!r}.",
+            hint=f"Write {path!r}. {CONSEQUENCE}.",
             id="channels.W002",
         )
     if wrapper.local_only() and not settings.DEBUG and not _under_test():

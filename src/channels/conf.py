@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 
+from channels.backends import is_old
+
 
 def channel_layers() -> Mapping[str, dict[str, Any]] | None:
     """Return ``CHANNEL_LAYERS``, alias to entry; ``None`` if there is no such setting at all."""
@@ -50,8 +52,17 @@ def delete_sessions() -> bool:
 
 
 def close_on_logout() -> bool:
-    """Return ``CHANNELS_CLOSE_ON_LOGOUT``: whether logging out closes the session's sockets."""
-    return bool(getattr(settings, "CHANNELS_CLOSE_ON_LOGOUT", False))
+    """Return ``CHANNELS_CLOSE_ON_LOGOUT``: whether logging out closes the session's sockets.
+
+    Unless set it depends on the project: False while any entry of ``CHANNEL_LAYERS`` has a
+    ``BACKEND`` string of old, since such a project was written when sockets stayed; else
+    True.
+    """
+    chosen = getattr(settings, "CHANNELS_CLOSE_ON_LOGOUT", None)
+    if chosen is not None:
+        return bool(chosen)
+    entries = (channel_layers() or {}).values()
+    return not any(is_old(entry.get("BACKEND")) for entry in entries)
 
 
 def origin_validator() -> str | None:

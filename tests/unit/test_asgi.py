@@ -307,6 +307,7 @@ def test_an_old_name_is_translated_with_a_warning(old, new):
     assert f"{loaded.__module__}.{loaded.__name__}".startswith("channels.layers.")
     assert loaded.__name__ == new.rpartition(".")[2]
     assert 'CHANNEL_LAYERS["x"]["BACKEND"]' in str(caught[0].message)
+    assert "unless CHANNELS_CLOSE_ON_LOGOUT = False" in str(caught[0].message)
 
 
 def test_the_end_of_machine_local_channels_is_announced():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
@@ -26,7 +27,12 @@ from channels.auth import (
 )
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
-from channels.sessions import channel_session, session_for_reply_channel
+from channels.sessions import (
+    channel_and_http_session,
+    channel_session,
+    http_session,
+    session_for_reply_channel,
+)
 from channels.sessions.stores import channel_session_store
 from tests.unit.recording import RecordingLayer
 from tests.unit.test_sessions import NAME, connect, cookie, receive
@@ -41,6 +47,8 @@ DECORATORS = [
     channel_and_http_session_user_from_http,
 ]
 FROM_HTTP = DECORATORS[2:]
+#: All that let a consumer know the browser's session.
+OF_THE_BROWSER = [http_session, channel_and_http_session, *DECORATORS[1:]]
 
 
 @pytest.fixture
@@ -356,7 +364,7 @@ def closed(layer):
         found.append((channel, content))
 
 
-@pytest.mark.parametrize("decorator", FROM_HTTP)
+@pytest.mark.parametrize("decorator", OF_THE_BROWSER)
 def test_logging_out_closes_the_sockets_of_the_session(
     decorator, layer, http_key, transactional_db
 ):
@@ -371,6 +379,50 @@ def test_logging_out_closes_the_sockets_of_the_session(
         ("web.Zk81!two", {"close": 3000}),
     ]
     assert not SessionStore().exists(http_key)
+
+
+def browser(key):
+    """Return a request that came with a session's cookie."""
+    return SimpleNamespace(
+        session=SessionStore(key),
+        META={},
+        COOKIES={django_settings.SESSION_COOKIE_NAME: key},
+        user=AnonymousUser(),
+    )
+
+
+def test_sockets_from_before_the_log_in_belong_to_the_session(layer, user, transactional_db):
+    """Logging in gives the session a new key."""
+    anonymous = SessionStore()
+    anonymous["basket"] = 1
+    anonymous.save()
+    open_socket(layer, anonymous.session_key, "web.Zk81!before")
+
+    request = browser(anonymous.session_key)
+    auth.login(request, user)
+    request.session.save()
+    key = request.session.session_key
+    assert key != anonymous.session_key
+    open_socket(layer, key, "web.Zk81!after")
+    assert closed(layer) == []
+
+    auth.logout(browser(key))
+    assert closed(layer) == [
+        ("web.Zk81!after", {"close": 3000}),
+        ("web.Zk81!before", {"close": 3000}),
+    ]
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_logging_in_leaves_the_session_alone_where_nothing_is_to_be_found_again(
+    layer, user, http_key, settings, close
+):
+    settings.CHANNELS_CLOSE_ON_LOGOUT = close
+    request = browser("0" * 32) if not close else SimpleNamespace(session=SessionStore(), META={})
+
+    auth.login(request, user)
+
+    assert set(request.session.keys()) == USER_KEYS
 
 
 def test_logging_out_closes_nothing_unless_told_so(layer, http_key, settings, transactional_db):
@@ -423,6 +475,44 @@ def test_only_sockets_are_closed(layer, http_key, transactional_db):
     channel_session_user_from_http(lambda message: None)(message)
 
     assert layer.group_channels(session_group(http_key)) == []
+
+
+@pytest.mark.parametrize("decorator", OF_THE_BROWSER)
+def test_it_costs_one_group_when_connecting_and_nothing_afterwards(decorator, http_key):
+    layer = RecordingLayer()
+    consumer = http_session(decorator(decorator(lambda message: None)))
+    opened, later, bare = connect(cookie(http_key)), receive(), connect()
+    for message in (opened, later, bare):
+        message.channel_layer = layer
+        consumer(message)
+
+    assert layer.members == [("add", session_group(http_key), NAME)]
+
+
+def test_sockets_without_the_browsers_session_join_no_group(http_key):
+    message = connect(cookie(http_key))
+
+    channel_session(channel_session_user(lambda message: str(message.user)))(message)
+
+    assert message.channel_layer.members == []
+
+
+@pytest.mark.parametrize("decorator", OF_THE_BROWSER)
+def test_layers_without_groups_and_messages_without_layer_are_fine(
+    decorator, http_key, transactional_db, caplog
+):
+    bare = RecordingLayer()
+    bare.extensions = []
+    message = connect(cookie(http_key))
+    for message.channel_layer in (bare, object(), None):
+        decorator(lambda message: None)(message)
+    before = channel_layers.set("default", ChannelLayerWrapper(bare, "default", []))
+    try:
+        log_out(http_key)
+    finally:
+        channel_layers.set("default", before)
+
+    assert (bare.members, bare.sent, caplog.records) == ([], [], [])
 
 
 def test_logging_out_without_a_session_key_is_fine(layer, transactional_db):

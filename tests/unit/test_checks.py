@@ -122,6 +122,7 @@ def test_an_old_name_is_a_warning(settings):
 
     assert ids(found) == ["channels.W002"]
     assert IN_MEMORY in found[0].hint
+    assert "CHANNELS_CLOSE_ON_LOGOUT" in found[0].hint
 
 
 def test_a_route_that_can_never_match_is_a_warning(settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from channels import conf
 
 
@@ -38,17 +40,47 @@ def test_no_setting_and_an_empty_one_differ(settings):
 def test_sessions_users_and_origins_are_as_in_earlier_versions_unless_set(settings):
     assert conf.session_key_in_url() is True
     assert conf.delete_sessions() is False
-    assert conf.close_on_logout() is False
     assert conf.origin_validator() is None
 
     settings.CHANNELS_SESSION_KEY_IN_URL = False
     settings.CHANNELS_DELETE_SESSIONS = True
-    settings.CHANNELS_CLOSE_ON_LOGOUT = True
     settings.CHANNELS_ORIGIN_VALIDATOR = "some.Validator"
     assert conf.session_key_in_url() is False
     assert conf.delete_sessions() is True
-    assert conf.close_on_logout() is True
     assert conf.origin_validator() == "some.Validator"
+
+
+OLD = {"BACKEND": "asgi_redis.RedisChannelLayer"}
+NEW = {"BACKEND": "channels.layers.redis.RedisChannelLayer"}
+OWN = {"BACKEND": "project.layers.Layer"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "closes"),
+    [
+        ({"default": NEW}, True),
+        ({"default": OWN}, True),
+        ({}, True),
+        ({"default": OLD}, False),
+        ({"default": {"BACKEND": "asgiref.inmemory.ChannelLayer"}}, False),
+        ({"default": {"BACKEND": "asgi_redis.local.RedisLocalChannelLayer"}}, False),
+        ({"default": NEW, "other": OLD}, False),
+        # Mistakes, which building the layer tells of.
+        ({"default": {}}, True),
+        ({"default": {"BACKEND": object}}, True),
+    ],
+)
+def test_log_outs_close_sockets_unless_the_project_names_a_layer_of_old(settings, layers, closes):
+    settings.CHANNEL_LAYERS = layers
+    assert conf.close_on_logout() is closes
+
+    settings.CHANNELS_CLOSE_ON_LOGOUT = not closes
+    assert conf.close_on_logout() is not closes
+
+
+def test_log_outs_close_sockets_of_a_project_without_layers_setting(settings):
+    del settings.CHANNEL_LAYERS
+    assert conf.close_on_logout() is True
 
 
 def test_sockets_are_accepted_by_consumers_unless_set(settings):

@@ -12,6 +12,7 @@ from django.conf import settings
 from channels import conf
 from channels.handler.request import AsgiRequest
 from channels.message import Message
+from channels.sessions.sockets import note_socket
 from channels.sessions.stores import (
     channel_session_store,
     http_session_store,
@@ -112,6 +113,9 @@ def http_session_scope(message: Message) -> Iterator[Any]:
             yield vars(message).get("http_session")
         return
     key = _http_session_key(message)
+    if key:
+        # Before anything is looked up: a log-out from here on finds the socket.
+        note_socket(message, key)
     session = message.http_session = http_session_store(key) if key else None
     yield session
     _save_if_any(session)
