@@ -48,7 +48,10 @@ class Outbound:
         if action == UPDATE and cls.groups_from_database:
             rows = type(instance)._base_manager.using(kwargs["using"])
             before = rows.filter(pk=instance.pk).first() or instance
-        _noted(instance)[cls] = set() if action == CREATE else set(cls.group_names(before))
+        if before is instance:
+            cls.pre_change_receiver(instance, action)
+        else:
+            _noted(instance)[cls] = set(cls.group_names(before))
 
     @classmethod
     def post_save_receiver(cls, instance: Any, created: bool, **kwargs: Any) -> None:
@@ -58,12 +61,21 @@ class Outbound:
     @classmethod
     def pre_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
         """Note the groups before a deletion."""
-        _noted(instance)[cls] = set(cls.group_names(instance))
+        cls.pre_change_receiver(instance, DELETE)
 
     @classmethod
     def post_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
         """Tell the groups of a deletion."""
         cls.post_change_receiver(instance, DELETE, **kwargs)
+
+    @classmethod
+    def pre_change_receiver(cls, instance: Any, action: str, **kwargs: Any) -> None:
+        """Note the groups before a change, for :meth:`post_change_receiver`.
+
+        Applications of old call the two around changes that Django sends no signals for,
+        or override them.
+        """
+        _noted(instance)[cls] = set() if action == CREATE else set(cls.group_names(instance))
 
     @classmethod
     def post_change_receiver(cls, instance: Any, action: str, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import models
@@ -20,26 +20,25 @@ def check_selection(owner: str, fields: Any, exclude: Any) -> None:
         exclude: As of the binding.
 
     Raises:
-        ValueError: Neither is given, or one is a single text, which would be
-            read as a list of its letters.
+        ValueError: Neither is given, or everything is excluded by a name that only
+            ``fields`` knows: then nothing would be.
     """
     if fields is None and exclude is None:
         raise ValueError(f"{owner} must set fields or exclude; fields = ['{ALL}'] is all of them")
-    for name, value in (("fields", fields), ("exclude", exclude)):
-        if isinstance(value, str) and not (name == "fields" and value == ALL):
-            raise ValueError(f"{owner}.{name} must be a list of names, not {value!r}")
+    if ALL in _names(exclude):
+        raise ValueError(f"{owner}.exclude must be a list of names; fields = [] sends none of them")
 
 
 def is_selected(name: str, fields: Any, exclude: Any) -> bool:
     """Whether a binding lets a field through; what is excluded stays out in any case."""
-    if exclude is not None and name in exclude:
+    if name in _names(exclude):
         return False
-    return fields is None or is_all(fields) or name in fields
+    return fields is None or is_all(fields) or name in _names(fields)
 
 
 def is_all(fields: Any) -> bool:
     """Whether ``fields`` is ``"__all__"`` or ``["__all__"]``."""
-    return fields == ALL or (fields is not None and ALL in fields)
+    return ALL in _names(fields)
 
 
 def serialised_names(model: type[models.Model], fields: Any, exclude: Any) -> Iterable[str] | None:
@@ -48,7 +47,7 @@ def serialised_names(model: type[models.Model], fields: Any, exclude: Any) -> It
         return None
     if fields is None or is_all(fields):
         fields = [field.name for field in model._meta.get_fields()]
-    return [name for name in fields if is_selected(name, None, exclude)]
+    return [name for name in _names(fields) if is_selected(name, None, exclude)]
 
 
 def writable_names(
@@ -56,20 +55,26 @@ def writable_names(
 ) -> set[str]:
     """Return the names of the fields that a client may set.
 
-    Names that were not spelled out, but came by ``"__all__"`` or ``exclude``, do not
-    include fields that are not editable, nor primary keys: a client that chose
-    the key of a new object could write over one that it may not update.  An
-    existing object never changes its key.
+    Of primary keys only one that is spelled out, and only for a new object: a client that
+    chose the key of a new object could write over one that it may not update, and one
+    that changed the key of an object would change another than it was permitted to.
     """
-    listed = set() if fields is None or is_all(fields) else set(fields)
+    listed = () if is_all(fields) else _names(fields)
     keys = {field.name for field in model._meta.pk_fields}
     names = set()
     for field in [*model._meta.concrete_fields, *model._meta.many_to_many]:
         if not is_selected(field.name, fields, exclude):
             continue
-        is_key = field.primary_key or field.name in keys
-        if is_key and not creating:
+        if not creating and (field.primary_key or field.name in keys):
             continue
-        if field.name in listed or (field.editable and not field.primary_key):
-            names.add(field.name)
+        if field.primary_key and field.name not in listed:
+            continue
+        names.add(field.name)
     return names
+
+
+def _names(value: Any) -> Collection[str]:
+    """Return the names in ``fields`` or ``exclude``; a text is one name, not its letters."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value

@@ -95,6 +95,9 @@ class WebsocketBinding(Binding):
     def create(self, data: Any) -> None:
         """Create an object from the selected fields of ``data``; others are ignored.
 
+        It is saved as any object is: the model's own ``save()`` runs, and signals are not
+        ``raw`` as for fixtures.
+
         Raises:
             ValueError: ``data`` is no object.
             DeserializationError: A value does not fit its field.

@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.test import TestCase
 
+from channels.binding import outbound
 from channels.binding.websockets import WebsocketBinding
 from tests.app.models import Article
 
@@ -165,3 +166,19 @@ class TestInADjangoTestCase(TestCase):
             self.article.save()
 
         assert self.layer.actions == [("articles", "update")]
+
+
+@pytest.mark.django_db
+def test_the_commit_that_is_waited_for_is_one_of_the_database_of_the_change(layer, monkeypatch):
+    """Of the signal's, or else of the one that the object came from."""
+    waited = []
+    monkeypatch.setattr(outbound, "when_committed", lambda tell, using: waited.append(using))
+    binding = bind()
+    article = Article.objects.create(title="one")
+    article._state.db = "where it came from"
+
+    binding().send_messages(article, ["articles"], "update", using="where it went")
+    binding().send_messages(article, ["articles"], "update")
+    binding.touch(article)
+
+    assert waited == ["default", "where it went", "where it came from", "where it came from"]

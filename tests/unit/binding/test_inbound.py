@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user_model,
+)
 from django.contrib.auth.models import AnonymousUser
 from django.core.serializers.base import DeserializationError
 from django.db import IntegrityError
+from django.db.models import signals
 
+from channels import channel_layers
+from channels.asgi import ChannelLayerWrapper
 from channels.binding.websockets import WebsocketBinding
 from channels.generic.websockets import WebsocketDemultiplexer
 from channels.layers.faces import Answer, Frame
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.message import Message
+from channels.sessions import session_for_reply_channel
+from channels.test import WSClient
 from tests.app.models import Article, Author, Note, Restaurant, Tag
 from tests.unit.worker.scripted import ScriptedLayer, run_until_idle
 
@@ -45,7 +57,27 @@ def test_an_object_is_created(message):
 
     made = Article.objects.get()
     assert (made.title, made.author, list(made.tags.all())) == ("new", author, [tag])
-    assert made.created is not None  # saved as any object is, with all that the model does
+
+
+def test_a_new_object_is_saved_as_any_object_is(message, monkeypatch):
+    """By the model's own save(), which fixtures go round, with fields that set themselves."""
+    seen = []
+    real = Article.save
+
+    def save(self, *args, **kwargs):
+        seen.append("save")
+        real(self, *args, **kwargs)
+
+    def saved(sender, raw, created, **kwargs):
+        seen.append((raw, created))
+
+    monkeypatch.setattr(Article, "save", save)
+    signals.post_save.connect(saved, sender=Article)
+
+    bind().consumer(message(action="create", data={"title": "new"}))
+
+    assert seen == ["save", (False, True)]
+    assert Article.objects.get().created is not None
 
 
 def test_an_object_is_updated(message, article):
@@ -80,10 +112,12 @@ SENT = {"title": "new", "room": "secret", "published": True, "reviewed": True, "
         ({"fields": ["title"]}, {"title"}),
         ({"fields": ["title", "nothing"]}, {"title"}),
         ({"fields": ["title", "reviewed"]}, {"title", "reviewed"}),
-        ({"fields": "__all__"}, {"title", "room", "published"}),
-        ({"fields": ["__all__"]}, {"title", "room", "published"}),
-        ({"fields": None, "exclude": ["room"]}, {"title", "published"}),
-        ({"fields": None, "exclude": []}, {"title", "room", "published"}),
+        ({"fields": "title"}, {"title"}),
+        ({"fields": "__all__"}, {"title", "room", "published", "reviewed"}),
+        ({"fields": ["__all__"]}, {"title", "room", "published", "reviewed"}),
+        ({"fields": None, "exclude": ["room"]}, {"title", "published", "reviewed"}),
+        ({"fields": None, "exclude": "room"}, {"title", "published", "reviewed"}),
+        ({"fields": None, "exclude": []}, {"title", "room", "published", "reviewed"}),
         ({"fields": ["title", "room"], "exclude": ["room"]}, {"title"}),
     ],
 )
@@ -119,6 +153,17 @@ def test_a_key_that_is_listed_may_be_chosen_for_a_new_object(message):
     )
 
     assert str(Note.objects.get().pk) == key
+
+
+def test_a_key_that_is_not_listed_may_not_be_chosen(message):
+    key = "0b0d4fa6-7f2d-4cb9-9d84-5d4a33a4aa75"
+
+    bind(model=Note, fields=["__all__"]).consumer(
+        message(action="create", data={"id": key, "text": "new"})
+    )
+
+    assert str(Note.objects.get().pk) != key
+    assert Note.objects.get().text == "new"
 
 
 def test_a_key_is_never_changed(message):
@@ -205,6 +250,68 @@ def test_what_is_not_permitted_is_not_done_and_logged(message, article, caplog, 
     assert record.levelname == "WARNING"
     assert "ArticleBinding" in record.getMessage()
     assert repr(action) in record.getMessage()
+
+
+@pytest.mark.parametrize("flags", [{}, {"channel_session_user": False}])
+def test_the_user_who_logged_in_is_asked_for(flags):
+    """Through a demultiplexer, from the session of the connection; see what else is set."""
+    asked = []
+
+    class ArticleBinding(WebsocketBinding):
+        model = Article
+        stream = "articles"
+        fields = ["title"]
+
+        @classmethod
+        def group_names(cls, instance):
+            return []
+
+        def has_permission(self, user, action, pk):
+            same = self.user is user and (self.action, self.pk, self.data) == (action, pk, {"a": 1})
+            asked.append((user.is_anonymous, user.pk, same, self.message.channel.name))
+
+    for name, value in flags.items():
+        setattr(ArticleBinding, name, value)
+
+    class Streams(WebsocketDemultiplexer):
+        http_user = True
+        consumers = {"articles": ArticleBinding.consumer}
+
+    ann = get_user_model().objects.create_user("ann", password="x")
+    client = WSClient()
+    client.force_login(ann)
+    before = channel_layers.set(
+        "default", ChannelLayerWrapper(InMemoryChannelLayer(), "default", [Streams.as_route()])
+    )
+    try:
+        client.send_and_consume("websocket.connect", path="/")
+        payload = {"action": "delete", "pk": 7, "data": {"a": 1}}
+        client.send_and_consume(
+            "websocket.receive", text={"stream": "articles", "payload": payload}
+        )
+    finally:
+        channel_layers.set("default", before)
+
+    assert asked == [(False, ann.pk, True, "websocket.receive")]
+
+
+def test_the_user_of_the_connections_session_is_known_without_the_demultiplexer(layer):
+    users = []
+    binding = bind(has_permission=lambda self, user, action, pk: users.append(user.pk))
+    ann = get_user_model().objects.create_user("ann", password="x")
+    session = session_for_reply_channel("socket")
+    for key, value in (
+        (SESSION_KEY, str(ann.pk)),
+        (BACKEND_SESSION_KEY, "django.contrib.auth.backends.ModelBackend"),
+        (HASH_SESSION_KEY, ann.get_session_auth_hash()),
+    ):
+        session[key] = value
+    session.save()
+    content = {"reply_channel": "socket", "path": "/", "text": '{"action": "delete", "pk": 1}'}
+
+    binding.consumer(Message(content, "websocket.receive", channel_layers["default"]))
+
+    assert users == [ann.pk]
 
 
 def test_the_user_of_the_message_is_asked_for(message):

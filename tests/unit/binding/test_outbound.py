@@ -13,7 +13,7 @@ from channels.binding import Binding
 from channels.binding.websockets import WebsocketBinding, WebsocketBindingWithMembers
 from channels.exceptions import LayerUnavailable
 from channels.message import pending_message_store
-from tests.app.models import Article, Author, Note, Restaurant, Tag
+from tests.app.models import Article, Author, Note, Person, Restaurant, Tag
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,9 @@ def test_without_asking_the_database_a_changed_object_has_only_its_new_groups(la
 
 def test_the_stored_object_can_be_asked_for_its_groups(layer, django_assert_num_queries):
     bind(groups_from_database=True)
-    article = Article.objects.create(title="one")
+    Article.objects.create(title="other", room="attic")
+    with django_assert_num_queries(1):
+        article = Article.objects.create(title="one")
     layer.forget()
 
     article.room = "cellar"
@@ -141,6 +143,96 @@ def test_the_stored_object_can_be_asked_for_its_groups(layer, django_assert_num_
         article.save()
 
     assert layer.actions == [("room-lobby", "delete"), ("room-cellar", "create")]
+
+
+def test_an_object_that_is_no_longer_stored_is_asked_itself(layer):
+    bind(groups_from_database=True)
+    article = Article.objects.create(title="one")
+    Article.objects.all()._raw_delete("default")
+    layer.forget()
+
+    article.save()
+
+    assert layer.actions == [("room-lobby", "create")]
+
+
+@pytest.mark.parametrize("called", ["by hand", "after a save"])
+def test_changes_without_signals_may_be_told_by_the_two_receivers(layer, called):
+    """As applications of old do it for relations and updates."""
+    binding = bind(stream="articles")
+    article = Article.objects.create(title="one")
+    layer.forget()
+
+    if called == "by hand":
+        binding.pre_change_receiver(article, "update")
+        article.room = "cellar"
+    binding.post_change_receiver(article, "update")
+
+    expected = [("room-lobby", "delete"), ("room-cellar", "create")]
+    assert layer.actions == (expected if called == "by hand" else [("room-lobby", "update")])
+
+
+def test_the_two_receivers_may_be_overridden(layer):
+    seen = []
+
+    class Watching(InRooms, WebsocketBinding):
+        model = Article
+        fields = ["title"]
+
+        @classmethod
+        def pre_change_receiver(cls, instance, action):
+            super().pre_change_receiver(instance, action)
+            seen.append(("pre", action, sorted(instance._binding_group_names[cls])))
+
+        @classmethod
+        def post_change_receiver(cls, instance, action, **kwargs):
+            seen.append(("post", action, kwargs["using"]))
+            super().post_change_receiver(instance, action, **kwargs)
+
+    article = Article.objects.create(title="one")
+    article.save()
+    article.delete()
+
+    assert seen == [
+        ("pre", "create", []),
+        ("post", "create", "default"),
+        ("pre", "update", ["room-lobby"]),
+        ("post", "update", "default"),
+        ("pre", "delete", ["room-lobby"]),
+        ("post", "delete", "default"),
+    ]
+    assert layer.actions == [("room-lobby", one) for one in ("create", "update", "delete")]
+
+
+def test_other_models_are_none_of_its_business(layer):
+    class Strict(WebsocketBinding):
+        model = Article
+        stream = "articles"
+        fields = ["title"]
+
+        @classmethod
+        def group_names(cls, instance):
+            assert type(instance) is Article
+            return ["articles"]
+
+    note, person = Note.objects.create(text="one"), Person.objects.create()
+    person.friends.add(Person.objects.create())
+    person.friends.clear()
+    note.save()
+    note.delete()
+
+    assert layer.sent == []
+
+
+def test_an_object_that_is_stored_anew_under_its_key_is_decided_by_its_state(layer):
+    """Not by what the database did: such an object counts as new until it was saved once."""
+    bind()
+    article = Article.objects.create(title="one")
+    layer.forget()
+
+    Article(pk=article.pk, title="two", created=article.created).save()
+
+    assert layer.actions == [("room-lobby", "create")]
 
 
 def test_binding_a_model_costs_no_query(layer, django_assert_num_queries):
@@ -185,15 +277,22 @@ def test_what_the_signal_came_with_can_be_read(layer):
     seen = []
 
     def serialize(self, instance, action):
-        seen.append(
-            (self.instance is instance, self.signal_kwargs["using"], self.signal_kwargs["raw"])
-        )
+        told = {name: self.signal_kwargs.get(name) for name in ("using", "raw", "sender")}
+        seen.append((action, self.instance is instance, *told.values()))
         return {}
 
-    bind(serialize=serialize)
-    Article.objects.create(title="one")
+    bind(serialize=serialize, fields=["tags"])
+    article = Article.objects.create(title="one")
+    article.save()
+    article.tags.add(Tag.objects.create(name="t"))
+    article.delete()
 
-    assert seen == [(True, "default", False)]
+    assert seen == [
+        ("create", True, "default", False, Article),
+        ("update", True, "default", False, Article),
+        ("update", True, "default", None, Article.tags.through),
+        ("delete", True, "default", None, Article),
+    ]
 
 
 def test_nothing_is_left_on_an_object_that_would_travel_with_it(layer):
@@ -271,10 +370,12 @@ ALL = {"title", "room", "published", "created", "reviewed", "author", "tags"}
     [
         ({"fields": ["title", "tags", "nothing"]}, {"title", "tags"}),
         ({"fields": ("title",)}, {"title"}),
+        ({"fields": "title"}, {"title"}),
         ({"fields": []}, set()),
         ({"fields": ["__all__"]}, ALL),
         ({"fields": "__all__"}, ALL),
         ({"fields": None, "exclude": ["title", "room"]}, ALL - {"title", "room"}),
+        ({"fields": None, "exclude": "title"}, ALL - {"title"}),
         ({"fields": None, "exclude": []}, ALL),
         ({"fields": ["title", "room"], "exclude": ["room"]}, {"title"}),
         ({"fields": "__all__", "exclude": ["room"]}, ALL - {"room"}),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from django.apps import apps
 from django.test import override_settings
@@ -10,6 +14,7 @@ from channels.binding import Binding
 from channels.binding.base import BindingMetaclass
 from channels.binding.websockets import WebsocketBinding, WebsocketBindingWithMembers
 from tests.app.models import Note
+from tests.processes import ROOT
 
 
 def declare(**attrs):
@@ -36,8 +41,8 @@ def test_a_class_with_no_model_of_its_own_is_abstract(registry):
     [
         ({"fields": ["text"]}, "must set model"),
         ({"model": Note}, "fields or exclude"),
-        ({"model": Note, "fields": "text"}, "list of names, not 'text'"),
         ({"model": Note, "exclude": "__all__"}, "list of names"),
+        ({"model": Note, "exclude": ["__all__"]}, "list of names"),
     ],
 )
 def test_an_incomplete_binding_is_refused_where_it_is_declared(registry, attrs, said):
@@ -54,6 +59,33 @@ def test_before_django_is_ready_nothing_is_refused_until_it_is(registry, monkeyp
 
     with pytest.raises(ValueError, match="fields or exclude"):
         registry.register_all()
+
+
+def test_before_django_is_ready_in_a_process_of_its_own():
+    """As applications are: declared while models are imported, refused by ``django.setup()``."""
+    declares = """
+from channels.binding.base import BindingMetaclass
+from channels.binding.websockets import WebsocketBinding
+assert BindingMetaclass.register_immediately is False
+class NoteBinding(WebsocketBinding):
+    model = "app.Note"
+import django
+try:
+    django.setup()
+except ValueError as error:
+    print(error)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", declares],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert "NoteBinding must set fields or exclude" in told.stdout
 
 
 def test_a_model_can_be_named(registry):
