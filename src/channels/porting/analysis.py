@@ -161,6 +161,12 @@ class Module:
             return None
         return Edit(line_start, line_end, "")
 
+    def line_end(self, node: cst.CSTNode) -> int:
+        """Return where the last line of a node ends, before its line break."""
+        end = self.span(node)[1]
+        found = _NEWLINE.search(self.text, end)
+        return found.start() if found else len(self.text)
+
     def indent(self, node: cst.CSTNode) -> str | None:
         """Return the white space before a statement; ``None`` if it shares its line."""
         start, end = self.span(node)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import libcst as cst
 
-from channels.backends import translate
+from channels.backends import CONSEQUENCE, translate
 from channels.porting.analysis import Module, assigned, statements, string
 from channels.porting.findings import Edit, Finding
 
@@ -82,7 +83,7 @@ def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
         return
     new, note = translate(value)
     if new != value:
-        yield _renamed(module, node, value, new, note)
+        yield _layer(module, node, value, new, note)
         return
     for pattern, replacement in _RENAMED_STRINGS:
         found = re.fullmatch(pattern, value)
@@ -91,6 +92,56 @@ def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     for pattern, why in _GONE_STRINGS:
         if re.fullmatch(pattern, value):
             yield Finding("gone-name", module.line(node), f"{value} is gone: {why}")
+
+
+def _layer(module: Module, node: cst.SimpleString, old: str, new: str, note: str) -> Finding:
+    """Another name for a layer, and beside it the setting that goes by that name."""
+    found = _renamed(module, node, old, new, f"{note}. {CONSEQUENCE}")
+    kept = _sockets_stay(module, node)
+    return replace(found, edits=(*found.edits, kept)) if kept else found
+
+
+def _sockets_stay(module: Module, node: cst.SimpleString) -> Edit | None:
+    """Return the edit that sets ``CHANNELS_CLOSE_ON_LOGOUT`` to what it was, if there is a place.
+
+    That is behind the ``CHANNEL_LAYERS`` that the string is in, so that it holds in the same
+    branch or class.
+    """
+    if "CHANNELS_CLOSE_ON_LOGOUT" in module.names:
+        return None
+    around = [one for one in module.nodes if _holds(module, one, node)]
+    if any(isinstance(one, cst.FunctionDef) for one in around):
+        return None
+    for statement in around:
+        if isinstance(statement, cst.Assign | cst.AnnAssign) and _sets_layers(statement):
+            indent = module.indent(statement)
+            if indent is None:
+                return None
+            at = module.line_end(statement)
+            return Edit(at, at, f"{module.newline}{indent}CHANNELS_CLOSE_ON_LOGOUT = False")
+    return None
+
+
+def _holds(module: Module, one: cst.CSTNode, node: cst.CSTNode) -> bool:
+    if not isinstance(one, cst.Assign | cst.AnnAssign | cst.FunctionDef):
+        return False
+    start, end = module.span(one)
+    return start <= module.span(node)[0] < end
+
+
+def _sets_layers(statement: cst.Assign | cst.AnnAssign) -> bool:
+    if isinstance(statement, cst.AnnAssign):
+        targets = [statement.target]
+    else:
+        targets = [one.target for one in statement.targets]
+    return any(_root(target) == "CHANNEL_LAYERS" for target in targets)
+
+
+def _root(target: cst.BaseExpression) -> str:
+    """Return the name that something is assigned to, or below."""
+    while isinstance(target, cst.Subscript):
+        target = target.value
+    return target.value if isinstance(target, cst.Name) else ""
 
 
 def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:

@@ -21,8 +21,88 @@ DEFAULTS = 'USE_TZ = False\nDEFAULT_AUTO_FIELD = "django.db.models.AutoField"\n'
 def test_an_old_backend_gets_its_new_name(code, old, new):
     text = f"CHANNEL_LAYERS = {{'default': {{'BACKEND': '{old}'}}}}\n"
 
-    assert code.fixed(text, "settings.py") == text.replace(old, new)
+    fixed = text.replace(old, new) + "CHANNELS_CLOSE_ON_LOGOUT = False\n"
+    assert code.fixed(text, "settings.py") == fixed
     assert load_backend(new, "the setting")
+
+
+#: Old settings, and new ones with which log-outs leave sockets open as they did.
+LAYERS = {
+    "two entries": (
+        """
+        CHANNEL_LAYERS = {
+            "default": {"BACKEND": "asgi_redis.RedisChannelLayer"},
+            "other": {"BACKEND": "asgiref.inmemory.ChannelLayer"},
+        }  # both
+        INSTALLED_APPS = []
+        ROOT_URLCONF = "a"
+        """,
+        """
+        CHANNEL_LAYERS = {
+            "default": {"BACKEND": "channels.layers.redis.RedisChannelLayer"},
+            "other": {"BACKEND": "channels.layers.inmemory.InMemoryChannelLayer"},
+        }  # both
+        CHANNELS_CLOSE_ON_LOGOUT = False
+        INSTALLED_APPS = []
+        ROOT_URLCONF = "a"
+        DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+        USE_TZ = False
+        """,
+    ),
+    "a branch, below the setting, with a default": (
+        """
+        if DEBUG:
+            CHANNEL_LAYERS["a"]["BACKEND"] = get("B", "asgi_redis.RedisChannelLayer")
+        """,
+        """
+        if DEBUG:
+            CHANNEL_LAYERS["a"]["BACKEND"] = get("B", "channels.layers.redis.RedisChannelLayer")
+            CHANNELS_CLOSE_ON_LOGOUT = False
+        """,
+    ),
+    "a class, annotated, at the end": (
+        'class A:\r\n\tCHANNEL_LAYERS: dict = {"a": {"BACKEND": "asgi_redis.RedisChannelLayer"}}',
+        'class A:\r\n\tCHANNEL_LAYERS: dict = {"a": {"BACKEND":'
+        ' "channels.layers.redis.RedisChannelLayer"}}'
+        "\r\n\tCHANNELS_CLOSE_ON_LOGOUT = False",
+    ),
+    "set already": (
+        """
+        CHANNEL_LAYERS = {"default": {"BACKEND": "asgi_redis.RedisChannelLayer"}}
+        CHANNELS_CLOSE_ON_LOGOUT = True
+        """,
+        """
+        CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.redis.RedisChannelLayer"}}
+        CHANNELS_CLOSE_ON_LOGOUT = True
+        """,
+    ),
+    "no settings": (
+        """
+        def test_it(settings):
+            settings.CHANNEL_LAYERS = {"a": {"BACKEND": "asgi_redis.RedisChannelLayer"}}
+            CHANNEL_LAYERS = {"a": {"BACKEND": "asgi_redis.RedisChannelLayer"}}
+        NAME = "asgi_redis.RedisChannelLayer"
+        a = 1; CHANNEL_LAYERS = {"a": {"BACKEND": 0 or "asgi_redis.RedisChannelLayer"}}
+        """,
+        """
+        def test_it(settings):
+            settings.CHANNEL_LAYERS = {"a": {"BACKEND": "channels.layers.redis.RedisChannelLayer"}}
+            CHANNEL_LAYERS = {"a": {"BACKEND": "channels.layers.redis.RedisChannelLayer"}}
+        NAME = "channels.layers.redis.RedisChannelLayer"
+        a = 1; CHANNEL_LAYERS = {"a": {"BACKEND": 0 or "channels.layers.redis.RedisChannelLayer"}}
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), LAYERS.values(), ids=LAYERS)
+def test_with_a_new_backend_log_outs_go_on_leaving_sockets_open(code, before, after):
+    found = code.one(before, "settings.py")
+
+    assert found.fixed == dedent(after)
+    renamed = [one.message for one in found.findings if one.rule == "renamed"]
+    assert renamed
+    assert all("unless CHANNELS_CLOSE_ON_LOGOUT = False" in message for message in renamed)
 
 
 FIXED = {
