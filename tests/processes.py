@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import random
 import signal
@@ -21,6 +22,12 @@ BIN = Path(sys.executable).parent
 
 #: Longest wait for something that should happen soon; only a failing test waits so long.
 PATIENCE = 30.0
+
+
+def die_with_parent() -> None:
+    """Have the calling process killed when its parent ends, however that does; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def free_port() -> int:

@@ -4,100 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis import RedisChannelLayer
-from tests.processes import Process, running, wait_until
+from tests.integration.delay_project import TABLE, DelayProject
+from tests.postgres_server import PostgresServer, find_program
+from tests.processes import wait_until
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
-SETTINGS = """
-SECRET_KEY = "a secret of one test"
-INSTALLED_APPS = ["channels", "channels.delay"]
-DATABASES = {{
-    "default": {{
-        "ENGINE": "django.db.backends.sqlite3", "NAME": "delay.db", "OPTIONS": {{"timeout": 30}},
-    }},
-}}
-USE_TZ = True
-CHANNEL_LAYERS = {{
-    "default": {{
-        "BACKEND": "channels.layers.redis.RedisChannelLayer",
-        "ROUTING": [],
-        "CONFIG": {{"hosts": [{url!r}], "capacity": 1000}},
-    }},
-}}
-"""
 
-
-class Project:
-    """A migrated Django project in a directory."""
-
-    def __init__(self, path: Path, url: str) -> None:
-        self.path = path
-        (path / "small_settings.py").write_text(SETTINGS.format(url=url))
-        self.env = {"DJANGO_SETTINGS_MODULE": "small_settings", "PYTHONPATH": str(path)}
-        self.layer = RedisChannelLayer(hosts=[url], capacity=1000)
-        subprocess.run(
-            [sys.executable, "-m", "django", "migrate", "--verbosity", "0"],
-            cwd=path,
-            env=self.env,
-            check=True,
-            timeout=60,
-        )
-
-    def rundelay(self, *options: str) -> contextlib.AbstractContextManager[Process]:
-        return running(
-            sys.executable, "-m", "django", "rundelay", *options, cwd=self.path, env=self.env
-        )
-
-    def delay(self, milliseconds: float, n: int) -> None:
-        self.layer.send(
-            "asgi.delay", {"channel": "late", "delay": milliseconds, "content": {"n": n}}
-        )
-
-    def stored(self) -> int:
-        """Return how many messages wait in the table."""
-        with contextlib.closing(sqlite3.connect(self.path / "delay.db", timeout=30)) as database:
-            [[count]] = database.execute('SELECT count(*) FROM "channels.delay_delayedmessage"')
-        return count
-
-    def store(self, numbers: range) -> None:
-        """Put messages that are due into the table, as an application may do."""
-        rows = [(f'{{"n": {n}}}',) for n in numbers]
-        with contextlib.closing(sqlite3.connect(self.path / "delay.db", timeout=30)) as database:
-            database.executemany(
-                'INSERT INTO "channels.delay_delayedmessage" (due_date, channel_name, content)'
-                " VALUES ('2020-01-01 00:00:00', 'late', ?)",
-                rows,
-            )
-            database.commit()
-
-    def receive(self) -> list[int]:
-        """Return the numbers of what has arrived."""
-        numbers = []
-        while True:
-            channel, message = self.layer.receive(["late"])
-            if channel is None:
-                return numbers
-            numbers.append(message["n"])
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, which few machines have: no other test needs one."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if find_program("initdb") is None:
+        pytest.skip("postgresql is not installed")
+    server = PostgresServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
 def project(tmp_path, redis_server):
-    return Project(tmp_path, redis_server.url)
+    return DelayProject(tmp_path, redis_server.url)
 
 
-def test_two_at_once_deliver_each_of_200_messages_once(project):
+@pytest.fixture
+def postgres_project(tmp_path, redis_server, postgres_server):
+    project = DelayProject(tmp_path, redis_server.url, postgres_server)
+    yield project
+    with project.connect() as database:
+        database.execute(f"DELETE FROM {TABLE}")
+        database.commit()
+
+
+@pytest.mark.parametrize("database", ["project", "postgres_project"])
+def test_two_at_once_deliver_each_of_200_messages_once(request, database):
+    project = request.getfixturevalue(database)
     arrived = Counter()
 
     def all_arrived() -> bool:
@@ -118,6 +67,28 @@ def test_two_at_once_deliver_each_of_200_messages_once(project):
     arrived.update(project.receive())
     assert arrived == Counter(range(200))
     assert project.stored() == 0
+
+
+def test_what_somebody_else_is_taking_is_neither_waited_for_nor_taken(postgres_project):
+    """On a database with row locks: of the oldest, by a process that is stuck while it does so."""
+    arrived: list[int] = []
+
+    def arrived_are(*numbers: int) -> bool:
+        arrived.extend(postgres_project.receive())
+        return arrived == [*numbers]
+
+    postgres_project.store([0])
+    postgres_project.store([1, 2])
+    with postgres_project.connect() as other:
+        other.execute(f"SELECT id FROM {TABLE} ORDER BY due_date, id LIMIT 1 FOR UPDATE")
+        with postgres_project.rundelay("--sleep", "0.1") as process:
+            process.wait_until(lambda: arrived_are(1, 2), "the others have arrived")
+            assert postgres_project.stored() == 1
+
+            other.rollback()
+            process.wait_until(lambda: arrived_are(1, 2, 0), "it has arrived too")
+
+    assert postgres_project.stored() == 0
 
 
 def test_a_message_is_on_time_and_not_when_somebody_looks_next(project):
@@ -147,7 +118,7 @@ def test_messages_wait_in_the_database_while_nobody_runs(project):
 
 def test_it_outlives_a_redis_that_dies_and_comes_back(tmp_path):
     with contextlib.closing(RedisServer()) as server:
-        project = Project(tmp_path, server.url)
+        project = DelayProject(tmp_path, server.url)
         with project.rundelay("--sleep", "0.1") as process:
             process.wait_for_output("Listening on asgi.delay")
             server.kill()
