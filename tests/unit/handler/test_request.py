@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
 
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
@@ -29,13 +30,38 @@ class TestTheLine:
         assert request.message is message
         assert request.reply_channel is message.reply_channel
         assert request.body == b""
+        assert (request.GET.dict(), request.POST.dict(), request.COOKIES) == ({}, {}, {})
         assert request.resolver_match is None
         assert (request.content_type, request.content_params) == ("", {})
-        assert not request.is_secure()
+        assert (request.scheme, request.is_secure()) == ("http", False)
         assert request._content_length == 0
         assert "REMOTE_ADDR" not in request.META
         assert "HTTP_HOST" not in request.META
         assert (request.META["SERVER_NAME"], request.META["SERVER_PORT"]) == ("unknown", "0")
+
+    def test_everything_that_djangos_own_requests_have_is_there(self):
+        request = make()
+
+        missing = [name for name in vars(HttpRequest()) if not hasattr(request, name)]
+        assert isinstance(request, HttpRequest)
+        assert missing == []
+        # Looked at by Django REST framework before it reads the body.
+        assert request._read_started is False
+
+    def test_what_is_written_for_wsgi_finds_what_it_expects(self):
+        request = make("/b/c/", root_path="/b", query_string=b"d=e")
+
+        found = {name: value for name, value in request.META.items() if name != "HTTP_HOST"}
+        assert found == {
+            "REQUEST_METHOD": "GET",
+            "QUERY_STRING": "d=e",
+            "SCRIPT_NAME": "/b",
+            "PATH_INFO": "/c/",
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "SERVER_NAME": "unknown",
+            "SERVER_PORT": "0",
+        }
 
     def test_the_method_is_in_capitals_whatever_the_client_wrote(self):
         request = make(method="patch")
@@ -52,6 +78,7 @@ class TestTheLine:
 
         assert request.path == b"/caf\xc3\xa9/"
         assert request.path_info == "/café/"
+        assert make(b"/\xff/").path_info == "/\ufffd/"
 
     @pytest.mark.parametrize("query", [b"a=1&a=2&b=%C3%A9", "a=1&a=2&b=%C3%A9"])
     def test_the_query_string_may_be_bytes_or_text(self, query):
@@ -129,6 +156,7 @@ class TestHeaders:
         request = make(headers=[(b"x-user", b"real"), (b"x_user", b"forged")])
 
         assert request.META["HTTP_X_USER"] == "real"
+        assert set(map(type, request.META)) == {str}
 
     def test_a_dict_is_accepted_and_rewritten_to_pairs(self):
         message = http_request(headers={"cookie": b"a=1", "host": b"testserver"})
@@ -185,6 +213,15 @@ class TestTheBody:
         assert request.FILES["pdf"].name == "book.pdf"
         assert request._post_parse_error is False
 
+    def test_closing_it_closes_the_files_that_were_uploaded(self):
+        body, content_type = multipart((b'name="f"; filename="f"', b"content"))
+        request = AsgiRequest(form_post("/", body, content_type))
+        uploaded = request.FILES["f"]
+
+        request.close()
+
+        assert uploaded.closed
+
     def test_a_form_without_content_length_is_parsed_too(self):
         body, content_type = multipart((b'name="title"', b"My book"))
 
@@ -231,6 +268,7 @@ class TestTheBody:
         with pytest.raises(RequestDataTooBig):
             request.body  # noqa: B018 (the access reads)
         assert request.read() == b"1234"
+        assert make(body=b"123").body == b"123"
 
     def test_a_form_over_djangos_limit_is_refused(self, settings):
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from unittest import mock
@@ -160,7 +161,9 @@ class TestErrors:
         with mock.patch("signal.getsignal", return_value=lambda *args: None):
             assert run("test", raising(KeyboardInterrupt())) == [DONE]
 
-    def test_ctrl_c_leaves_the_loop_after_flush_and_receipt(self):
+    def test_ctrl_c_leaves_the_loop_after_flush_and_receipt(self, monkeypatch):
+        # Python leaves SIGINT ignored if whoever started it did, as shells do in the background.
+        monkeypatch.setattr("signal.getsignal", lambda signo: signal.default_int_handler)
         layer = ScriptedLayer(Frame("test", [{"reply_channel": "web.a!x"}], b"r1"))
 
         with pytest.raises(KeyboardInterrupt):
