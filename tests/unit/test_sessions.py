@@ -408,7 +408,26 @@ def test_a_session_deleted_meanwhile_stays_deleted(engine, caplog):
     slow(receive())
 
     assert stored() == {}
-    assert "deleted while its consumer ran" in caplog.text
+    name = f"{__name__}.slow"
+    assert f"A session was deleted while consumer {name} ran; its changes" in caplog.text
+
+
+def test_it_is_told_of_the_consumer_that_changed_the_session(caplog):
+    """Not of one that it called, nor of a decorator."""
+
+    class Page:
+        @channel_session
+        @channel_and_http_session
+        def receive(self, message):
+            channel_session(lambda message: None)(message)
+            message.channel_session["n"] = 1
+            channel_session_store(NAME).delete()
+
+    for message in (receive(), receive()):
+        remember(receive())
+        http_session(channel_session(Page().receive))(message)
+
+    assert [one.getMessage().split()[6] for one in caplog.records] == [f"{__name__}.receive"] * 2
 
 
 def test_an_explicit_save_of_what_was_deleted_meanwhile_is_an_error(engine):

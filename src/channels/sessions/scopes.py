@@ -18,7 +18,7 @@ from channels.sessions.stores import (
     http_session_store,
     save_changes,
 )
-from channels.sessions.wrapping import Consumer, wrap
+from channels.sessions.wrapping import Consumer, consumer_of, wrap
 
 logger = logging.getLogger("django.channels")
 
@@ -62,19 +62,20 @@ def channel_session_scope(message: Message) -> Iterator[Any]:
     Raises:
         ValueError: The message has no reply channel, or the engine uses cookies.
     """
+    consumer = consumer_of(message)
     first = not message.provides("channel_session")
     if first:
         message.channel_session = _open_channel_session(message)
     session = message.channel_session
-    with _finally(lambda: _leave(session, ends=first and _ends(message))):
+    with _finally(lambda: _leave(session, consumer, ends=first and _ends(message))):
         yield session
 
 
-def _leave(session: Any, ends: bool) -> None:
+def _leave(session: Any, consumer: object, ends: bool) -> None:
     if ends:
         session.end()
     else:
-        save_changes(session)
+        save_changes(session, consumer)
 
 
 def _ends(message: Message) -> bool:
@@ -107,9 +108,10 @@ def http_session_scope(message: Message) -> Iterator[Any]:
     Raises:
         ValueError: The message cannot be read as a request.
     """
+    consumer = consumer_of(message)
     if message.provides("http_session"):
         # Only if it was read: one that is deferred has no changes.
-        with _finally(lambda: _save_if_any(vars(message).get("http_session"))):
+        with _finally(lambda: _save_if_any(vars(message).get("http_session"), consumer)):
             yield vars(message).get("http_session")
         return
     key = _http_session_key(message)
@@ -118,12 +120,12 @@ def http_session_scope(message: Message) -> Iterator[Any]:
         note_socket(message, key)
     session = message.http_session = http_session_store(key) if key else None
     yield session
-    _save_if_any(session)
+    _save_if_any(session, consumer)
 
 
-def _save_if_any(session: Any) -> None:
+def _save_if_any(session: Any, consumer: object) -> None:
     if session is not None:
-        save_changes(session)
+        save_changes(session, consumer)
 
 
 def _http_session_key(message: Message) -> str | None:

@@ -29,6 +29,7 @@ from django.contrib.sessions.backends import signed_cookies
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
 from channels import conf
+from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
 
@@ -276,10 +277,14 @@ def session_for_reply_channel(reply_channel: str) -> Any:
     return session
 
 
-def save_changes(session: Any) -> None:
+def save_changes(session: Any, consumer: object) -> None:
     """Save a session if it was modified, and there is something to save and a key for it.
 
     One that was deleted since it was loaded stays deleted: someone has logged out.
+
+    Args:
+        session: The session.
+        consumer: Whoever may have changed it, for the log.
     """
     if not session.modified:
         return
@@ -289,5 +294,8 @@ def save_changes(session: Any) -> None:
     try:
         session.save()
     except UpdateError:
-        logger.warning("A session was deleted while its consumer ran; its changes are dropped")
+        logger.warning(
+            "A session was deleted while consumer %s ran; its changes are dropped",
+            name_that_thing(consumer),
+        )
     session.modified = False

@@ -7,6 +7,7 @@ and may yield :data:`SKIP` to leave the consumer out.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -39,6 +40,12 @@ def find_message(args: tuple[Any, ...], name: str) -> Message:
     raise ValueError(f"{name} called without Message instance")
 
 
+def consumer_of(message: Message) -> object:
+    """Return what a scope is opened around; ask as it opens, since consumers call others."""
+    consumer: Any = vars(message).get("_consumer")
+    return inspect.unwrap(consumer)
+
+
 def wrap(consumer: Consumer, scope: Scope, name: str, *, returns: bool = True) -> Consumer:
     """Return the consumer within a scope.
 
@@ -65,8 +72,10 @@ def _wrap_sync(
     consumer: Callable[..., Any], scope: Scope, name: str, returns: bool
 ) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        message = find_message(args, name)
+        vars(message)["_consumer"] = consumer
         result = None
-        with scope(find_message(args, name)) as go:
+        with scope(message) as go:
             if go is not SKIP:
                 result = consumer(*args, **kwargs)
         return result if returns else None
@@ -79,6 +88,7 @@ def _wrap_async(
 ) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         message = find_message(args, name)
+        vars(message)["_consumer"] = consumer
         opened = scope(message)
         go = await sync_to_async(_enter_and_load)(opened, message)
         leave = sync_to_async(opened.__exit__)
