@@ -27,8 +27,7 @@ def fan_out(core: Core, item: GroupMessage) -> None:
 
     What only an open socket takes as one frame goes out as one prepared frame per
     ``framing``.  Every other message, and every other member, takes the ordinary path of a
-    reply.  A message that no socket can carry out is logged once and costs no
-    socket anything: its members did nothing wrong, and none of them waits for it.
+    reply.  What no socket can carry out is logged once, not once for each member.
     """
     message = item.message
     payload = payload_of(message)
@@ -65,16 +64,17 @@ def _one_by_one(core: Core, item: GroupMessage) -> None:
         link = core.links.get(local)
         if link is None:
             continue
-        if problem is not None and type(link) is WebSocketLink:
-            malformed = True
-            continue
         try:
-            link.reply(item.message)
+            if problem is not None and type(link) is WebSocketLink:
+                malformed = True
+                link.reply_unlogged(item.message)
+            else:
+                link.reply(item.message)
         except Exception:
             core.broken(link)
     if malformed:
         core.counters.group_malformed += 1
-        log.error("malformed message to group %s, dropped: %s", item.group, problem)
+        log.error("malformed message to group %s: %s", item.group, problem)
 
 
 class Renewal:

@@ -13,7 +13,7 @@ from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.ports import BodySource, HttpPort
 from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.response import ResponseBody
-from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, Write
+from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class HttpExchange:
         "_path",
         "_port",
         "_receipt",
+        "_spoilt",
         "channel",
         "local",
         "reply_channel",
@@ -69,6 +70,7 @@ class HttpExchange:
         self._machine = Response()
         self._body: RequestBody | None = None
         self._receipt = 0
+        self._spoilt = False
         self._out = ResponseBody(
             core, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
         )
@@ -113,6 +115,7 @@ class HttpExchange:
             elif isinstance(action, Start):
                 self._port.start(action.status, action.headers)
             elif isinstance(action, Malformed):
+                self._spoilt = True
                 self._core.malformed(self.reply_channel, action.problem)
             elif isinstance(action, Fail):
                 self._fail(action.status, BAD_REPLY)
@@ -128,7 +131,12 @@ class HttpExchange:
         self._fail(500, PROCESSING)
 
     def answered(self, receipt: int) -> None:
-        """Take note that the consumer has run; its response may still be to come."""
+        """Take note that the consumer has run; its response may still be to come.
+
+        Unless what it sent was malformed: then nothing will, and the client need not wait.
+        """
+        if self._spoilt and self._machine.state is State.WAITING:
+            self._fail(500, BAD_REPLY)
 
     def lost(self, receipt: int, cause: str) -> None:
         """Take note that the worker that held the request is gone."""

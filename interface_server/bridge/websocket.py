@@ -74,6 +74,7 @@ class WebSocketLink:
         "_muted",
         "_paused",
         "_receipt",
+        "_spoilt",
         "_stage",
         "channel",
         "local",
@@ -94,6 +95,7 @@ class WebSocketLink:
         self._receipt = 0
         self._paused = False
         self._muted = False
+        self._spoilt = False
         self._stage = Stage.ANNOUNCED
 
     # -- from the network --------------------------------------------------------------
@@ -165,6 +167,11 @@ class WebSocketLink:
                 return
         self._act(self.machine.reply(message))
 
+    def reply_unlogged(self, message: Mapping[str, Any]) -> None:
+        """Carry out what can be of a malformed message that has been logged already."""
+        actions = self.machine.reply(message)
+        self._act([action for action in actions if not isinstance(action, Malformed)])
+
     def broken(self) -> None:
         """End the socket: carrying out a reply raised."""
         if self.machine.state is CLOSING:
@@ -173,7 +180,13 @@ class WebSocketLink:
             self._act(self.machine.close(INTERNAL_ERROR, 500))
 
     def answered(self, receipt: int) -> None:
-        """Take note that every message of the frame in flight has run."""
+        """Take note that every message of the frame in flight has run.
+
+        A connect consumer that has run and whose reply was malformed has failed: the
+        handshake is refused now and not when its time is up (known-flaws.md F-29).
+        """
+        if self._spoilt and self.machine.state is CONNECTING:
+            self._act(self.machine.close(INTERNAL_ERROR, 500))
         self._frame = None
         self._inbound.answered()
         self.advance()
@@ -335,6 +348,7 @@ class WebSocketLink:
             elif isinstance(action, Accept):
                 port.accept()
             elif isinstance(action, Malformed):
+                self._spoilt = True
                 self._core.malformed(self.reply_channel, action.problem)
             else:
                 self._end(action, port, discard)

@@ -3,8 +3,8 @@
 A response is WAITING until its first valid message, then STARTED, then COMPLETE.
 Calls never raise.  A message is checked as a whole before anything changes
 (known-flaws.md F-27): a malformed one becomes a :class:`Malformed` action, for the
-log, and a :class:`Fail`, which is an error page while nothing was written and
-an aborted connection afterwards.
+log, and is ignored, so a correct one may still follow.  Only a chunk whose content is
+lost for it is followed by a :class:`Fail`: the body can never be complete.
 
 What a message may hold is contract messages.md sections 1.3, 1.4 and 1.7.
 """
@@ -62,7 +62,7 @@ class Malformed:
 
 @dataclass(slots=True)
 class Fail:
-    """Answer with this error page, or abort if the response has started."""
+    """Abort the response: it has started, and cannot be completed."""
 
     status: int
 
@@ -89,8 +89,11 @@ class Response:
         try:
             return self._carry_out(message)
         except _Problem as problem:
-            self.state = State.COMPLETE
-            return [Malformed(str(problem)), Fail(500)]
+            malformed = Malformed(str(problem))
+        if self.state is State.WAITING or not isinstance(message, Mapping) or "status" in message:
+            return [malformed]
+        self.state = State.COMPLETE
+        return [malformed, Fail(500)]
 
     def end(self) -> None:
         """Take note that there is nobody left to answer."""

@@ -3,17 +3,16 @@
 The bridge feeds in what workers send (:meth:`Socket.reply`), what the server
 itself decides (:meth:`Socket.close`) and what the network saw (:meth:`Socket.gone`).
 Every call returns the actions that the caller must carry out, in order.  Calls
-never raise: a malformed reply becomes a :class:`Malformed` action, for the log,
-followed by the definite end of the socket.
+never raise: what is malformed in a reply becomes a :class:`Malformed` action, for the
+log, and the socket goes on as it was.
 
 A socket is in one of four states and only ever moves to the right::
 
     CONNECTING ---> OPEN ---> CLOSING ---> CLOSED
 
 What a reply may hold, and in which order its parts count, is contract messages.md
-section 2.4.  Two things differ, both for the better: a malformed reply ends the
-socket (500 during the handshake, 1011 afterwards) and does not leave it hanging, and an
-empty frame can be sent (known-flaws.md F-26) by a reply that says nothing else.
+section 2.4.  One thing differs for the better: an empty frame can be sent
+(known-flaws.md F-26) by a reply that says nothing else.
 """
 
 from __future__ import annotations
@@ -131,7 +130,6 @@ class Socket:
         problem = _foreign_keys(message) or self._carry_out(message, actions)
         if problem is not None:
             actions.append(Malformed(problem))
-            actions.extend(self._end(500, INTERNAL_ERROR))
         return actions
 
     def close(self, code: int, status: int = 503) -> list[Action]:
@@ -163,14 +161,14 @@ class Socket:
         if text and data:
             return "both text and bytes: send two messages"
         if data:
+            self._open(actions)  # even if they turn out to be no bytes
             if not isinstance(data, bytes):
                 return f"bytes must be bytes, not {type(data).__name__}"
-            self._open(actions)
             actions.append(SendBytes(data))
         elif text:
+            self._open(actions)
             if not isinstance(text, str):
                 return f"text must be str, not {type(text).__name__}"
-            self._open(actions)
             actions.append(SendText(text))
         elif self.state is OPEN and not message.get("accept") and not message.get("close"):
             if isinstance(text, str):
@@ -182,10 +180,13 @@ class Socket:
     def _close_on_request(self, close: object, actions: list[Action]) -> str | None:
         if not close:
             return None
+        if self.state is CONNECTING:
+            actions.extend(self._end(403, 1000))
+            return None
         if not isinstance(close, int):
             return f"close must be True or an int, not {type(close).__name__}"
         code = 1000 if close is True else close
-        if self.state is OPEN and code != 1000 and not 3000 <= code <= 4999:
+        if code != 1000 and not 3000 <= code <= 4999:
             return f"close code {code} cannot be sent: use True, 1000 or 3000 to 4999"
         actions.extend(self._end(403, code))
         return None

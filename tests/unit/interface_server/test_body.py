@@ -349,17 +349,27 @@ class TestResponse:
         assert port.calls == [("start", 200, [(b"A", b"1")]), ("finish",)]
         assert port.body == b"ab"
 
-    def test_a_malformed_response_answers_500_and_is_logged(self, bench, port, end, caplog):
+    def test_a_malformed_response_answers_500_once_the_consumer_has_run(
+        self, bench, port, end, caplog
+    ):
         bench.face.reply(end, {"content": b"no status"})
+        assert port.calls == []
+        bench.face.answer()
         assert port.calls == [("fail", 500, None)]
         assert end.reply_channel in caplog.text
         assert "needs a status" in caplog.text
         assert bench.counters.malformed == 1
         assert len(disconnects(bench)) == 1
 
+    def test_a_correct_response_after_a_malformed_one_is_written(self, bench, port, end):
+        bench.face.reply(end, {"content": b"no status"})
+        bench.face.reply(end, {"status": 200, "content": b"right"})
+        bench.face.answer()
+        assert port.calls == [("start", 200, []), ("finish",)]
+
     def test_a_malformed_chunk_aborts(self, bench, port, end):
         bench.face.reply(end, {"status": 200, "more_content": True})
-        bench.face.reply(end, {"status": 200})
+        bench.face.reply(end, {"content": "text"})
         assert port.calls == [("start", 200, []), ("fail", 500, None)]
 
     def test_a_reply_that_cannot_be_carried_out_answers_500(self, bench, port, end, caplog):

@@ -79,6 +79,15 @@ def test_a_malformed_message_is_logged_once_and_harms_no_socket(bench, caplog):
     assert bench.counters.group_malformed == 1
 
 
+def test_what_is_right_in_a_malformed_message_is_carried_out(bench, caplog):
+    sockets = [bench.open() for _ in range(3)]
+
+    send(bench, {"text": "bye", "close": 99}, *[end for _, end in sockets])
+
+    assert [port.calls for port, _ in sockets] == [[("text", "bye")]] * 3
+    assert len(caplog.records) == 1
+
+
 def test_a_malformed_message_to_nobody_here_is_not_logged(bench, caplog):
     _, gone = bench.open()
     gone.gone(1000)

@@ -110,27 +110,35 @@ def test_a_value_cannot_start_another_header(waiting, value):
         ([], "must be a dict, not list"),
     ],
 )
-def test_a_malformed_first_message_fails_and_says_why(waiting, message, said):
-    actions = waiting.reply(message)
+def test_a_malformed_first_message_is_ignored_and_a_correct_one_still_counts(
+    waiting, message, said
+):
+    (malformed,) = waiting.reply(message)
 
-    assert isinstance(actions[0], Malformed)
-    assert said in actions[0].problem
-    assert actions[1:] == [Fail(500)]
-    assert waiting.state is State.COMPLETE
+    assert isinstance(malformed, Malformed)
+    assert said in malformed.problem
+    assert waiting.reply({"status": 200}) == [Start(200, []), Finish()]
 
 
 @pytest.mark.parametrize(
     ("message", "said"),
-    [({"status": 200}, "a second status"), ({"content": "text"}, "content must be bytes")],
+    [({"status": 200}, "a second status"), ([], "a reply must be a dict, not list")],
 )
-def test_a_malformed_chunk_fails_and_says_why(started, message, said):
-    actions = started.reply(message)
+def test_a_malformed_later_message_is_ignored_and_the_response_goes_on(started, message, said):
+    (malformed,) = started.reply(message)
 
-    assert said in actions[0].problem
-    assert actions[1:] == [Fail(500)]
+    assert said in malformed.problem
+    assert started.reply({"content": b"a"}) == [Write(b"a"), Finish()]
 
 
-def test_contradicting_lengths_fail_and_equal_ones_do_not(waiting):
+def test_a_malformed_chunk_fails_as_the_body_can_never_be_complete(started):
+    malformed, *rest = started.reply({"content": "text"})
+
+    assert "content must be bytes" in malformed.problem
+    assert rest == [Fail(500)]
+
+
+def test_contradicting_lengths_are_malformed_and_equal_ones_do_not(waiting):
     one, two = (b"Content-Length", b"1"), (b"content-length", b"2")
 
     assert Response().reply({"status": 200, "headers": [one, one]}) == [
@@ -138,8 +146,7 @@ def test_contradicting_lengths_fail_and_equal_ones_do_not(waiting):
         Finish(),
     ]
     assert waiting.reply({"status": 200, "headers": [one, two]}) == [
-        Malformed("more than one Content-Length: 1, 2"),
-        Fail(500),
+        Malformed("more than one Content-Length: 1, 2")
     ]
 
 
@@ -156,9 +163,9 @@ def test_nothing_follows_a_complete_response(waiting):
     assert waiting.reply({"status": 200}) == []
 
 
-def test_nothing_follows_a_failure(waiting):
-    waiting.reply({})
-    assert waiting.reply({"status": 200}) == []
+def test_nothing_follows_a_failure(started):
+    started.reply({"content": 5})
+    assert started.reply({"content": b"a"}) == []
 
 
 def test_nothing_follows_the_end(started):

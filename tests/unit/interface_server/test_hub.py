@@ -459,22 +459,32 @@ class TestReplies:
         assert [record.levelno for record in caplog.records] == [logging.DEBUG]
         assert "nobody" in caplog.text
 
-    def test_a_malformed_reply_is_logged_with_its_channel_and_ends_the_socket(self, bench, caplog):
+    def test_a_malformed_reply_is_logged_with_its_channel_and_the_socket_goes_on(
+        self, bench, caplog
+    ):
         port, end = bench.open()
-        other, _ = bench.open()
 
         bench.face.reply(end, {"txet": "a"})
+        bench.face.reply(end, {"text": "b"})
 
-        assert port.calls == [("close", 1011)]
-        assert other.calls == []
+        assert port.calls == [("text", "b")]
         assert end.reply_channel in caplog.text
         assert "unknown key 'txet'" in caplog.text
         assert bench.counters.malformed == 1
 
-    def test_a_malformed_reply_during_the_handshake_rejects_with_500(self, bench):
+    def test_a_malformed_reply_rejects_with_500_once_the_connect_consumer_has_run(self, bench):
         port, end = bench.connecting()
         bench.face.reply(end, {"status": 200})
+        assert port.calls == []
+        bench.face.answer()
         assert port.calls == [("reject", 500, None)]
+
+    def test_a_correct_reply_after_a_malformed_one_accepts(self, bench):
+        port, end = bench.connecting()
+        bench.face.reply(end, {"status": 200})
+        bench.face.reply(end, {"accept": True})
+        bench.face.answer()
+        assert port.calls == [("accept",)]
 
     def test_a_reply_that_cannot_be_carried_out_ends_its_socket_only(self, bench, caplog):
         port, end = bench.open()
