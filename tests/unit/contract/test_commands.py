@@ -52,7 +52,7 @@ GIVEN = [
     ("runserver", ["--insecure"], {"insecure_serving": True}),
     ("runworker", ["--layer", "other"], {"layer": "other"}),
     ("runworker", ["--only-channels=a.*", "--only-channels", "b"], {"only_channels": ["a.*", "b"]}),
-    ("runworker", ["--exclude-channels=a", "--exclude-channels=b"], {"exclude_channels": ["a", "b"]}),
+    ("runworker", ["--exclude-channels=a", "--exclude-channels=b"], {"exclude_channels": [*"ab"]}),
     ("runworker", ["--threads", "3"], {"threads": 3}),
     ("runworker", ["--disable-graceful-stop"], {"stop_gracefully": False}),
     ("rundelay", ["--layer=other"], {"layer": "other"}),

@@ -1,0 +1,342 @@
+"""What apps, their signal receivers and their log see of the loop, fact by fact."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from unittest import mock
+
+import pytest
+
+from channels import route
+from channels.exceptions import ConsumeLater, DenyConnection
+from channels.message import Message
+from channels.signals import consumer_finished, consumer_started, worker_ready
+from channels.worker import Worker, WorkerGroup
+from tests.unit.worker.scripted import (
+    CountedWorker,
+    Frame,
+    PlainLayer,
+    ScriptedFace,
+    ScriptedLayer,
+    run_until_idle,
+    wrap,
+)
+
+EVERYTHING = {
+    "callback": len,
+    "message_retries": 3,
+    "signal_handlers": False,
+    "only_channels": ["a.*"],
+    "exclude_channels": ["a.b"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog):
+    caplog.set_level(logging.DEBUG, "django.channels")
+
+
+@pytest.fixture
+def signals_as_before():
+    before = {signo: signal.getsignal(signo) for signo in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for signo, handler in before.items():
+        signal.signal(signo, handler)
+
+
+def run(layer, turns, *routes, worker_class=CountedWorker, **options):
+    worker = worker_class(wrap(layer, *routes), signal_handlers=False, **options)
+    worker.termed = turns
+    worker.run()
+    return worker
+
+
+def levels(caplog, text):
+    return [one.levelname for one in caplog.records if text in one.getMessage()]
+
+
+class TestArguments:
+    def test_each_is_the_attribute_of_its_name(self):
+        worker = Worker("layer", **EVERYTHING)
+
+        assert worker.channel_layer == "layer"
+        assert {name: getattr(worker, name) for name in EVERYTHING} == EVERYTHING
+
+    def test_they_come_in_this_order(self):
+        worker = Worker("layer", *EVERYTHING.values())
+
+        assert {name: getattr(worker, name) for name in EVERYTHING} == EVERYTHING
+
+    def test_a_group_gives_them_to_each_of_its_workers(self):
+        group = WorkerGroup("layer", **{**EVERYTHING, "signal_handlers": True}, n_threads=3)
+
+        assert group.signal_handlers is True
+        assert len(group.workers) == 2
+        for worker in group.workers:
+            assert worker.channel_layer == "layer"
+            assert {name: getattr(worker, name) for name in EVERYTHING} == EVERYTHING
+
+    def test_a_group_has_a_thread_for_each_processor(self):
+        assert len(WorkerGroup(None).workers) == (os.cpu_count() or 1) - 1
+
+    def test_a_group_of_one_has_no_other_worker(self):
+        assert WorkerGroup(None, n_threads=1).workers == []
+
+    def test_a_group_is_a_worker(self):
+        assert issubclass(WorkerGroup, Worker)
+
+
+class TestWhatItListensOn:
+    def test_the_filters_are_asked_once_and_their_answer_is_received_on(self, caplog):
+        asked, received = [], []
+
+        class Filtering(CountedWorker):
+            def apply_channel_filters(self, channels):
+                asked.append(set(channels))
+                return ["b", "a"]
+
+        class Listening(PlainLayer):
+            def receive(self, channels, block=False):
+                received.append((list(channels), block))
+                return None, None
+
+        run(Listening(), 2, ("a", len), ("b", len), ("c", len), worker_class=Filtering)
+
+        assert asked == [{"a", "b", "c"}]
+        assert received == [(["b", "a"], True)] * 2
+        assert levels(caplog, "a, b") == ["INFO"]
+
+    def test_a_layer_with_frames_is_asked_for_the_same(self):
+        layer = ScriptedLayer()
+
+        run_until_idle(layer, ("yes.1", len), ("no.1", len), only_channels=["yes.*"])
+
+        assert list(layer.face.channels) == ["yes.1"]
+
+    def test_capitals_matter_and_empty_lists_are_no_filter(self):
+        channels = ["a", "A"]
+
+        assert Worker(None, only_channels=["a"]).apply_channel_filters(channels) == ["a"]
+        assert Worker(None, exclude_channels=["a"]).apply_channel_filters(channels) == ["A"]
+        assert Worker(None, [], 10, True, [], []).apply_channel_filters(channels) == channels
+
+    def test_a_filtered_set_comes_as_a_list(self):
+        assert Worker(None, only_channels=["a"]).apply_channel_filters({"a", "b"}) == ["a"]
+
+
+class TestOneMessage:
+    def test_it_is_in_hand_while_its_consumer_runs_and_not_while_one_is_waited_for(self):
+        seen = []
+
+        class Watched(PlainLayer):
+            def receive(self, channels, block=False):
+                seen.append(worker.in_job)
+                return super().receive(channels, block)
+
+        worker = CountedWorker(
+            wrap(Watched(("test", {})), ("test", lambda message: seen.append(worker.in_job))),
+            signal_handlers=False,
+        )
+        worker.termed = 2
+        worker.run()
+
+        assert seen == [False, True, False]
+        assert worker.in_job is False
+
+    def test_the_consumer_gets_the_message_and_what_its_route_matched(self):
+        got = []
+
+        def consumer(message, **kwargs):
+            got.append((message, kwargs))
+            return "nobody looks at this"
+
+        layer = PlainLayer(("test", {"path": "/room/5"}))
+        wrapper = wrap(layer)
+        wrapper.router.add_route(route("test", consumer, path=r"^/room/(?P<room>\d+)"))
+        worker = CountedWorker(wrapper, signal_handlers=False)
+        worker.termed = 1
+        worker.run()
+
+        ((message, kwargs),) = got
+        assert isinstance(message, Message)
+        assert (message.channel.name, message.content) == ("test", {"path": "/room/5"})
+        assert message.channel_layer is wrapper
+        assert kwargs == {"room": "5"}
+
+    def test_without_a_route_it_is_an_error_in_the_log_and_nothing_else(self, caplog):
+        callback = mock.Mock()
+
+        run(PlainLayer(("nowhere", {})), 1, ("test", len), callback=callback)
+
+        assert levels(caplog, "nowhere") == ["ERROR"]
+        assert callback.mock_calls == []
+
+    @pytest.mark.parametrize("error", [None, ValueError(), ConsumeLater(), DenyConnection()])
+    def test_both_signals_are_sent_whatever_the_consumer_does(self, error):
+        seen = []
+
+        def started(**kwargs):
+            kwargs.pop("signal")
+            seen.append(("started", kwargs))
+
+        def finished(**kwargs):
+            kwargs.pop("signal")
+            seen.append(("finished", kwargs))
+
+        consumer_started.connect(started)
+        consumer_finished.connect(finished)
+        try:
+            run(PlainLayer(("test", {})), 1, ("test", mock.Mock(side_effect=error)))
+        finally:
+            consumer_started.disconnect(started)
+            consumer_finished.disconnect(finished)
+
+        assert seen == [
+            ("started", {"sender": CountedWorker, "environ": {}}),
+            ("finished", {"sender": CountedWorker}),
+        ]
+
+    def test_an_error_is_in_the_log_with_consumer_and_traceback(self, caplog):
+        def broken(message):
+            raise ValueError("a bug")
+
+        run(PlainLayer(("test", {})), 1, ("test", broken))
+
+        (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert record.getMessage() == (
+            "Error processing message with consumer tests.unit.worker.test_loop_facts.broken:"
+        )
+        assert record.exc_info[0] is ValueError
+        assert record.name == "django.channels"
+
+
+class TestConsumeLater:
+    def put_back(self, **options):
+        """Run a message until it does not come back; return what each run saw of it."""
+        runs = []
+
+        class Returning(PlainLayer):
+            def send(self, channel, message):
+                self.received.append((channel, dict(message)))
+
+        def consumer(message):
+            runs.append((message.content.get("__retries__"), message.__doomed__))
+            raise ConsumeLater
+
+        run(Returning(("test", {"text": "x" * 500})), 20, ("test", consumer), **options)
+        return runs
+
+    def test_a_message_runs_eleven_times_and_knows_its_last(self):
+        assert self.put_back() == [
+            (None, False),
+            *((n, False) for n in range(1, 10)),
+            (10, True),
+        ]
+
+    def test_without_retries_the_first_run_is_the_last(self):
+        assert self.put_back(message_retries=0) == [(None, True)]
+
+    def test_giving_up_is_a_warning_with_the_start_of_the_content(self, caplog):
+        self.put_back(message_retries=1)
+
+        (text,) = [
+            one.getMessage() for one in caplog.records if "number of retries" in one.getMessage()
+        ]
+        assert levels(caplog, "number of retries") == ["WARNING"]
+        assert "{'text': 'xxx" in text
+        assert 0 < text.count("x" * 10) * 10 <= 100
+
+
+@pytest.mark.usefixtures("signals_as_before")
+class TestSignals:
+    @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
+    def test_a_subclass_that_handles_them_itself_is_told_number_and_frame(self, signo):
+        told = []
+
+        class Own(Worker):
+            def sigterm_handler(self, number, frame):
+                told.append((number, frame is not None))
+
+        Own(None).install_signal_handler()
+
+        signal.raise_signal(signo)
+
+        assert told == [(signo, True)]
+
+    def test_running_installs_them_only_if_asked(self):
+        installed = []
+
+        class Watched(CountedWorker):
+            def install_signal_handler(self):
+                installed.append(self.signal_handlers)
+
+        run(PlainLayer(), 1, worker_class=Watched)
+        assert installed == []
+
+        worker = Watched(wrap(PlainLayer()))
+        worker.termed = 1
+        worker.run()
+        assert installed == [True]
+
+    @pytest.mark.parametrize(
+        ("busy", "says"),
+        [(True, "busy, waiting for loop termination"), (False, "idle, terminating immediately")],
+    )
+    def test_the_log_tells_what_a_signal_does(self, caplog, busy, says):
+        worker = Worker(None)
+        worker.in_job = busy
+
+        if busy:
+            worker.sigterm_handler(signal.SIGTERM, None)
+        else:
+            with pytest.raises(SystemExit):
+                worker.sigterm_handler(signal.SIGTERM, None)
+
+        assert levels(caplog, says) == ["INFO"]
+
+    def test_a_group_that_has_no_time_says_so(self, caplog):
+        group = WorkerGroup(None, n_threads=2, stop_gracefully=False)
+
+        with pytest.raises(SystemExit) as caught:
+            group.sigterm_handler(signal.SIGTERM, None)
+
+        assert caught.value.code == 0
+        assert levels(caplog, "WorkerGroup, terminating immediately") == ["INFO"]
+
+
+def test_ready_is_told_with_the_worker_as_sender():
+    senders = []
+
+    def receiver(sender, **kwargs):
+        senders.append(sender)
+
+    worker_ready.connect(receiver)
+    try:
+        worker = Worker(None)
+        worker.ready()
+    finally:
+        worker_ready.disconnect(receiver)
+
+    assert senders == [worker]
+
+
+def test_threads_of_a_group_never_keep_the_process():
+    faces = [ScriptedFace(), ScriptedFace()]
+    lock = threading.Lock()
+
+    class TwoFaces(ScriptedLayer):
+        def open_worker(self, channels, *, held):
+            with lock:
+                face = faces.pop()
+            face.when_idle = group.request_stop
+            return face
+
+    group = WorkerGroup(wrap(TwoFaces(Frame("test", [{}])), ("test", len)), n_threads=2)
+    group.signal_handlers = False
+
+    group.run()
+
+    assert [thread.daemon for thread in group.threads] == [True]
