@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
 from channels.worker.coroutines import CoroutineRunner
 from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
+from channels.worker.timers import Timers
 
 logger = logging.getLogger("django.channels")
 
@@ -53,6 +55,7 @@ class Dispatcher:
 
     Attributes:
         coroutines: Runs what ``async def`` consumers return.
+        timers: What they want to be called for later.
 
     Args:
         layer: Wrapper of the layer that the messages come from.
@@ -69,6 +72,7 @@ class Dispatcher:
         self._callback = callback
         self._retries = retries
         self.coroutines = CoroutineRunner()
+        self.timers = Timers(time.time)
         self._items: list[Item] = []
 
     def collect(self, items: list[Item]) -> None:
@@ -92,6 +96,7 @@ class Dispatcher:
         verdict = "failed"
         try:
             message = Message(content, channel, self._layer)
+            message.worker_timers = self.timers
             if ordered:
                 message.ordered = True
             if content.get("__retries__", 0) == self._retries:

@@ -150,6 +150,9 @@ class Worker:
                     if taken is not None:
                         self.in_job = True
                         self._handle(source, dispatcher.run(*taken), taken[1])
+                    if dispatcher.timers.pending:
+                        self.in_job = True
+                        dispatcher.timers.run()
         finally:
             self.in_job = False
             self._close(source, dispatcher)
@@ -177,7 +180,7 @@ class Worker:
             flush_plainly(layer, [operation for _, operation in group], ran.consumer)
 
     def _close(self, source: FrameSource | PlainSource, dispatcher: Dispatcher) -> None:
-        for close in (source.close, dispatcher.close):
+        for close in (dispatcher.timers.close, source.close, dispatcher.close):
             try:
                 close()
             except Exception:

@@ -33,10 +33,13 @@ class Message:
             message is next in turn: ``enforce_ordering`` has nothing to do.
         __doomed__: Set by the worker when a further :class:`ConsumeLater
             <channels.exceptions.ConsumeLater>` would drop the message.
+        worker_timers: The worker's :class:`~channels.worker.timers.Timers`; ``None``
+            where no worker runs the message.
     """
 
     ordered: bool = False
     __doomed__: bool = False
+    worker_timers: Any = None
 
     # Declared loosely, because tests and applications put their own things here.
     channel: Any

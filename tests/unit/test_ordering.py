@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.sessions.models import Session
 
 from channels.asgi import ChannelLayerWrapper
-from channels.exceptions import ChannelFull, ConsumeLater, DenyConnection
+from channels.exceptions import ChannelFull, ConsumeLater, DenyConnection, LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.routing import route
 from channels.sessions import (
     channel_session,
     enforce_ordering,
-    ordering,
+    parking,
     requeue_messages,
     session_for_reply_channel,
     wait_channel_name,
 )
 from channels.sessions.stores import channel_session_store
+from channels.worker import dispatch
 from channels.worker.dispatch import Dispatcher
+from channels.worker.timers import RETRY_PAUSE, Timers
+from tests.unit.worker.scripted import CountedWorker
 
 pytestmark = pytest.mark.django_db
 
@@ -88,7 +93,7 @@ def clock(monkeypatch):
             return self.seconds
 
     clock = Clock()
-    monkeypatch.setattr(ordering, "time", clock)
+    monkeypatch.setattr(parking, "time", clock)
     return clock
 
 
@@ -332,11 +337,11 @@ def test_an_error_while_passing_on_does_not_hide_the_consumers(connection, monke
     def fail(message):
         raise DenyConnection
 
-    def broken(message):
+    def broken(parked):
         raise OSError("the layer is down")
 
     connection.act = fail
-    monkeypatch.setattr(ordering, "_requeue", broken)
+    monkeypatch.setattr(parking.Parked, "put_back", broken)
     with pytest.raises(DenyConnection):
         connection.run(0)
 
@@ -404,7 +409,7 @@ def test_no_room_to_go_back_leaves_them_waiting():
 
 def test_a_message_that_never_comes_is_given_up(connection, clock, caplog):
     connection.run(0, 2)
-    clock.seconds += ordering.GAP_TIMEOUT + 1
+    clock.seconds += parking.GAP_TIMEOUT + 1
     connection.run(4, 3)
 
     while connection.run_waiting():
@@ -417,7 +422,7 @@ def test_a_message_that_never_comes_is_given_up(connection, clock, caplog):
 
 def test_it_is_waited_for_long_enough(connection, clock):
     connection.run(0, 2)
-    clock.seconds += ordering.GAP_TIMEOUT - 1
+    clock.seconds += parking.GAP_TIMEOUT - 1
     connection.run(3)
     assert connection.run_waiting() == 0
 
@@ -430,7 +435,7 @@ def test_it_is_waited_for_long_enough(connection, clock):
 
 def test_each_missing_message_has_its_own_time(connection, clock):
     connection.run(0, 2)
-    clock.seconds += ordering.GAP_TIMEOUT - 1
+    clock.seconds += parking.GAP_TIMEOUT - 1
     connection.run(1)
     connection.run_waiting()
     connection.run(5)
@@ -444,7 +449,7 @@ def test_each_missing_message_has_its_own_time(connection, clock):
 
 def test_giving_up_finds_nothing_parked_when_someone_else_was_faster(connection, clock):
     connection.run(0, 2)
-    clock.seconds += ordering.GAP_TIMEOUT + 1
+    clock.seconds += parking.GAP_TIMEOUT + 1
     connection.layer.receive = lambda channels, block=False: (None, None)
 
     connection.run(3)
@@ -458,12 +463,255 @@ def test_a_session_that_expired_while_connected_is_survived(connection, clock):
     channel_session_store(REPLY).delete()
 
     connection.run(3)
-    clock.seconds += ordering.GAP_TIMEOUT + 1
+    clock.seconds += parking.GAP_TIMEOUT + 1
     connection.run(4)
     while connection.run_waiting():
         pass
 
     assert connection.ran == [0, 1, 2, 3, 4]
+
+
+# -- in a worker, which looks after what it has parked ---------------------------------------
+
+
+@pytest.fixture
+def in_worker(connection, clock):
+    """Run messages as a worker of another server's layer does."""
+
+    class InWorker:
+        timers = Timers(clock.time)
+
+        def run(self, *orders):
+            for order in orders:
+                connection.consumer(connection.message(order, worker_timers=self.timers))
+
+        def wait(self, seconds):
+            clock.seconds += seconds
+            if self.timers.pending:
+                self.timers.run()
+
+    return InWorker()
+
+
+LONG_ENOUGH = parking.GAP_TIMEOUT + parking.GRACE
+
+
+def test_the_last_message_of_a_socket_runs_without_the_one_that_never_came(
+    connection, in_worker, caplog
+):
+    """Behind a disconnect nothing comes that could take notice."""
+    in_worker.run(0)
+    last = connection.message(2, "websocket.disconnect", worker_timers=in_worker.timers)
+    connection.consumer(last)
+
+    in_worker.wait(LONG_ENOUGH)
+
+    assert connection.run_waiting("websocket.disconnect") == 1
+    assert connection.ran == [0, 2]
+    assert "Messages 1 to 1 of test-reply!b did not come" in caplog.text
+    assert connection.waiting(WAIT) == []
+    assert Session.objects.count() == 1
+
+
+def test_nothing_is_given_up_early(connection, in_worker):
+    in_worker.run(0, 2)
+
+    in_worker.wait(parking.GAP_TIMEOUT)
+
+    assert connection.turn == 1
+    assert len(connection.waiting(WAIT)) == 1
+
+
+def test_what_waits_for_a_later_gap_is_put_back_and_parked_again(connection, in_worker, clock):
+    in_worker.run(2)
+    clock.seconds += 20
+    in_worker.run(0, 1)
+    connection.run_waiting()
+    in_worker.run(5)
+
+    in_worker.wait(LONG_ENOUGH - 20)
+    assert connection.turn == 3
+    assert connection.waiting(WAIT) == []
+    for content in connection.waiting("websocket.receive"):
+        in_worker.run(content["order"])
+    in_worker.wait(LONG_ENOUGH)
+
+    assert connection.run_waiting() == 1
+    assert connection.ran == [0, 1, 2, 5]
+
+
+def test_a_gap_that_was_filled_leaves_nothing_to_do(
+    connection, in_worker, django_assert_max_num_queries
+):
+    in_worker.run(1, 0)
+    connection.run_waiting()
+
+    with django_assert_max_num_queries(2):
+        in_worker.wait(LONG_ENOUGH)
+
+    assert connection.ran == [0, 1]
+    assert connection.turn == 2
+    assert Session.objects.count() == 1
+
+
+def test_messages_that_found_no_room_to_go_back_are_tried_again(clock, caplog):
+    connection = Connection(channel_capacity={"websocket.receive": 1})
+    timers = Timers(clock.time)
+    for order in (1, 2):
+        connection.consumer(connection.message(order, worker_timers=timers))
+    with pytest.raises(ChannelFull):
+        connection.run(0)
+    assert connection.turn == 1
+
+    clock.seconds += LONG_ENOUGH
+    timers.run()  # still no room
+    assert "is full" in caplog.text
+    assert connection.run_waiting() == 1
+    clock.seconds += RETRY_PAUSE
+    timers.run()
+
+    assert connection.run_waiting() == 1
+    assert connection.ran == [0, 1, 2]
+
+
+def test_a_worker_that_stops_leaves_its_parked_messages_to_another(connection, in_worker, clock):
+    in_worker.run(0, 2)
+    in_worker.timers.close()
+
+    assert connection.waiting(WAIT) == []
+    other = Timers(clock.time)
+    for content in connection.waiting("websocket.receive"):
+        message = connection.message(content["order"], worker_timers=other)
+        connection.consumer(message)
+    assert connection.ran == [0]
+    clock.seconds += LONG_ENOUGH
+    other.run()
+    connection.run_waiting()
+
+    assert connection.ran == [0, 2]
+
+
+def test_two_workers_look_after_a_socket_without_disturbing_each_other(connection, clock):
+    one, two = Timers(clock.time), Timers(clock.time)
+    connection.consumer(connection.message(2, worker_timers=one))
+    connection.consumer(connection.message(3, worker_timers=two))
+
+    clock.seconds += LONG_ENOUGH
+    one.run()
+    connection.run_waiting()
+    two.run()
+
+    assert connection.run_waiting() == 0
+    assert connection.ran == [2, 3]
+    assert connection.turn == 4
+
+
+def test_messages_that_live_shortly_are_given_less_time(clock):
+    connection = Connection(expiry=20)
+    timers = Timers(clock.time)
+    connection.consumer(connection.message(1, worker_timers=timers))
+
+    clock.seconds += 10 + parking.GRACE
+    timers.run()
+
+    assert connection.run_waiting() == 1
+    assert connection.ran == [1]
+
+
+def test_giving_up_survives_a_database_that_is_down(connection, in_worker, monkeypatch, caplog):
+    in_worker.run(0, 3, 2)
+
+    def broken(parked, turn):
+        raise OSError("the database is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parking.Parked, "set_turn", broken)
+        in_worker.wait(LONG_ENOUGH)
+    assert "the database is down" in caplog.text
+    in_worker.wait(RETRY_PAUSE)
+    while connection.run_waiting():
+        pass
+
+    assert connection.ran == [0, 2, 3]
+
+
+def test_giving_up_with_little_room_loses_none(clock):
+    connection = Connection(channel_capacity={"websocket.receive": 1})
+    timers = Timers(clock.time)
+    for order in (5, 4, 3):
+        connection.consumer(connection.message(order, worker_timers=timers))
+
+    clock.seconds += LONG_ENOUGH
+    for _ in range(3):
+        timers.run()
+        with contextlib.suppress(ChannelFull):
+            connection.run_waiting()
+        clock.seconds += RETRY_PAUSE
+
+    assert connection.ran == [3, 4, 5]
+
+
+def test_what_can_neither_go_back_nor_wait_is_said(clock, caplog):
+    connection = Connection(channel_capacity={"websocket.receive": 1})
+    connection.run(1, 2)
+    send = connection.layer.channel_layer.send
+    refused = []
+
+    def full_everywhere(channel, content):
+        if refused or (channel == "websocket.receive" and content["order"] == 2):
+            refused.append(channel)
+            raise ChannelFull(channel, 1)
+        send(channel, content)
+
+    connection.layer.send = full_everywhere
+    with pytest.raises(ChannelFull):
+        connection.run(0)
+
+    assert "Lost message 2 of test-reply!b" in caplog.text
+
+
+def test_a_layer_that_fails_meanwhile_costs_the_message_in_hand_only(clock, connection):
+    connection.run(4, 3, 2)
+    clock.seconds += parking.GAP_TIMEOUT + 1
+    send = connection.layer.channel_layer.send
+    failed = []
+
+    def fail_once(channel, content):
+        if channel == "websocket.receive" and not failed:
+            failed.append(content["order"])
+            raise LayerUnavailable("did it, then the answer was lost")
+        send(channel, content)
+
+    connection.layer.send = fail_once
+    with pytest.raises(LayerUnavailable):
+        connection.run(5)
+
+    assert failed == [2]
+    assert sorted(content["order"] for content in connection.waiting(WAIT)) == [3, 4, 5]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_worker_ends_a_gap_by_itself(clock, monkeypatch):
+    monkeypatch.setattr(dispatch, "time", clock)
+
+    class FromElsewhere(InMemoryChannelLayer):
+        def receive(self, channels, block=False):
+            received = super().receive(channels)
+            if block and received[0] is None:
+                clock.seconds += LONG_ENOUGH  # it waited
+            return received
+
+    ran = []
+    consumer = enforce_ordering(lambda message: ran.append(message["order"]))
+    layer = FromElsewhere()
+    layer.send("websocket.disconnect", {"reply_channel": REPLY, "path": "/", "order": 1})
+    routes = [route("websocket.disconnect", consumer)]
+    worker = CountedWorker(ChannelLayerWrapper(layer, "default", routes), signal_handlers=False)
+    worker.termed = 3  # it parks, waits and looks, runs
+
+    worker.run()
+
+    assert ran == [1]
 
 
 # -- async def ---------------------------------------------------------------------------

@@ -12,7 +12,8 @@ changed: a message whose consumer does not touch the session costs no query.  ``
 consumers find everything loaded instead.
 """
 
-from channels.sessions.ordering import enforce_ordering, requeue_messages, wait_channel_name
+from channels.sessions.ordering import enforce_ordering
+from channels.sessions.parking import requeue_messages, wait_channel_name
 from channels.sessions.scopes import channel_and_http_session, channel_session, http_session
 from channels.sessions.stores import session_for_reply_channel
 
