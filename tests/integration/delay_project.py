@@ -61,6 +61,10 @@ class DelayProject:
             timeout=60,
         )
 
+    def close(self) -> None:
+        """Leave the layer."""
+        self.layer.close()
+
     def rundelay(self, *options: str) -> contextlib.AbstractContextManager[Process]:
         return running(
             sys.executable, "-m", "django", "rundelay", *options, cwd=self.path, env=self.env

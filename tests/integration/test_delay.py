@@ -32,16 +32,17 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def project(tmp_path, redis_server):
-    return DelayProject(tmp_path, redis_server.url)
+    with contextlib.closing(DelayProject(tmp_path, redis_server.url)) as project:
+        yield project
 
 
 @pytest.fixture
 def postgres_project(tmp_path, redis_server, postgres_server):
-    project = DelayProject(tmp_path, redis_server.url, postgres_server)
-    yield project
-    with project.connect() as database:
-        database.execute(f"DELETE FROM {TABLE}")
-        database.commit()
+    with contextlib.closing(DelayProject(tmp_path, redis_server.url, postgres_server)) as project:
+        yield project
+        with project.connect() as database:
+            database.execute(f"DELETE FROM {TABLE}")
+            database.commit()
 
 
 @pytest.mark.parametrize("database", ["project", "postgres_project"])
@@ -119,7 +120,7 @@ def test_messages_wait_in_the_database_while_nobody_runs(project):
 def test_it_outlives_a_redis_that_dies_and_comes_back(tmp_path):
     with contextlib.closing(RedisServer()) as server:
         project = DelayProject(tmp_path, server.url)
-        with project.rundelay("--sleep", "0.1") as process:
+        with contextlib.closing(project), project.rundelay("--sleep", "0.1") as process:
             process.wait_for_output("Listening on asgi.delay")
             server.kill()
             process.wait_for_output("does not answer")
