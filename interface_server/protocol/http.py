@@ -19,6 +19,9 @@ from typing import Any
 
 Headers = list[tuple[bytes, bytes]]
 
+#: Key by which a worker says that the response, if it has begun, will never be complete.
+FAILED = "__failed__"
+
 # RFC 9110 section 5.6.2: what a field name is made of.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # What must never reach the wire inside a value: it would start a new header.
@@ -109,6 +112,9 @@ class Response:
                     return []  # a server push, which may be dropped (messages.md section 1.5)
                 raise _Problem("the first message of a response needs a status")
             actions.append(Start(_status(message["status"]), _headers(message.get("headers"))))
+        elif message.get(FAILED):
+            self.state = State.COMPLETE
+            return [Fail(500)]
         elif "status" in message:
             raise _Problem("a second status: the response has started already")
         content = _content(message.get("content"))

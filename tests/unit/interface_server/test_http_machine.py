@@ -138,6 +138,18 @@ def test_a_malformed_chunk_fails_as_the_body_can_never_be_complete(started):
     assert rest == [Fail(500)]
 
 
+ERROR_PAGE = {"status": 500, "content": b"Internal Server Error", "__failed__": True}
+
+
+def test_a_worker_that_failed_ends_a_response_that_has_begun(started):
+    assert started.reply(ERROR_PAGE) == [Fail(500)]
+    assert started.reply({"content": b"a"}) == []
+
+
+def test_a_worker_that_failed_answers_a_request_that_waits(waiting):
+    assert waiting.reply(ERROR_PAGE) == [Start(500, []), Write(b"Internal Server Error"), Finish()]
+
+
 def test_contradicting_lengths_are_malformed_and_equal_ones_do_not(waiting):
     one, two = (b"Content-Length", b"1"), (b"content-length", b"2")
 
