@@ -94,6 +94,9 @@ class Include:
 
     def channel_names(self) -> set[str]:
         """Return the channels that any entry listens on."""
+        return self._names_of_entries()
+
+    def _names_of_entries(self) -> set[str]:
         return set().union(*(entry.channel_names() for entry in self.routing))
 
     def _index(self) -> None:
@@ -102,10 +105,10 @@ class Include:
         Entries of other classes are asked for every message: what they match is
         theirs to say, ``channel_names`` only tells where to listen.
         """
-        finders: dict[str, list[Finder]] = {name: [] for name in self.channel_names()}
+        finders: dict[str, list[Finder]] = {name: [] for name in self._names_of_entries()}
         of_any: list[Finder] = []
         for entry in self.routing:
-            if isinstance(entry, (Route, Include)) and type(entry).match in _OUR_MATCHES:
+            if isinstance(entry, (Route, Include)) and _is_plain(entry):
                 for name in entry.channel_names():
                     finders[name].append(entry.find)
                 if isinstance(entry, Include) and entry._finders_of_any:
@@ -121,8 +124,11 @@ class Include:
         self._finders_of_any = of_any
 
 
-#: Entries that replaced ``match`` by their own are asked through it.
-_OUR_MATCHES = (Route.match, Include.match)
+def _is_plain(entry: Route | Include) -> bool:
+    """Whether the index may stand for the entry: a subclass's own methods must be asked."""
+    ours = Include if isinstance(entry, Include) else Route
+    own = type(entry)
+    return own.match is ours.match and own.channel_names is ours.channel_names
 
 
 def resolve_routing(routing: Any) -> list[RoutingObject]:

@@ -172,6 +172,29 @@ def test_a_subclass_that_replaces_match_is_asked_through_it(message):
     assert include([Never("a.one", consumer)]).match(message("a.one")) is None
 
 
+@pytest.mark.parametrize("prefixes", [{}, {"path": "^/api"}])
+def test_a_subclass_that_listens_elsewhere_still_matches_by_its_own_channels(message, prefixes):
+    """``channel_names`` says where a worker listens; what matches is for ``match`` to say."""
+
+    class Listening(Route):
+        def channel_names(self):
+            return {"b.two"}
+
+    class ListeningInclude(Include):
+        def channel_names(self):
+            return {"b.two"}
+
+    for entry in (
+        Listening("a.one", consumer, path="/?x"),
+        ListeningInclude([route("a.one", consumer, path="/?x")]),
+    ):
+        nested = include([entry, route("b.two", other_consumer)], **prefixes)
+
+        assert nested.channel_names() == {"b.two"}
+        assert nested.match(message("a.one", path="/api/x" if prefixes else "/x")) == (consumer, {})
+        assert nested.match(message("b.two", path="/api/x")) == (other_consumer, {})
+
+
 def test_the_given_list_is_copied():
     mine = [route("a.one", consumer)]
 

@@ -77,6 +77,20 @@ def test_the_defaults_stand_behind_the_routes_of_the_project(message):
     assert router.channels == DEFAULT_CHANNELS
 
 
+def test_the_defaults_come_in_the_order_of_the_contract():
+    router = Router([route("a.one", consumer)])
+
+    router.check_default(http_consumer=other_consumer)
+
+    assert [str(one) for one in router.root.routing] == [
+        "a.one -> tests.unit.routing.handlers.consumer",
+        "http.request -> tests.unit.routing.handlers.other_consumer",
+        "websocket.connect -> channels.routing.defaults.connect_consumer",
+        "websocket.receive -> channels.routing.defaults.null_consumer",
+        "websocket.disconnect -> channels.routing.defaults.null_consumer",
+    ]
+
+
 def test_the_defaults_are_added_once():
     router = Router([])
 
