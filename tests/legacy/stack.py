@@ -1,4 +1,4 @@
-"""The processes of one legacy project, all on one Redis: server, workers, delay server."""
+"""The processes of one project, all on one Redis: server, workers, delay server."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ print(json.dumps(result))
 
 
 class Stack:
-    """A legacy project, served.
+    """A project, served.
 
     Args:
-        project: Folder of the project, beside this file.
+        project: Folder of the project, from where this file is.
         settings: Its settings.
         redis_url: Where Redis is.
         folder: For the database.
@@ -49,7 +49,7 @@ class Stack:
         self, project, settings, redis_url, folder, *, layer, workers, prepare="", delay=False
     ):
         self.cwd = HERE / project
-        self.database = folder / f"{project}.sqlite3"
+        self.database = folder / f"{self.cwd.name}.sqlite3"
         self.env = {
             "REDIS_URL": redis_url,
             "DATABASE": str(self.database),
@@ -88,7 +88,12 @@ class Stack:
             other.wait_for_output("Running delay")
 
     def start(self, *command):
-        process = Process([str(part) for part in command], env=self.env, cwd=self.cwd)
+        return self.start_with({}, *command)
+
+    def start_with(self, env, *command):
+        """Start a process with other environment variables."""
+        command = [str(part) for part in command]
+        process = Process(command, env={**self.env, **env}, cwd=self.cwd)
         self.processes.append(process)
         return process
 
