@@ -7,6 +7,7 @@ import json
 import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpResponse, HttpResponseForbidden, StreamingHttpResponse
+from django.urls import get_resolver
 
 from channels.exceptions import ResponseLater
 from channels.handler import AsgiHandler, AsgiRequest, HttpResponseLater
@@ -260,16 +261,54 @@ class TestTheLastResort:
         assert reply["headers"] == [(b"Content-Type", b"text/plain")]
         assert reply["content"] == b"Internal Server Error"
 
-    def test_the_hook_of_old_is_as_safe(self):
+    def test_with_debug_it_tells_what_happened(self, settings):
+        class Broken(AsgiHandler):
+            def get_response(self, request):
+                raise ValueError("a bug of the handler")
+
+        settings.DEBUG = True
+
+        (reply,) = handle(http_request("/broken/"), Broken)
+
+        assert (reply["status"], reply["headers"]) == (500, [(b"Content-Type", b"text/plain")])
+        assert reply["content"].startswith(b"Traceback (most recent call last):")
+        assert b"ValueError: a bug of the handler" in reply["content"]
+
+    def test_it_is_in_the_log(self, caplog):
+        class Broken(AsgiHandler):
+            def get_response(self, request):
+                raise ValueError("a bug of the handler")
+
+        handle(http_request("/broken/"), Broken)
+
+        assert [(one.levelname, one.exc_info[0]) for one in caplog.records] == [
+            ("ERROR", ValueError)
+        ]
+
+    def test_the_hook_of_old_is_as_safe(self, settings, caplog):
         request = AsgiRequest(http_request("/broken/"))
-        try:
-            raise ValueError("a bug")
-        except ValueError as error:
-            exc_info = (type(error), error, error.__traceback__)
 
-        response = AsgiHandler().handle_uncaught_exception(request, None, exc_info)
+        def ask():
+            resolver = get_resolver(settings.ROOT_URLCONF)
+            try:
+                raise ValueError("a bug")
+            except ValueError as error:
+                exc_info = (ValueError, error, error.__traceback__)
+                return AsgiHandler().handle_uncaught_exception(request, resolver, exc_info)
 
+        response = ask()
         assert (response.status_code, response.content) == (500, b"Internal Server Error")
+        assert [one.levelname for one in caplog.records] == ["ERROR"]
+
+        settings.ROOT_URLCONF = "tests.unit.handler.views"
+        response = ask()
+        assert response.status_code == 500
+        assert b"<h1>Server Error (500)</h1>" in response.content
+
+        settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+        settings.ROOT_URLCONF = "tests.unit.handler.broken_urls"
+        with pytest.raises(ValueError, match="a bug"):
+            ask()
 
     def test_exceptions_may_be_let_through(self, settings):
         settings.DEBUG_PROPAGATE_EXCEPTIONS = True
