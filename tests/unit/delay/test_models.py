@@ -13,6 +13,7 @@ from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.delay.models import DelayedMessage
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.message import pending_message_store
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,19 @@ def test_the_table_and_the_migration_have_the_names_of_old():
     assert DelayedMessage._meta.db_table == "channels.delay_delayedmessage"
     assert type(DelayedMessage._meta.pk).__name__ == "AutoField"
     assert "channels.delay_delayedmessage" in connection.introspection.table_names()
+
+
+def test_the_columns_are_those_of_old():
+    columns = {field.name: field for field in DelayedMessage._meta.fields}
+
+    assert list(columns) == ["id", "due_date", "channel_name", "content"]
+    assert type(columns["due_date"]).__name__ == "DateTimeField"
+    assert columns["due_date"].db_index
+    assert (type(columns["channel_name"]).__name__, columns["channel_name"].max_length) == (
+        "CharField",
+        512,
+    )
+    assert type(columns["content"]).__name__ == "TextField"
 
 
 def test_the_migrations_are_complete():
@@ -95,17 +109,30 @@ class TestSend:
 
         assert layer.receive(["test"]) == ("test", {})
 
-    def test_a_full_channel_puts_it_off(self, layer):
+    @pytest.mark.parametrize(("options", "seconds"), [({}, 1), ({"requeue_delay": 5000}, 5)])
+    def test_a_full_channel_puts_it_off(self, layer, options, seconds):
         for _ in range(10):
             layer.send("test", {})
         message = make()
         message.save()
 
-        message.send(layer, requeue_delay=5000)
+        now = timezone.now()
+        with mock.patch("django.utils.timezone.now", return_value=now):
+            message.send(layer, **options)
 
         [stored] = DelayedMessage.objects.all()
         assert stored.pk == message.pk
-        assert 4 < (stored.due_date - timezone.now()).total_seconds() <= 5
+        assert stored.due_date - now == timedelta(seconds=seconds)
+
+    def test_it_is_sent_at_once_also_inside_a_consumer(self, layer):
+        message = make()
+        message.save()
+        pending_message_store.prepare()
+        try:
+            message.send(layer)
+            assert layer.receive(["test"]) == ("test", {})
+        finally:
+            pending_message_store.send_and_flush()
 
 
 class TestClaiming:
@@ -125,6 +152,33 @@ class TestClaiming:
         next(DelayedMessage.objects.claim_due(10))
 
         assert DelayedMessage.objects.count() == 1
+
+    def test_of_two_that_are_due_at_the_same_moment_one_is_taken(self):
+        now = timezone.now()
+        for n in range(2):
+            DelayedMessage(due_date=now, channel_name="test", content=f'{{"n": {n}}}').save()
+
+        [first] = DelayedMessage.objects.claim_due(1)
+
+        assert first.content == '{"n": 0}'
+        assert DelayedMessage.objects.get().content == '{"n": 1}'
+
+    @pytest.mark.parametrize("can_skip", [True, False])
+    def test_rows_are_locked_where_locked_ones_can_be_skipped(self, monkeypatch, can_skip):
+        """Seen from the query; test_delay.py in the integration tests has a real PostgreSQL."""
+        locks = []
+        monkeypatch.setattr(
+            connection.ops, "for_update_sql", lambda **kinds: locks.append(kinds) or ""
+        )
+        monkeypatch.setattr(connection.features, "has_select_for_update", True)
+        monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", can_skip)
+        for _ in range(2):
+            make(delay=-1).save()
+
+        assert len(list(DelayedMessage.objects.claim_due(1))) == 1
+
+        kinds = [{name for name, wanted in one.items() if wanted} for one in locks]
+        assert kinds == ([{"skip_locked"}] if can_skip else [])
 
     def test_what_somebody_else_took_is_left_out(self):
         for n in range(3):

@@ -287,15 +287,6 @@ def test_the_fast_intake_is_for_layers_that_have_it(layer):
     assert isinstance(open_intake(ForeignLayer()), PlainIntake)
 
 
-def test_a_foreign_layer_is_asked_again_after_a_short_pause():
-    pauses = []
-    intake = PlainIntake(ForeignLayer(), sleep=pauses.append)
-
-    assert [intake.next(longest) for longest in (-1, 0.03, 60)] == [None, None, None]
-
-    assert pauses == [0.03, 0.1]
-
-
 class TestStopping:
     def stopped_by(self, worker, moment):
         """Call the signal handler from another thread at a moment; return how long run() took."""
