@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import pytest
 from django.apps import apps
 from django.core import management
 from django.test import override_settings
 
-from channels import default_app_config, hacks
+from channels import default_app_config, hacks, package_checks
 from channels.apps import ChannelsConfig
+from channels.binding.base import BindingMetaclass
 from channels.management.commands.runserver import Command
 
 
@@ -57,6 +61,44 @@ def test_getting_ready_again_is_harmless():
     assert Static.__bases__ == (Command,)
     assert isinstance(config, ChannelsConfig)
     assert config.verbose_name == "Channels"
+
+
+def test_getting_ready_checks_versions_then_patches_then_registers_bindings(monkeypatch):
+    order = []
+    for owner, name in [
+        (package_checks, "check_all"),
+        (hacks, "monkeypatch_django"),
+        (BindingMetaclass, "register_all"),
+    ]:
+        monkeypatch.setattr(owner, name, lambda name=name: order.append(name))
+
+    apps.get_app_config("channels").ready()
+
+    assert order == ["check_all", "monkeypatch_django", "register_all"]
+
+
+def test_a_layer_that_is_too_old_keeps_django_from_starting(monkeypatch):
+    old = types.ModuleType("asgi_redis")
+    old.__version__ = "1.1.9"
+    monkeypatch.setitem(sys.modules, "asgi_redis", old)
+
+    with pytest.raises(RuntimeError, match=r"asgi_redis 1\.1\.9"):
+        apps.get_app_config("channels").ready()
+
+
+def test_the_config_is_found_by_the_name_of_the_application():
+    assert apps.get_app_config("channels").name == "channels"
+
+
+def test_versions_are_checked_before_django_is_patched_and_bindings_come_last(monkeypatch):
+    order = []
+    monkeypatch.setattr(package_checks, "check_all", lambda: order.append("versions"))
+    monkeypatch.setattr(hacks, "monkeypatch_django", lambda: order.append("patches"))
+    monkeypatch.setattr(BindingMetaclass, "register_all", lambda: order.append("bindings"))
+
+    apps.get_app_config("channels").ready()
+
+    assert order == ["versions", "patches", "bindings"]
 
 
 def test_the_config_has_its_old_address():

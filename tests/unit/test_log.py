@@ -80,6 +80,10 @@ def test_another_handler_takes_the_place_of_the_first(stream, monkeypatch):
     assert "there" in other.getvalue()
 
 
+def test_it_is_a_handler_that_writes_to_a_stream():
+    assert isinstance(log.handler, logging.StreamHandler)
+
+
 def test_handlers_of_others_stay(stream):
     mine = logging.NullHandler()
     logging.getLogger("tests.commands").addHandler(mine)

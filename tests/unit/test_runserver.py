@@ -212,6 +212,40 @@ class TestTheServer:
         assert "Performing system checks" in run(skip_checks=False)
         assert "Performing system checks" not in run(skip_checks=True)
 
+    def test_the_banner_shows_the_protocol_of_the_class(self, server):
+        class Tls(Command):
+            protocol = "https"
+
+        out = io.StringIO()
+        call_command(Tls(), "--noreload", stdout=out)
+
+        assert "https://127.0.0.1:8000/" in out.getvalue()
+
+    def test_migrations_are_checked_before_it_starts(self, server, monkeypatch):
+        made = []
+        monkeypatch.setattr(Command, "check_migrations", lambda self: made.append(len(server.made)))
+
+        run()
+
+        assert made == [0]
+
+    def test_a_project_with_errors_is_not_served(self, server, settings):
+        settings.ROOT_URLCONF = "no.such.urls"
+
+        with pytest.raises(ModuleNotFoundError, match="no"):
+            run(skip_checks=False)
+
+        assert server.made == []
+
+    def test_the_command_knows_its_time_outs_and_has_a_log(self, server):
+        command = Command()
+
+        call_command(command, "--noreload", "--http_timeout=7", verbosity=2, stdout=io.StringIO())
+
+        assert (command.http_timeout, command.websocket_handshake_timeout) == (7, 5)
+        assert command.logger is logging.getLogger("django.channels")
+        assert command.logger.level == logging.DEBUG
+
     def test_without_the_layer_django_serves(self, server, monkeypatch):
         ran = []
         monkeypatch.setattr(
@@ -222,6 +256,17 @@ class TestTheServer:
 
         assert ran == [DjangoRunserver.server_cls]
         assert server.made == []
+
+    def test_a_layer_of_another_name_is_none(self, server, monkeypatch, settings):
+        ran = []
+        monkeypatch.setattr(DjangoRunserver, "inner_run", lambda self, *a, **o: ran.append(o))
+        settings.CHANNEL_LAYERS = {"other": settings.CHANNEL_LAYERS["default"]}
+
+        run("--noworker")
+
+        assert server.made == []
+        # What Django's own has to know is passed on.
+        assert (ran[0]["run_worker"], ran[0]["use_reloader"]) == (False, False)
 
     def test_an_empty_setting_of_layers_is_taken_at_its_word(self, server, monkeypatch, settings):
         ran = []
@@ -257,6 +302,24 @@ class TestTheWorkers:
                 "signal_handlers": False,
             }
             assert made.calls == ["ready", "run"]
+
+    def test_they_are_made_of_the_module_s_class_with_layer_and_log(self, monkeypatch):
+        made = []
+
+        class Own(WorkerThread):
+            def __init__(self, *arguments, **named):
+                super().__init__(*arguments, **named)
+                made.append((arguments, named))
+
+            def run(self):
+                pass
+
+        monkeypatch.setattr(runserver, "WorkerThread", Own)
+
+        run("--nothreading")
+
+        logger = logging.getLogger("django.channels")
+        assert made == [((channel_layers["default"], logger), {})]
 
     def test_real_ones_end_with_the_server(self):
         before = set(threading.enumerate())
@@ -355,6 +418,20 @@ class TestTheConsumer:
         settings.DEBUG = True
 
         assert type(self.consumer()) is ViewConsumer
+
+    @pytest.mark.usefixtures("server", "worker")
+    def test_a_command_of_ones_own_may_make_it(self):
+        asked = []
+
+        class Own(Command):
+            def get_consumer(self, *args, **options):
+                asked.append(options["use_reloader"])
+                return print
+
+        call_command(Own(), "--noreload", stdout=io.StringIO())
+
+        assert asked == [False]
+        assert channel_layers["default"].router.root.routing[0].consumer is print
 
     @pytest.mark.usefixtures("server", "worker")
     def test_it_is_tried_after_the_projects_routes(self, settings):

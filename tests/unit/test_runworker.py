@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from unittest import mock
 
@@ -50,11 +51,13 @@ def _layers(settings):
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch):
+def written(monkeypatch):
+    """What the command logs."""
     logger = logging.getLogger("django.channels")
     before = (logger.level, logger.propagate, list(logger.handlers))
-    monkeypatch.setattr(channels.log, "handler", logging.StreamHandler(mock.Mock()))
-    yield
+    stream = io.StringIO()
+    monkeypatch.setattr(channels.log, "handler", logging.StreamHandler(stream))
+    yield stream
     logger.level, logger.propagate = before[0], before[1]
     logger.handlers[:] = before[2]
 
@@ -94,12 +97,34 @@ def test_filters_are_passed_on(worker_class):
     assert worker_class.call_args.kwargs["exclude_channels"] == ["c"]
 
 
-def test_only_a_talkative_worker_logs_each_message(worker_class, caplog):
+def test_only_a_talkative_worker_logs_each_message(worker_class, written):
     call_command("runworker", "--layer", "other", "--verbosity", "2")
-
     callback = worker_class.call_args.kwargs["callback"]
     assert isinstance(callback.__self__, runworker.Command)
+    written.truncate(0)
+
     callback("http.request", mock.Mock())
+
+    assert written.getvalue().endswith(" - DEBUG - runworker - http.request\n")
+
+
+@pytest.mark.parametrize("verbosity", ["0", "1"])
+def test_others_call_nobody_back(worker_class, verbosity):
+    call_command("runworker", "--layer", "other", "--verbosity", verbosity)
+
+    assert worker_class.call_args.kwargs["callback"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [([], "Running worker against"), (["--threads=2"], "Running worker with 2 threads against")],
+)
+def test_the_log_tells_which_layer_it_works_for(worker_class, group_class, written, options, says):
+    call_command("runworker", "--layer", "other", *options)
+
+    text = written.getvalue()
+    assert f" - INFO - runworker - {says} channel layer other (" in text
+    assert "OtherProcessesLayer)" in text
 
 
 def test_threads_make_a_group(worker_class, group_class):
@@ -141,6 +166,16 @@ def test_static_files_are_served_in_development_only(worker_class, settings):
 
     consumer = layer().router.root.routing[0].consumer
     assert isinstance(consumer, StaticFilesConsumer)
+
+
+def test_and_not_in_production(worker_class, settings):
+    from channels.handler import ViewConsumer
+
+    settings.DEBUG = False
+
+    call_command("runworker", "--layer", "other")
+
+    assert type(layer().router.root.routing[0].consumer) is ViewConsumer
 
 
 def test_without_staticfiles_no_static_url_is_needed(worker_class, settings):
