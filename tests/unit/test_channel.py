@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 
 from channels import Channel, Group, channel_layers
+from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull
+from channels.layers.inmemory import InMemoryChannelLayer
 from tests.unit.recording import RecordingLayer
 
 
@@ -32,10 +36,11 @@ def test_a_full_channel_is_reported_to_the_caller(layer):
 @pytest.mark.parametrize("content", [None, [("n", 1)], "text", b"", 7])
 def test_only_a_dict_can_be_sent(layer, content):
     """A channel says TypeError and a group ValueError: applications catch them so."""
-    with pytest.raises(TypeError, match="must be a dict"):
-        Channel("a.one", channel_layer=layer).send(content)
-    with pytest.raises(ValueError, match="must be a dict"):
-        Group("g", channel_layer=layer).send(content)
+    for immediately in (False, True):
+        with pytest.raises(TypeError, match="must be a dict"):
+            Channel("a.one", channel_layer=layer).send(content, immediately)
+        with pytest.raises(ValueError, match="must be a dict"):
+            Group("g", channel_layer=layer).send(content, immediately)
 
     assert layer.sent == []
 
@@ -78,6 +83,18 @@ def test_the_layer_may_be_anything_true_and_else_comes_by_alias(settings):
         channel_layers.set("other", previous)
 
 
+@pytest.mark.parametrize("kind", [Channel, Group])
+@pytest.mark.parametrize("no_layer", [None, "", 0])
+def test_without_a_layer_and_an_alias_it_is_the_wrapper_of_the_default_one(kind, no_layer):
+    wrapper = ChannelLayerWrapper(RecordingLayer(), "default", [])
+    previous = channel_layers.set("default", wrapper)
+    try:
+        assert kind("a").channel_layer is wrapper
+        assert kind("a", channel_layer=no_layer).channel_layer is wrapper
+    finally:
+        channel_layers.set("default", previous)
+
+
 def test_a_channel_reads_as_its_name(layer):
     assert str(Channel("a.one", channel_layer=layer)) == "a.one"
     assert repr(Channel("a.one", channel_layer=layer)) == "Channel('a.one')"
@@ -100,10 +117,30 @@ def test_a_group_adds_and_discards_channels_and_names(layer):
     ]
 
 
-def test_a_group_leaves_odd_members_to_the_layer_to_refuse(layer):
-    Group("g", channel_layer=layer).add(None)
+@pytest.mark.parametrize("member", [None, 7, b"a.one"])
+def test_a_group_leaves_odd_members_to_the_layer_to_refuse(layer, member):
+    Group("g", channel_layer=layer).add(member)
+    Group("g", channel_layer=layer).discard(member)
 
-    assert layer.members == [("add", "g", None)]
+    assert layer.members == [("add", "g", member), ("discard", "g", member)]
+
+    refusing = Group("g", channel_layer=InMemoryChannelLayer())
+    for change in (refusing.add, refusing.discard):
+        with pytest.raises(TypeError, match="a channel name must be a str"):
+            change(member)
+
+
+def test_channels_of_one_name_are_not_equal(layer):
+    """Nothing was ever defined; sets and ``in`` of applications go by identity."""
+    assert Channel("a.one", channel_layer=layer) != Channel("a.one", channel_layer=layer)
+    assert Group("g", channel_layer=layer) != Group("g", channel_layer=layer)
+
+
+def test_a_subclass_of_dict_can_be_sent(layer):
+    Channel("a.one", channel_layer=layer).send(OrderedDict(n=1))
+    Group("g", channel_layer=layer).send(OrderedDict(n=2))
+
+    assert layer.sent == [("a.one", {"n": 1}), ("*g", {"n": 2})]
 
 
 def test_a_group_sends_at_once_outside_of_a_consumer(layer):

@@ -53,9 +53,16 @@ BEFORE_SETTINGS = [
     "channels.apps",
     "channels.asgi",
     "channels.auth",
+    "channels.binding",
+    "channels.binding.base",
+    "channels.binding.websockets",
     "channels.channel",
     "channels.checks",
     "channels.conf",
+    "channels.exceptions",
+    "channels.generic",
+    "channels.generic.base",
+    "channels.generic.websockets",
     "channels.hacks",
     "channels.log",
     "channels.message",
@@ -194,6 +201,26 @@ def test_the_public_names_come_without_settings(tmp_path):
     )
 
     assert names == ["Channel", "Group", "Route", "Include"]
+
+
+def test_a_project_s_asgi_module_gets_django_set_up_but_no_script_prefix(tmp_path):
+    """``channel_layer = get_channel_layer()`` is the whole module, and the first thing to run."""
+    said = run_fresh(
+        "import json\n"
+        "from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['channels'], FORCE_SCRIPT_NAME='/below',\n"
+        "    CHANNEL_LAYERS={'default': {'ROUTING': {},\n"
+        "        'BACKEND': 'channels.layers.inmemory.InMemoryChannelLayer'}})\n"
+        "from channels.asgi import channel_layers, get_channel_layer\n"
+        "assert channel_layers.backends == {}\n"
+        "layer = get_channel_layer()\n"
+        "from django.apps import apps\n"
+        "from django.urls import get_script_prefix\n"
+        "print(json.dumps([type(layer).__name__, apps.ready, get_script_prefix()]))",
+        tmp_path,
+    )
+
+    assert said == ["InMemoryChannelLayer", True, "/"]
 
 
 def test_the_package_says_its_version_where_django_is_not_installed(tmp_path):

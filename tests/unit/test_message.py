@@ -60,6 +60,11 @@ def test_a_message_has_no_length_and_is_not_false_when_empty():
         len(empty)
 
 
+@pytest.mark.parametrize("method", ["__len__", "__iter__", "__delitem__", "__eq__"])
+def test_a_message_is_no_mapping(method):
+    assert method not in vars(Message)
+
+
 def test_a_copy_is_deep_and_forgets_added_attributes(message):
     message["list"] = [1]
     message.user = "mia"
@@ -67,7 +72,10 @@ def test_a_copy_is_deep_and_forgets_added_attributes(message):
     copied = message.copy()
     copied["list"].append(2)
 
+    assert type(copied) is Message
     assert message["list"] == [1]
+    assert copied["list"] == [1, 2]
+    assert copied.reply_channel.name == "web!a"
     assert copied.channel.name == "websocket.connect"
     assert copied.channel_layer == "any layer"
     assert not hasattr(copied, "user")

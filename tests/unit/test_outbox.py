@@ -89,14 +89,28 @@ def test_sends_leave_also_if_the_consumer_raises(layer, channel):
 
 
 def test_immediate_sends_do_not_wait(layer, channel):
+    group = Group("g", channel_layer=layer)
+
     def consumer():
         channel.send({"n": 1})
         channel.send({"n": 2}, immediately=True)
-        assert layer.sent == [("a.one", {"n": 2})]
+        group.send({"n": 3}, True)
+        assert layer.sent == [("a.one", {"n": 2}), ("*g", {"n": 3})]
 
     run(consumer)
 
-    assert layer.sent == [("a.one", {"n": 2}), ("a.one", {"n": 1})]
+    assert layer.sent == [("a.one", {"n": 2}), ("*g", {"n": 3}), ("a.one", {"n": 1})]
+
+
+def test_memberships_change_at_once_inside_a_consumer_too(layer, channel):
+    group = Group("g", channel_layer=layer)
+
+    def consumer():
+        group.add(channel)
+        group.discard(channel)
+        assert layer.members == [("add", "g", "a.one"), ("discard", "g", "a.one")]
+
+    run(consumer)
 
 
 def test_an_immediate_send_to_a_full_channel_is_the_callers_to_handle(layer, channel):
@@ -106,9 +120,18 @@ def test_an_immediate_send_to_a_full_channel_is_the_callers_to_handle(layer, cha
         run(lambda: channel.send({"n": 1}, immediately=True))
 
 
-def test_bad_content_is_refused_at_once_inside_a_consumer_too(channel):
+def test_bad_content_is_refused_at_once_inside_a_consumer_too(layer, channel):
     with pytest.raises(TypeError):
         run(lambda: channel.send("text"))
+    with pytest.raises(ValueError, match="must be a dict"):
+        run(lambda: Group("g", channel_layer=layer).send("text"))
+
+
+def test_a_name_that_no_layer_takes_is_not_told_inside_a_consumer(channel, collected):
+    """Only the layer checks names, when the message leaves."""
+    run(lambda: Channel("no name!!", channel_layer=channel.channel_layer).send({"n": 1}))
+
+    assert [names(items) for items in collected] == [[("no name!!", {"n": 1})]]
 
 
 def test_the_same_object_is_kept_not_a_copy(channel, collected):
