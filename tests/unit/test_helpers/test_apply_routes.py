@@ -105,11 +105,11 @@ def test_a_function_has_them_while_it_runs():
 
 def test_a_coroutine_function_has_them_until_its_end():
     @apply_routes(route("a", print))
-    async def function():
+    async def function(argument, *, other):
         await asyncio.sleep(0)
-        return channels()
+        return channels(), argument, other
 
-    assert asyncio.run(function()) == {"a"}
+    assert asyncio.run(function(1, other=2)) == ({"a"}, 1, 2)
 
 
 def run(case_class):
@@ -155,8 +155,15 @@ def test_a_set_up_that_fails_leaves_no_routes_behind():
 
 
 def test_a_class_that_is_no_test_case_is_refused():
-    with pytest.raises(TypeError, match="can decorate test cases"):
-        apply_routes([])(object)
+    class Pytests:
+        """Pytest would call it, but has no clean-ups for it."""
+
+        def setUp(self):
+            raise AssertionError("not called")
+
+    for refused in (object, Pytests):
+        with pytest.raises(TypeError, match="can decorate test cases"):
+            apply_routes([])(refused)
 
 
 def answer(message):

@@ -183,13 +183,17 @@ class TestLife:
         assert channel_layers["default"] is real_layer
 
     def test_debug_has_a_layer_too(self, base, real_layer):
+        ran = []
+
         class Case(base):
             def test_it(self):
                 Channel("test").send({})
                 assert self.get_next_message("test") is not None
+                ran.append(channel_layers["default"])
 
         Case("test_it").debug()
 
+        assert len(ran) == 1
         assert channel_layers["default"] is real_layer
 
     def test_clean_ups_run_on_the_layer_of_the_test(self, base):

@@ -6,6 +6,7 @@ import pytest
 from django.db import close_old_connections
 
 from channels import Channel, Group, channel_layers, route
+from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import (
     ChannelSocketException,
     ConsumeLater,
@@ -13,6 +14,7 @@ from channels.exceptions import (
     WebsocketCloseException,
 )
 from channels.generic import BaseConsumer
+from channels.layers.inmemory import InMemoryChannelLayer
 from channels.signals import consumer_finished, consumer_started
 from channels.test import ChannelTestCase, Client, apply_routes
 
@@ -68,6 +70,25 @@ class TestMessages(ChannelTestCase):
         Group("g").send({"n": 1})
 
         assert client.receive() == {"n": 1}
+
+    def test_another_layer_is_used_throughout(self):
+        second = ChannelLayerWrapper(InMemoryChannelLayer(), "second", [route("test", print)])
+        before = channel_layers.set("second", second)
+        self.addCleanup(channel_layers.set, "second", before)
+
+        client = Client("second")
+        client.join_group("g")
+        Group("g", alias="second").send({"n": 1})
+        Channel(client.reply_channel, alias="second").send({"n": 2})
+        client.send("test", {})
+
+        assert client.alias == "second"
+        assert re.fullmatch("second[A-Za-z]{5}", client.reply_channel)
+        assert client.channel_layer is second
+        assert [client.receive(), client.receive()] == [{"n": 1}, {"n": 2}]
+        assert client.get_consumer_by_channel("test") is print
+        assert client.get_next_message("test").channel_layer is second
+        assert self.get_next_message("test") is None
 
     def test_the_layer_is_that_of_the_alias_and_of_the_moment(self):
         client = Client()

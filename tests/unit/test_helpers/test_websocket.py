@@ -6,20 +6,44 @@ import sys
 import warnings
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth import BACKEND_SESSION_KEY, get_user_model, user_logged_in
+from django.core.exceptions import ImproperlyConfigured
 from django.http import parse_cookie
 from django.test import override_settings
 
-from channels import route
+from channels import Channel, route
 from channels.auth import channel_session_user_from_http, http_session_user
 from channels.exceptions import DenyConnection
 from channels.security.websockets import allowed_hosts_only
 from channels.sessions import channel_session, enforce_ordering, http_session
-from channels.test import ChannelTestCase, WSClient, apply_routes
+from channels.test import ChannelTestCase, Client, WSClient, apply_routes
+
+MODEL = "django.contrib.auth.backends.ModelBackend"
+ALL_USERS = "django.contrib.auth.backends.AllowAllUsersModelBackend"
+NOBODYS = f"{__name__}.NobodysBackend"
+
+
+class NobodysBackend:
+    """Authenticates nobody, and could not find them again either."""
+
+    def authenticate(self, request, **credentials):
+        return None
 
 
 def accept(message):
     message.reply_channel.send({"accept": True})
+
+
+class TestMaking(ChannelTestCase):
+    def test_it_takes_what_a_client_takes(self):
+        client = WSClient(alias="default", reply_channel="room")
+
+        assert client.alias == "default"
+        assert client.reply_channel.startswith("room")
+        assert isinstance(client, Client)
+
+    def test_ordered_may_be_told_by_position(self):
+        assert WSClient(True)._get_content()["order"] == 0
 
 
 class TestHeaders(ChannelTestCase):
@@ -105,6 +129,21 @@ class TestContent(ChannelTestCase):
         assert receive["path"] == "/chat/"
         assert "query_string" not in receive
 
+    def test_the_path_is_the_root_unless_told(self):
+        client = WSClient()
+        with apply_routes([route("test", lambda message: message.content)]):
+            client.send("test")
+            assert client.get_next_message("test")["path"] == "/"
+            content = client.send_and_consume("test", {"a": 1}, "text", "/chat/")
+            assert (content["path"], content["text"], content["a"]) == ("/chat/", "text", 1)
+            assert client.send_and_consume("test")["path"] == "/"
+
+    def test_a_channel_object_will_do(self):
+        client = WSClient()
+        client.send(Channel("websocket.connect"), path="/?a=b")
+
+        assert client.get_next_message("websocket.connect")["query_string"] == "a=b"
+
     def test_what_the_content_has_is_kept_and_copied(self):
         content = {"path": "/own", "headers": [], "list": [1]}
 
@@ -158,8 +197,13 @@ class TestReplies(ChannelTestCase):
         for json_ in (True, False):
             assert self.reply({"close": True}).receive(json=json_) == {"close": True}
 
+    def test_text_that_is_no_text_is_returned_as_it_is(self):
+        assert self.reply({"text": 5, "close": True}).receive() == 5
+        assert self.reply({"text": 5}).receive(json=False) == 5
+
     def test_nothing_is_none(self):
         assert WSClient().receive() is None
+        assert WSClient().receive(json=False) is None
 
 
 class TestHandshake(ChannelTestCase):
@@ -185,6 +229,22 @@ class TestHandshake(ChannelTestCase):
             client, refused = WSClient(), pytest.raises(AssertionError, match="not accepted")
             with apply_routes(route("websocket.connect", consumer)), refused:
                 client.send_and_consume("websocket.connect")
+
+    @apply_routes(route("websocket.connect", accept))
+    def test_consuming_checks_too_unless_told(self):
+        for options, left in (({}, None), ({"check_accept": False}, {"accept": True})):
+            client = WSClient()
+            client.send("websocket.connect")
+            client.consume("websocket.connect", **options)
+            assert client.receive() == left
+
+    def test_nothing_to_run_is_an_error_unless_it_is_expected(self):
+        client = WSClient()
+        with apply_routes([]):
+            for call in (client.consume, client.send_and_consume):
+                with pytest.raises(AssertionError, match=r"There is no message|No consumer"):
+                    call("test")
+                assert call("test", fail_on_none=False) is None
 
     def test_a_denied_connection_is_the_tests_business(self):
         def consumer(message):
@@ -248,17 +308,49 @@ class TestUsers(ChannelTestCase):
 
         assert self.seen_by(http_session_user, client).is_anonymous
 
+    @override_settings(AUTHENTICATION_BACKENDS=[ALL_USERS])
     def test_an_inactive_user_is_not_logged_in(self):
+        """Not even where the backend would let them."""
         self.user.is_active = False
         self.user.save()
 
         assert WSClient().login(username="ann", password="secret") is False
 
+    @override_settings(AUTHENTICATION_BACKENDS=[NOBODYS, ALL_USERS, MODEL])
     def test_anybody_can_be_logged_in_by_force(self):
-        for backend in (None, "django.contrib.auth.backends.ModelBackend"):
+        for backend, used in ((None, ALL_USERS), (MODEL, MODEL)):
             client = WSClient()
             client.force_login(self.user, backend)
             assert self.seen_by(http_session_user, client) == self.user
+            assert client.session[BACKEND_SESSION_KEY] == used
+
+    @override_settings(AUTHENTICATION_BACKENDS=[NOBODYS])
+    def test_nobody_can_if_no_backend_finds_users(self):
+        with pytest.raises(ImproperlyConfigured, match="can find users"):
+            WSClient().force_login(self.user)
+
+    def test_a_login_is_told_to_receivers_which_may_look_at_the_request(self):
+        seen = []
+
+        def logged_in(sender, request, user, **kwargs):
+            seen.append(
+                (user, request.META.get("REMOTE_ADDR"), request.session[BACKEND_SESSION_KEY])
+            )
+
+        user_logged_in.connect(logged_in)
+        self.addCleanup(user_logged_in.disconnect, logged_in)
+        WSClient().login(username="ann", password="secret")
+
+        assert seen == [(self.user, None, MODEL)]
+
+    def test_the_user_is_sent_along_by_the_cookie_of_the_new_session(self):
+        client = WSClient()
+        client.force_login(self.user)
+        key = client.session.session_key
+        client.send("test")
+
+        cookie = client.get_next_message("test")["headers"]["cookie"]
+        assert parse_cookie(cookie.decode("ascii")) == {"sessionid": key}
 
     def test_a_login_keeps_the_data_under_a_new_key(self):
         client = WSClient()
@@ -275,6 +367,11 @@ class TestUsers(ChannelTestCase):
 
 
 class TestOldNames:
+    @pytest.mark.filterwarnings("ignore:channels.tests is the old name:DeprecationWarning")
+    def test_other_names_do_not_exist(self):
+        for name in ("channels.test", "channels.tests"):
+            assert not hasattr(importlib.import_module(name), "nothing")
+
     def test_http_client_is_ws_client_and_warns(self):
         sys.modules.pop("channels.test.http", None)
         import channels.test
