@@ -137,7 +137,7 @@ class TestSend:
 
 class TestClaiming:
     def test_the_oldest_come_first_and_are_gone_from_the_table(self):
-        for n, delay in enumerate((-2, -3, -1, 60000)):
+        for n, delay in enumerate((-20000, -30000, -10000, 60000)):
             make(content=f'{{"n": {n}}}', delay=delay).save()
 
         claimed = [message.content for message in DelayedMessage.objects.claim_due(2)]
