@@ -208,15 +208,14 @@ class FrameSource:
         if self._owed:
             operations += [Answer(owed) for owed in self._owed]
         take = take and not self._stopping and not self._ready
+        if receipt is not None:
+            # Until it is known to be answered, whatever goes wrong: a socket waits for it.
+            self._owed.append(receipt)
         try:
             refused = self._flush(operations, consumer, take=take)
         except LayerUnavailable as error:
-            if receipt is not None:
-                self._owed.append(receipt)
             report_unknown(operations, consumer, error)
             return []
-        if receipt is not None:
-            self._owed.append(receipt)
         self._settle_owed(refused)
         return refused
 

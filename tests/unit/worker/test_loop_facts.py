@@ -16,6 +16,7 @@ from channels.message import Message
 from channels.signals import consumer_finished, consumer_started, worker_ready
 from channels.worker import Worker, WorkerGroup
 from tests.unit.worker.scripted import (
+    Answer,
     CountedWorker,
     Frame,
     PlainLayer,
@@ -281,6 +282,28 @@ class TestSignals:
         worker.run()
         assert installed == [True]
 
+    def test_what_handled_them_before_does_so_after_the_run(self):
+        def mine(signo, frame):
+            pass
+
+        signal.signal(signal.SIGTERM, mine)
+        worker = CountedWorker(wrap(PlainLayer()))
+        worker.termed = 1
+
+        worker.run()
+
+        assert signal.getsignal(signal.SIGTERM) is mine
+
+    def test_an_idle_worker_that_takes_frames_says_so_and_lets_its_loop_end(self, caplog):
+        layer = ScriptedLayer()
+        worker = Worker(wrap(layer, ("test", len)), signal_handlers=False)
+        layer.face.when_idle = lambda: worker.sigterm_handler(signal.SIGTERM, None)
+
+        worker.run()
+
+        assert levels(caplog, "received while idle") == ["INFO"]
+        assert levels(caplog, "terminating immediately") == []
+
     @pytest.mark.parametrize(
         ("busy", "says"),
         [(True, "busy, waiting for loop termination"), (False, "idle, terminating immediately")],
@@ -305,6 +328,58 @@ class TestSignals:
 
         assert caught.value.code == 0
         assert levels(caplog, "WorkerGroup, terminating immediately") == ["INFO"]
+
+
+class TestNothingEndsTheLoop:
+    def test_a_flush_that_breaks_is_logged_and_the_next_message_runs(self, caplog):
+        """Its receipt is answered with the next exchange: a socket must not wait for ever."""
+        layer = ScriptedLayer(
+            Frame("test", [{"reply_channel": "web.a!x"}], b"r1"),
+            Frame("test", [{"reply_channel": "web.a!y"}], b"r2"),
+        )
+        layer.face.outages.extend([None, None, ValueError("a bug of the layer")])
+        ran = []
+
+        def consumer(message):
+            ran.append(message.reply_channel.name)
+            message.reply_channel.send({"text": "x"})
+
+        run_until_idle(layer, ("test", consumer))
+
+        assert ran == ["web.a!x", "web.a!y"]
+        assert levels(caplog, "Flushing what a consumer sent failed") == ["ERROR"]
+        assert [Answer(b"r1") in one for one in layer.face.exchanges] == [True, True, False]
+        assert list(layer.face.held()) == []
+
+    def test_a_layer_that_breaks_at_the_end_does_not_keep_the_signals(self, caplog):
+        class Broken(ScriptedFace):
+            def close(self):
+                raise ValueError("a bug of the layer")
+
+        layer = ScriptedLayer()
+        layer.face = Broken()
+
+        worker = run_until_idle(layer, ("test", len))
+
+        assert levels(caplog, "could not end cleanly") == ["ERROR"]
+        assert worker.in_job is False
+
+    def test_an_interrupted_worker_has_nothing_in_hand_and_can_run_again(self):
+        class Interrupted(PlainLayer):
+            def receive(self, channels, block=False):
+                if not self.received:
+                    raise KeyboardInterrupt
+                return super().receive(channels, block)
+
+        layer = Interrupted(("test", {}))
+        consumer = mock.Mock()
+        worker = Worker(wrap(layer, ("test", consumer)), signal_handlers=False)
+
+        for runs in (1, 2):
+            with pytest.raises(KeyboardInterrupt):
+                worker.run()
+            assert (consumer.call_count, worker.in_job) == (runs, False)
+            layer.received.append(("test", {}))
 
 
 def test_ready_is_told_with_the_worker_as_sender():
