@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import signal
 import threading
 import time
 from datetime import timedelta
@@ -21,6 +23,7 @@ from channels.delay.worker import Worker
 from channels.exceptions import LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.unit.recording import RecordingLayer
+from tests.unit.worker.scripted import ScriptedFace, ScriptedLayer
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +111,17 @@ def test_a_message_is_stored_and_sent_when_it_is_due(layer):
         worker.run()
 
     assert DelayedMessage.objects.count() == 0
+    assert layer.receive(["test"]) == ("test", {"value": 1})
+
+
+def test_the_first_turn_always_looks_whatever_an_earlier_run_waited_for(layer):
+    delay(milliseconds=60000, value=1)
+    worker = run(layer, database_sleep_duration=60)
+
+    with later(seconds=61):
+        worker.termed = 1
+        worker.run()
+
     assert layer.receive(["test"]) == ("test", {"value": 1})
 
 
@@ -203,6 +217,24 @@ def test_it_waits_for_the_next_due_time_and_no_longer(layer):
 
     assert layer.receive(["test"]) == ("test", {"value": 1})
     assert 0.1 < sent[0] < 4
+
+
+def test_it_looks_once_a_second_unless_told(layer):
+    looks = []
+
+    class Watched(Worker):
+        def _turn(self, intake):
+            super()._turn(intake)
+            looks.append(self._look_at - time.monotonic())
+            self.termed = True
+
+    for options in ({}, {"database_sleep_duration": 30}):
+        worker = Watched(layer, signal_handlers=False, **options)
+        assert worker.database_sleep_duration == options.get("database_sleep_duration", 1)
+        worker.run()
+
+    assert 0 < looks[0] <= 1
+    assert 20 < looks[1] <= 30
 
 
 def test_what_others_put_into_the_table_is_found_at_the_next_look(layer):
@@ -308,6 +340,32 @@ class TestStopping:
 
         assert self.stopped_by(worker, idle) < 4
 
+    def test_a_signal_ends_the_wait_for_frames(self):
+        class Face(ScriptedFace):
+            def take(self, longest=None):
+                worker.sigterm_handler(None, None)
+                return super().take()
+
+        scripted = ScriptedLayer()
+        scripted.face = Face()
+        worker = Worker(ChannelLayerWrapper(scripted, "default", []), signal_handlers=False)
+        worker.run()
+
+        assert (scripted.face.unblocked, scripted.face.closed) == (1, 1)
+
+    def test_an_idle_worker_on_a_foreign_layer_leaves_from_within_the_receive(self):
+        class Waiting(ForeignLayer):
+            def receive(self, channels, block=False):
+                worker.sigterm_handler(None, None)
+
+        worker = Worker(ChannelLayerWrapper(Waiting(), "default", []), signal_handlers=False)
+
+        with pytest.raises(SystemExit) as caught:
+            worker.run()
+
+        assert caught.value.code == 0
+        assert worker.in_job is False
+
     def test_a_busy_worker_ends_after_the_message_in_hand(self, layer):
         for n in range(3):
             DelayedMessage(channel_name="test", content=f'{{"n": {n}}}', delay=-3 + n).save()
@@ -330,9 +388,53 @@ class TestStopping:
         with pytest.raises(SystemExit):
             worker.sigterm_handler(None, None)
 
-    def test_signal_handlers_are_put_back(self, layer):
-        import signal
+    @pytest.mark.parametrize(
+        ("signo", "later", "killed"),
+        [
+            (signal.SIGTERM, 1.5, [("default", signal.SIGTERM), ("kill", signal.SIGTERM)]),
+            (signal.SIGINT, 1.5, [("default", signal.SIGINT), ("kill", signal.SIGINT)]),
+            (signal.SIGTERM, 0.5, []),
+            (None, 1.5, []),
+        ],
+    )
+    def test_a_second_signal_ends_it_at_once_unless_it_is_the_same_wish(
+        self, layer, monkeypatch, signo, later, killed
+    ):
+        worker, done, now = Worker(layer), [], [1000.0]
+        monkeypatch.setattr(worker_module.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(
+            worker_module.signal,
+            "signal",
+            lambda number, handler: done.append(("default", number, handler)),
+        )
+        monkeypatch.setattr(
+            worker_module.os, "kill", lambda pid, number: done.append(("kill", number, pid))
+        )
+        worker.in_job = True
 
+        worker.sigterm_handler(signal.SIGTERM, None)
+        assert (worker.termed, done) == (True, [])
+        now[0] += later
+        worker.sigterm_handler(signo, None)
+
+        assert [(what, number) for what, number, _ in done] == killed
+        assert all(third in (signal.SIG_DFL, os.getpid()) for _, _, third in done)
+
+    def test_signals_are_taken_unless_told_otherwise(self, layer):
+        handlers = []
+
+        class Watched(CountedWorker):
+            def _turn(self, intake):
+                handlers.append(signal.getsignal(signal.SIGTERM) == self.sigterm_handler)
+
+        for options in ({}, {"signal_handlers": False}):
+            worker = Watched(layer, **options)
+            worker.termed = 1
+            worker.run()
+
+        assert handlers == [True, False]
+
+    def test_signal_handlers_are_put_back(self, layer):
         before = [signal.getsignal(signo) for signo in (signal.SIGTERM, signal.SIGINT)]
 
         worker = CountedWorker(layer)
