@@ -9,6 +9,7 @@ import pytest
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 
 from channels.handler import AsgiHandler
+from channels.handler import encode as encode_module
 from channels.handler.encode import iterate_async
 
 
@@ -225,7 +226,7 @@ class TestAsynchronousStreams:
 
         assert sorted(ended) == ["helper", "parts"]
 
-    def test_synchronous_code_in_it_shares_one_thread_that_ends(self):
+    def test_synchronous_code_in_it_shares_one_thread_that_ends(self, monkeypatch):
         from asgiref.sync import sync_to_async
 
         threads = []
@@ -235,9 +236,18 @@ class TestAsynchronousStreams:
                 await sync_to_async(lambda: threads.append(threading.current_thread()))()
                 yield b"x"
 
+        closed = []
+
+        class Connections:
+            def close_all(self):
+                closed.append(threading.current_thread())
+
+        monkeypatch.setattr(encode_module, "connections", Connections())
+
         list(iterate_async(parts()))
 
         assert threads[0] is threads[1]
         assert threads[0] is not threading.current_thread()
+        assert closed == [threads[0]]  # nobody else could close what it opened
         threads[0].join(10)
         assert not threads[0].is_alive()

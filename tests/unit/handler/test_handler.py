@@ -237,6 +237,7 @@ class TestRequestsThatAreNone:
         (reply,) = handle(http_request("/hello/", body_channel="body?x"), Handler)
 
         assert reply["status"] == 408
+        assert reply["headers"] == [(b"Content-Type", b"text/plain")]
         assert reply["content"] == b"408 Request Timeout (upload too slow)"
         assert reply["more_content"] is False
         assert [name for name, _ in signals_seen] == ["started", "finished"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -146,21 +147,52 @@ class TestSignals:
 
 
 def test_a_worker_that_listens_nowhere_waits_without_a_face():
-    layer = PlainLayer()
-    layer.open_worker = None
-    wrapper = wrap(layer, ("test", len))
+    class Nowhere(ScriptedLayer):
+        def open_worker(self, channels, *, held):
+            raise AssertionError("a take from no channel would never end")
 
-    class OneTurn(Worker):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.turns = 0
+        def receive(self, channels, block=False):
+            asked.append((list(channels), block))
+            worker.request_stop()
+            return None, None
 
-    worker = OneTurn(wrapper, signal_handlers=False, only_channels=["nothing.*"])
-    layer.receive = lambda channels, block: worker.request_stop() or (None, None)
+    asked = []
+    wrapper = wrap(Nowhere(), ("test", len))
+    worker = Worker(wrapper, signal_handlers=False, only_channels=["nothing.*"])
 
     worker.run()
 
-    assert worker.termed is True
+    assert asked == [([], True)]
+
+
+@pytest.mark.parametrize("layer_class", [ScriptedLayer, PlainLayer])
+def test_a_pool_is_told_once_that_a_worker_takes_messages(layer_class):
+    told = []
+
+    class Idle(layer_class):
+        def receive(self, channels, block=False):
+            worker.request_stop()
+            return None, None
+
+    layer = Idle()
+    worker = Worker(wrap(layer, ("test", len)), signal_handlers=False)
+    worker.listening = lambda: told.append(worker.in_job)
+    if layer_class is ScriptedLayer:
+        layer.face.when_idle = worker.request_stop
+
+    worker.run()
+
+    assert told == [False]
+
+
+def test_a_pause_lasts_as_long_as_it_was_meant_to_and_looks_up_in_between(monkeypatch):
+    clock = Clock()
+    time = SimpleNamespace(monotonic=clock, sleep=clock.sleep)
+    monkeypatch.setattr("channels.worker.loop.time", time)
+
+    assert Worker(None).wait_to_restart(0.25) is True
+
+    assert clock.slept == pytest.approx([0.1, 0.1, 0.05])
 
 
 def test_a_pause_ends_when_the_worker_is_told_to_stop():
