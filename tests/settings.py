@@ -6,6 +6,8 @@ SECRET_KEY = "a secret of the test suite and of nothing else"
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 USE_TZ = True
+# Hashing slowly is what the others are for, and most of what the tests of users cost.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 INSTALLED_APPS = [
     "django.contrib.auth",

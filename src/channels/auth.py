@@ -124,13 +124,15 @@ def _from_http_scope(message: Message) -> Iterator[None]:
     with _http_session_user_scope(message) as from_request, channel_session_scope(message):
         if from_request is not None:
             _take_over(message, from_request)
+        elif _is_rehydrated(message):
+            message.channel_session.when_loaded(_complete_user)
         yield
 
 
 @contextlib.contextmanager
 def _both_from_http_scope(message: Message) -> Iterator[None]:
     with _http_session_user_scope(message) as from_request:
-        if from_request is None:
+        if from_request is None and not _is_rehydrated(message):
             _set_anonymous(message)
         with channel_and_http_session_scope(message):
             if from_request is not None:
@@ -138,6 +140,11 @@ def _both_from_http_scope(message: Message) -> Iterator[None]:
             else:
                 message.channel_session.when_loaded(_complete_user)
             yield
+
+
+def _is_rehydrated(message: Message) -> bool:
+    """Whether a decorator further out gives the http session of an earlier message."""
+    return "http_session" not in vars(message)  # then it is deferred
 
 
 def _set_anonymous(message: Message) -> None:

@@ -35,7 +35,7 @@ from channels.sessions import (
 )
 from channels.sessions.stores import channel_session_store
 from tests.unit.recording import RecordingLayer
-from tests.unit.test_sessions import NAME, connect, cookie, receive
+from tests.unit.test_sessions import NAME, connect, cookie, receive, remember
 
 pytestmark = pytest.mark.django_db
 
@@ -174,6 +174,18 @@ def test_a_later_message_takes_over_the_user_that_connecting_did_not(http_key, u
     assert user_seen_by(channel_session_user, receive()) == user
 
 
+@pytest.mark.parametrize("decorator", FROM_HTTP)
+def test_an_http_session_that_a_decorator_outside_brought_back_has_its_user(
+    decorator, http_key, user
+):
+    both = channels.auth.channel_and_http_session
+    both(lambda m: None)(connect(cookie(http_key)))
+
+    assert both(decorator(lambda m: m.user))(receive()) == user
+    both(decorator(lambda m: m.channel_session.get("n")))(receive())
+    assert user_seen_by(channel_session_user, receive()) == user
+
+
 def test_a_session_that_was_read_already_is_completed_too(http_key, user):
     channels.auth.channel_and_http_session(lambda m: None)(connect(cookie(http_key)))
     stacked = channel_session(
@@ -217,6 +229,25 @@ def test_a_user_who_is_deleted_while_connected_is_anonymous_from_then_on(http_ke
     user.delete()
 
     assert type(user_seen_by(channel_session_user, receive())) is AnonymousUser
+
+
+@pytest.mark.parametrize("decorator", DECORATORS[1:])
+def test_the_cookie_of_a_user_who_was_deleted_is_nobodys(decorator, http_key, user):
+    user.delete()
+
+    assert type(user_seen_by(decorator, connect(cookie(http_key)))) is AnonymousUser
+
+
+def test_who_is_connected_stays_so_when_the_browsers_session_ends(http_key, user):
+    """The connection's own session knows; closing its socket is another matter."""
+    user_seen_by(channel_and_http_session_user_from_http, connect(cookie(http_key)))
+    SessionStore(http_key).delete()
+    stacked = channel_and_http_session_user_from_http(
+        channel_session_user(lambda m: (m.user, dict(m.http_session.items())))
+    )
+
+    assert stacked(receive()) == (user, {})
+    assert Session.objects.count() == 1
 
 
 def test_a_changed_password_ends_the_channel_sessions_login(http_key, user):
@@ -283,6 +314,34 @@ def test_a_consumer_may_log_in_and_out(user):
 
     consumer(receive(), act=lambda session: auth.logout(SimpleNamespace(session=session)))
     assert type(user_seen_by(channel_session_user, receive())) is AnonymousUser
+
+
+def test_logging_in_keeps_the_key_of_the_channel_session(engine, user):
+    """Django gives a session a new key then, under which no worker would find it."""
+    key = channel_session_store(NAME).session_key
+    consumer = channel_session_user(lambda message: log_in(message.channel_session, user))
+    remember(receive())
+
+    consumer(receive())
+
+    assert user_seen_by(channel_session_user, receive()) == user
+    assert session_for_reply_channel(NAME)["animal"] == "frog"
+    assert engine(key)[auth.SESSION_KEY] == str(user.pk)
+
+
+def test_logging_in_gives_a_browsers_session_a_new_key(engine, user):
+    """As everywhere in Django: what an attacker may have planted is worth nothing then."""
+    before = engine()
+    before["n"] = 1
+    before.save()
+    message = connect(cookie(before.session_key))
+
+    http_session_user(lambda message: log_in(message.http_session, user))(message)
+
+    after = message.http_session.session_key
+    assert after != before.session_key
+    assert not engine().exists(before.session_key)
+    assert engine(after)["n"] == 1
 
 
 # -- what it costs -----------------------------------------------------------------------

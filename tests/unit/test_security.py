@@ -106,7 +106,7 @@ def test_no_headers_at_all_may_not():
 
 
 def test_malformed_headers_are_passed_over():
-    headers = [[b"valid", b"1"], [], (), [b"lonely"], [b"origin", b"http://testserver"]]
+    headers = [[b"valid", b"1"], [], (), [b"lonely"], None, 7, [b"origin", b"http://testserver"]]
 
     assert consumer(connect(*headers)) == "accepted to none"
 
@@ -129,7 +129,8 @@ def test_the_first_header_counts_and_its_rest_is_returned():
 
 
 @pytest.mark.parametrize(
-    "value", [b"http://localhost", b"http://127.0.0.1:8000", b"http://[::1]:8000"]
+    "value",
+    [b"http://localhost", b"http://app.localhost", b"http://127.0.0.1:8000", b"http://[::1]:8000"],
 )
 def test_this_machine_may_connect_in_development(value, settings):
     settings.ALLOWED_HOSTS = []
@@ -138,6 +139,15 @@ def test_this_machine_may_connect_in_development(value, settings):
 
     settings.DEBUG = True
     assert consumer(origin(value)) == "accepted to none"
+
+
+def test_in_development_too_the_setting_decides_if_there_is_one(settings):
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = ["testserver"]
+
+    assert consumer(origin(b"http://testserver")) == "accepted to none"
+    with pytest.raises(DenyConnection):
+        consumer(origin(b"http://localhost"))
 
 
 @pytest.mark.parametrize(

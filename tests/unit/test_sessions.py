@@ -30,20 +30,8 @@ from tests.unit.recording import RecordingLayer
 
 pytestmark = pytest.mark.django_db
 
-ENGINES = ["db", "cache", "cached_db", "file"]
 NAME = "web.Zk81!Qx3f"
 COOKIE = django_settings.SESSION_COOKIE_NAME
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request, settings, tmp_path, monkeypatch):
-    """Each engine of Django that can hold channel sessions."""
-    monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
-    from django.core.cache import cache
-
-    cache.clear()
-    return importlib.import_module(settings.SESSION_ENGINE).SessionStore
 
 
 def receive(ordered=False, channel="websocket.receive", **content):
@@ -94,6 +82,15 @@ def test_the_key_is_derived_from_the_reply_channel():
 
 def test_the_key_is_that_of_every_earlier_version():
     assert session_for_reply_channel("test").session_key == "chna94a8fe5ccb19ba61c4c0873d391e"
+
+
+def test_it_is_loaded_at_once_and_not_stored(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        session = session_for_reply_channel(NAME)
+    with django_assert_num_queries(0):
+        assert session.get("n") is None
+
+    assert Session.objects.count() == 0
 
 
 def test_what_is_stored_is_found_again(engine):
@@ -283,6 +280,26 @@ def test_without_a_reply_channel_it_is_an_error(decorator):
 
     with pytest.raises(ValueError, match=r"'some\.channel' has no reply_channel"):
         decorator(pytest.fail)(message)
+
+
+def test_a_session_that_is_there_already_is_used_and_saved():
+    message = receive()
+    own = message.channel_session = SessionStore()
+
+    remember(message)
+
+    assert message.channel_session is own
+    assert SessionStore(own.session_key)["animal"] == "frog"
+    assert stored() == {}
+
+
+def test_none_is_no_session():
+    message = receive()
+    message.channel_session = None
+
+    remember(message)
+
+    assert stored() == {"animal": "frog"}
 
 
 def test_changes_are_saved_when_the_consumer_fails():

@@ -13,7 +13,7 @@ Clients that are not browsers may send no ``Origin``; the validators here refuse
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,7 +56,7 @@ class BaseOriginValidator:
     def get_header(self, message: Message, name: bytes) -> Any:
         """Return what follows a header's name: a sequence with its value.
 
-        Headers that are no pairs are passed over; a dict of them is read too.
+        What is no header at all is passed over; a dict of headers is read too.
 
         Raises:
             KeyError: There is no such header.
@@ -65,7 +65,7 @@ class BaseOriginValidator:
         if isinstance(headers, dict):
             headers = [(_bytes(key), value) for key, value in headers.items()]
         for header in headers:
-            if header and header[0] == name:
+            if isinstance(header, Sequence) and header and header[0] == name:
                 return header[1:]
         raise KeyError(f"no header {name!r}")
 

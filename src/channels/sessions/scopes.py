@@ -63,7 +63,7 @@ def channel_session_scope(message: Message) -> Iterator[Any]:
         ValueError: The message has no reply channel, or the engine uses cookies.
     """
     consumer = consumer_of(message)
-    first = not message.provides("channel_session")
+    first = getattr(message, "channel_session", None) is None
     if first:
         message.channel_session = _open_channel_session(message)
     session = message.channel_session

@@ -278,8 +278,9 @@ def session_for_reply_channel(reply_channel: str) -> Any:
 
 
 def save_changes(session: Any, consumer: object) -> None:
-    """Save a session if it was modified, and there is something to save and a key for it.
+    """Save a session if it was modified, and there is something to save.
 
+    A browser's session without a key is not: it was not found, and no cookie can be set.
     One that was deleted since it was loaded stays deleted: someone has logged out.
 
     Args:
@@ -289,7 +290,7 @@ def save_changes(session: Any, consumer: object) -> None:
     if not session.modified:
         return
     session.modified = False
-    if session.is_empty() or session.session_key is None:
+    if session.is_empty() or (isinstance(session, HttpSession) and not session.session_key):
         return
     try:
         session.save()

@@ -135,6 +135,9 @@ SIGNATURES = {
     "channels.sessions.channel_and_http_session": "(func)",
     "channels.auth.transfer_user": "(from_session, to_session)",
     "channels.auth.channel_session_user": "(func)",
+    "channels.auth.http_session_user": "(func)",
+    "channels.auth.channel_session_user_from_http": "(func)",
+    "channels.auth.channel_and_http_session_user_from_http": "(func)",
     "channels.generic.BaseConsumer": "(message, **kwargs)",
     "channels.generic.BaseConsumer.channel_names": "()",
     "channels.generic.BaseConsumer.as_route": "(attrs=None, **filters)",
@@ -142,6 +145,9 @@ SIGNATURES = {
     "channels.generic.BaseConsumer.dispatch": "(self, message, **kwargs)",
     "channels.generic.websockets.WebsocketConsumer.connection_groups": "(self, **kwargs)",
     "channels.generic.websockets.WebsocketConsumer.raw_connect": "(self, message, **kwargs)",
+    "channels.generic.websockets.WebsocketConsumer.raw_receive": "(self, message, **kwargs)",
+    "channels.generic.websockets.WebsocketConsumer.raw_disconnect": "(self, message, **kwargs)",
+    "channels.generic.websockets.WebsocketConsumer.get_handler": "(self, message, **kwargs)",
     "channels.generic.websockets.WebsocketConsumer.connect": "(self, message, **kwargs)",
     "channels.generic.websockets.WebsocketConsumer.receive": (
         "(self, text=None, bytes=None, **kwargs)"
@@ -154,6 +160,10 @@ SIGNATURES = {
         "(name, text=None, bytes=None, close=False)"
     ),
     "channels.generic.websockets.WebsocketConsumer.close": "(self, status=True)",
+    "channels.generic.websockets.JsonWebsocketConsumer.raw_receive": "(self, message, **kwargs)",
+    "channels.generic.websockets.WebsocketDemultiplexer.connect": "(self, message, **kwargs)",
+    "channels.generic.websockets.WebsocketDemultiplexer.receive": "(self, content, **kwargs)",
+    "channels.generic.websockets.WebsocketDemultiplexer.disconnect": "(self, message, **kwargs)",
     "channels.generic.websockets.JsonWebsocketConsumer.receive": "(self, content, **kwargs)",
     "channels.generic.websockets.JsonWebsocketConsumer.send": "(self, content, close=False)",
     "channels.generic.websockets.JsonWebsocketConsumer.group_send": (
