@@ -1,10 +1,12 @@
 /* One file for plain pages, CommonJS, AMD loaders; one beside it for modules. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
 
 import * as exported from "../../src/channels/static/channels/js/websocketbridge.mjs";
@@ -63,4 +65,19 @@ test("the module exports the same classes", () => {
   assert.deepEqual(Object.keys(exported).sort(), NAMES);
   assert.equal(exported.WebSocketBridge, required.WebSocketBridge);
   assert.equal(exported.ReconnectingWebSocket, required.ReconnectingWebSocket);
+});
+
+test("installed from its folder it has the name that it has on npm", async (t) => {
+  const project = mkdtempSync(join(tmpdir(), "bridge-"));
+  t.after(() => rmSync(project, { recursive: true }));
+  mkdirSync(join(project, "node_modules"));
+  symlinkSync(dirname(PATH), join(project, "node_modules", "django-channels"));
+  const page = join(project, "page.mjs");
+  writeFileSync(page, 'export { WebSocketBridge } from "django-channels";');
+
+  const imported = await import(pathToFileURL(page));
+  const required = createRequire(page)("django-channels");
+
+  assert.equal(imported.WebSocketBridge, exported.WebSocketBridge);
+  assert.equal(required.WebSocketBridge, exported.WebSocketBridge);
 });

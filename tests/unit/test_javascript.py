@@ -1,5 +1,6 @@
 """The JavaScript client, tested by Node's own test runner (tests/js)."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+import channels
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TESTS = sorted(str(path) for path in (ROOT / "tests/js").glob("*.test.mjs"))
@@ -32,6 +35,14 @@ def node():
 
 def major(version):
     return int(version.lstrip("v").split(".")[0])
+
+
+def test_the_package_of_the_javascript_client_has_our_version():
+    folder = Path(channels.__file__).parent / "static/channels/js"
+    package = json.loads((folder / "package.json").read_text())
+
+    assert (package["name"], package["version"]) == ("django-channels", channels.__version__)
+    assert all((folder / package[kind]).is_file() for kind in ("main", "module"))
 
 
 def test_the_javascript_client_passes_its_own_tests(node):
