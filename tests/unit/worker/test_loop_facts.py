@@ -128,6 +128,38 @@ class TestWhatItListensOn:
         assert Worker(None, only_channels=["a"]).apply_channel_filters({"a", "b"}) == ["a"]
 
 
+@pytest.mark.parametrize("frames", [True, False])
+def test_termed_is_set_when_made_and_read_once_for_each_turn(frames):
+    """Suites of old put a counter in its place: one more look would cost them a turn."""
+    touched = []
+
+    class Watched(Worker):
+        @property
+        def termed(self):
+            touched.append("read")
+            return touched.count("read") > 3
+
+        @termed.setter
+        def termed(self, value):
+            touched.append(value)
+
+    def again(message):
+        message.reply_channel.send({"text": "x"})
+        raise ConsumeLater
+
+    content = {"reply_channel": "web.a!x"}
+    if frames:
+        layer = ScriptedLayer(Frame("test", [dict(content)], b"r1"), Frame("test", [{}]))
+    else:
+        layer = PlainLayer(("test", dict(content)), (None, None), ("nowhere", {}))
+    worker = Watched(wrap(layer, ("test", again)), signal_handlers=False)
+    assert touched == [False]
+
+    worker.run()
+
+    assert touched == [False, "read", "read", "read", "read"]
+
+
 class TestOneMessage:
     def test_it_is_in_hand_while_its_consumer_runs_and_not_while_one_is_waited_for(self):
         seen = []
@@ -227,7 +259,8 @@ class TestConsumeLater:
             runs.append((message.content.get("__retries__"), message.__doomed__))
             raise ConsumeLater
 
-        run(Returning(("test", {"text": "x" * 500})), 20, ("test", consumer), **options)
+        turns = options.get("message_retries", 10) + 2
+        run(Returning(("test", {"text": "x" * 500})), turns, ("test", consumer), **options)
         return runs
 
     def test_a_message_runs_eleven_times_and_knows_its_last(self):
