@@ -244,10 +244,21 @@ class TestClientsThatWait:
     def test_a_handshake_whose_consumer_failed_is_refused(self):
         assert run("websocket.connect", raising(ValueError())) == [CLOSE, DONE]
 
-    def test_a_handshake_that_was_accepted_before_the_error_stays_open(self):
-        accepted = raising(ValueError(), {"accept": True})
+    @pytest.mark.parametrize(
+        "reply", [{"accept": True}, {"text": "hi"}, {"bytes": b"hi"}, {"close": 3000}]
+    )
+    def test_a_handshake_that_was_decided_before_the_error_stays_as_it_is(self, reply):
+        """Data without ``accept`` accepts as well."""
+        failing = raising(ValueError(), reply)
 
-        assert run("websocket.connect", accepted) == [Send("web.a!x", {"accept": True}), DONE]
+        assert run("websocket.connect", failing) == [Send("web.a!x", reply), DONE]
+
+    def test_a_word_to_somebody_else_decides_nothing(self):
+        def failing(message):
+            Channel("web.a!y", channel_layer=message.channel_layer).send({"accept": True})
+            raise ValueError
+
+        assert run("websocket.connect", failing) == [Send("web.a!y", {"accept": True}), CLOSE, DONE]
 
     def test_a_handshake_whose_retries_are_used_up_is_refused(self):
         assert run("websocket.connect", raising(ConsumeLater()), message_retries=0) == [CLOSE, DONE]
@@ -255,9 +266,13 @@ class TestClientsThatWait:
     def test_a_request_whose_consumer_failed_gets_a_500(self):
         sent = run("http.request", raising(ValueError()))
 
-        assert isinstance(sent[0], Send)
-        assert (sent[0].channel, sent[0].message["status"]) == ("web.a!x", 500)
-        assert sent[1:] == [DONE]
+        page = {
+            "status": 500,
+            "headers": [(b"Content-Type", b"text/plain")],
+            "content": b"Internal Server Error",
+            "more_content": False,
+        }
+        assert sent == [Send("web.a!x", page), DONE]
 
     def test_a_request_that_was_answered_before_the_error_gets_nothing_more(self):
         answer = {"status": 200, "content": b"fine"}
