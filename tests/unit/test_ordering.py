@@ -152,6 +152,30 @@ def test_it_implies_a_channel_session(connection):
     assert session_for_reply_channel(REPLY)["n"] == 1
 
 
+def test_the_number_may_be_a_text(connection):
+    connection.run("0", "2", "1")
+
+    assert connection.ran == ["0", "1"]
+    assert connection.turn == 2
+
+
+def test_the_turn_is_saved_with_the_session_and_once(connection):
+    saves = []
+
+    def act(message):
+        message.channel_session["n"] = 1
+        save = message.channel_session.save
+        message.channel_session.save = lambda: (saves.append(1), save())
+
+    connection.act = act
+    message = connection.message(0)
+    connection.consumer(message)
+
+    assert saves == [1]
+    assert not message.channel_session.modified
+    assert dict(session_for_reply_channel(REPLY).items()) == {"n": 1, "__channels_next_order": 1}
+
+
 def test_the_layer_may_be_the_default_one():
     seen = []
     consumer = enforce_ordering(lambda message: seen.append(message["order"]))
@@ -409,7 +433,7 @@ def test_no_room_to_go_back_leaves_them_waiting():
 
 def test_a_message_that_never_comes_is_given_up(connection, clock, caplog):
     connection.run(0, 2)
-    clock.seconds += parking.GAP_TIMEOUT + 1
+    clock.seconds += parking.DEFAULT_EXPIRY + 1
     connection.run(4, 3)
 
     while connection.run_waiting():
@@ -422,7 +446,7 @@ def test_a_message_that_never_comes_is_given_up(connection, clock, caplog):
 
 def test_it_is_waited_for_long_enough(connection, clock):
     connection.run(0, 2)
-    clock.seconds += parking.GAP_TIMEOUT - 1
+    clock.seconds += parking.DEFAULT_EXPIRY - 1
     connection.run(3)
     assert connection.run_waiting() == 0
 
@@ -435,7 +459,7 @@ def test_it_is_waited_for_long_enough(connection, clock):
 
 def test_each_missing_message_has_its_own_time(connection, clock):
     connection.run(0, 2)
-    clock.seconds += parking.GAP_TIMEOUT - 1
+    clock.seconds += parking.DEFAULT_EXPIRY - 1
     connection.run(1)
     connection.run_waiting()
     connection.run(5)
@@ -449,7 +473,7 @@ def test_each_missing_message_has_its_own_time(connection, clock):
 
 def test_giving_up_finds_nothing_parked_when_someone_else_was_faster(connection, clock):
     connection.run(0, 2)
-    clock.seconds += parking.GAP_TIMEOUT + 1
+    clock.seconds += parking.DEFAULT_EXPIRY + 1
     connection.layer.receive = lambda channels, block=False: (None, None)
 
     connection.run(3)
@@ -463,7 +487,7 @@ def test_a_session_that_expired_while_connected_is_survived(connection, clock):
     channel_session_store(REPLY).delete()
 
     connection.run(3)
-    clock.seconds += parking.GAP_TIMEOUT + 1
+    clock.seconds += parking.DEFAULT_EXPIRY + 1
     connection.run(4)
     while connection.run_waiting():
         pass
@@ -493,7 +517,7 @@ def in_worker(connection, clock):
     return InWorker()
 
 
-LONG_ENOUGH = parking.GAP_TIMEOUT + parking.GRACE
+LONG_ENOUGH = parking.DEFAULT_EXPIRY + parking.GRACE
 
 
 def test_the_last_message_of_a_socket_runs_without_the_one_that_never_came(
@@ -513,23 +537,45 @@ def test_the_last_message_of_a_socket_runs_without_the_one_that_never_came(
     assert Session.objects.count() == 1
 
 
-def test_nothing_is_given_up_early(connection, in_worker):
+def test_nothing_is_given_up_while_it_may_still_come(connection, in_worker, clock):
+    """It is only taken out of its wait channel now and then, which renews its life."""
     in_worker.run(0, 2)
+    end = clock.seconds + parking.DEFAULT_EXPIRY
+    looks = 0
 
-    in_worker.wait(parking.GAP_TIMEOUT)
+    while clock.seconds < end:
+        in_worker.wait(1)
+        for content in connection.waiting("websocket.receive"):
+            looks += 1
+            in_worker.run(content["order"])
 
+    assert looks == 2
     assert connection.turn == 1
-    assert len(connection.waiting(WAIT)) == 1
+    in_worker.run(1)
+    connection.run_waiting()
+    assert connection.ran == [0, 1, 2]
+
+
+def test_at_last_it_is(connection, in_worker, clock):
+    in_worker.run(0, 2)
+    end = clock.seconds + parking.DEFAULT_EXPIRY + parking.LOOKS * parking.GRACE
+
+    while clock.seconds < end:
+        in_worker.wait(1)
+        for content in connection.waiting("websocket.receive"):
+            in_worker.run(content["order"])
+
+    assert connection.ran == [0, 2]
 
 
 def test_what_waits_for_a_later_gap_is_put_back_and_parked_again(connection, in_worker, clock):
     in_worker.run(2)
-    clock.seconds += 20
+    clock.seconds += 40
     in_worker.run(0, 1)
     connection.run_waiting()
     in_worker.run(5)
 
-    in_worker.wait(LONG_ENOUGH - 20)
+    in_worker.wait(LONG_ENOUGH - 40)
     assert connection.turn == 3
     assert connection.waiting(WAIT) == []
     for content in connection.waiting("websocket.receive"):
@@ -611,7 +657,9 @@ def test_messages_that_live_shortly_are_given_less_time(clock):
     timers = Timers(clock.time)
     connection.consumer(connection.message(1, worker_timers=timers))
 
-    clock.seconds += 10 + parking.GRACE
+    clock.seconds += 20 / parking.LOOKS + parking.GRACE
+    assert timers.pending
+    clock.seconds += 20
     timers.run()
 
     assert connection.run_waiting() == 1
@@ -672,7 +720,7 @@ def test_what_can_neither_go_back_nor_wait_is_said(clock, caplog):
 
 def test_a_layer_that_fails_meanwhile_costs_the_message_in_hand_only(clock, connection):
     connection.run(4, 3, 2)
-    clock.seconds += parking.GAP_TIMEOUT + 1
+    clock.seconds += parking.DEFAULT_EXPIRY + 1
     send = connection.layer.channel_layer.send
     failed = []
 

@@ -14,9 +14,8 @@ the message whose turn it is       then
 =================================  ====================================================
 raises                             the turn passes on all the same (``ConsumeLater``
                                    keeps it: the message comes back)
-never comes                        it is given up ``GAP_TIMEOUT`` after the first one was
-                                   parked, by the worker that parked one, or by the next
-                                   message that comes
+never comes                        it is given up once it must have expired, by the worker
+                                   that parked another, or by the next message that comes
 comes after it was given up        it runs, out of turn: late is better than lost
 =================================  ====================================================
 """

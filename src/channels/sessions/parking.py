@@ -3,10 +3,14 @@
 They wait on the connection's *wait channel*.  Whoever ends a turn puts them back
 (:func:`requeue_messages`); the first whose turn it is runs, the others are parked again.
 
-If the message in turn never comes, nobody ends its turn.  So the worker that parks a
-message looks after the connection once :data:`GAP_TIMEOUT` has passed, and puts back what
-still waits; as it does when it stops, for another worker to look after.  Without a worker
-(tests, loops of one's own) only the next early message looks.
+If the message in turn never comes, nobody ends its turn.  It is given up once it must
+have expired: after the layer's ``expiry``.  So the worker that parks a message puts it back
+a few times before that, which also renews its own life; and as it stops, for another worker
+to look after.  Without a worker (tests, loops of one's own) only the next early message
+looks.
+
+A consumer that runs for longer than ``expiry`` can't be told from a message that was lost:
+it is overtaken.
 """
 
 from __future__ import annotations
@@ -26,13 +30,15 @@ logger = logging.getLogger("django.channels")
 #: Key in the channel session: the number of the message whose turn it is.
 NEXT_ORDER = "__channels_next_order"
 
-#: How long parked messages wait for one that does not come, in seconds.  Half of the
-#: time that a message lives by default, so that they are still there afterwards; and
-#: never more than half of what it lives on the layer.
-GAP_TIMEOUT = 30.0
+#: How long messages live on a layer that does not tell, in seconds.
+DEFAULT_EXPIRY = 60.0
 
-#: How much later than that workers look, in seconds: later than a note that another one,
-#: whose clock may differ, is just writing.
+#: How often a worker puts back what it has parked while that would live.  An idle one may
+#: be a few seconds late.
+LOOKS = 3
+
+#: How much later it does so, in seconds: the last look comes after the note of a gap has
+#: grown old enough, whichever clock it was written by.
 GRACE = 1.0
 
 _GAP = "__channels_gap"
@@ -85,7 +91,7 @@ class Parked:
                 f" {self._wait_channel} is full. The messages before it are stuck or slow."
             ) from error
         if message.worker_timers is not None:
-            due = time.time() + self._timeout() + GRACE
+            due = time.time() + self._expiry() / LOOKS + GRACE
             message.worker_timers.set((Parked, self._name), due, self.look_after)
         # Read again: its turn may have come before it was parked, and then nobody else
         # knows of it.
@@ -143,11 +149,11 @@ class Parked:
         """
         return channel_session_store(self._wait_channel)
 
-    def _timeout(self) -> float:
-        return min(GAP_TIMEOUT, getattr(self._layer, "expiry", 60) / 2)
+    def _expiry(self) -> float:
+        return float(getattr(self._layer, "expiry", DEFAULT_EXPIRY))
 
     def _too_long(self, since: float) -> bool:
-        return time.time() - since > self._timeout()
+        return time.time() - since > self._expiry()
 
     def _waits_too_long(self, turn: int) -> bool:
         """Whether the message in turn is missing for too long; notes since when it is."""
