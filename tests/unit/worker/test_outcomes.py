@@ -272,7 +272,10 @@ class TestClientsThatWait:
             "content": b"Internal Server Error",
             "more_content": False,
         }
-        assert sent == [Send("web.a!x", page), DONE]
+        assert isinstance(sent[0], Send)
+        assert sent[0].channel == "web.a!x"
+        assert {key: sent[0].message[key] for key in page} == page
+        assert sent[1:] == [DONE]
 
     def test_a_request_that_was_answered_before_the_error_gets_nothing_more(self):
         answer = {"status": 200, "content": b"fine"}
