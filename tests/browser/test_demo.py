@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.processes import BIN, Process
+from tests.processes import BIN, ROOT, Process, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
@@ -86,7 +86,7 @@ def test_a_message_that_is_refused_is_told_to_its_sender_only(runserver_site, wi
     expect(two.locator("#notice")).to_have_text("")
 
 
-def test_posts_from_the_admin_show_up_and_disappear(runserver_site, windows):
+def test_posts_from_the_admin_show_up_and_disappear_also_after_a_restart(runserver_site, windows):
     reader, editor = windows
     open_page(reader, runserver_site, "/liveblog/launch/")
     without_reload(reader)
@@ -104,6 +104,15 @@ def test_posts_from_the_admin_show_up_and_disappear(runserver_site, windows):
     editor.get_by_role("link", name="Delete").click()
     editor.locator("input[type=submit]").click()
     expect(reader.get_by_text("From the admin")).to_have_count(0)
+
+    first = runserver_site.process
+    first.end()
+    expect(reader.locator("#connection")).to_have_text("reconnecting")
+    with running(*first.command, env=runserver_site.env, cwd=ROOT / "project"):
+        expect(reader.locator("#connection")).to_have_text("connected")
+        reader.get_by_label("Post").fill("After the restart")
+        reader.get_by_role("button", name="Post").click()
+        expect(reader.locator(".post").first.locator("p")).to_have_text("After the restart")
     assert_not_reloaded(reader)
 
 

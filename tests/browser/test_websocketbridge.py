@@ -170,3 +170,37 @@ def test_messages_without_a_stream_and_an_end_for_good(site, windows):
         page.evaluate("new Promise((done) => setTimeout(done, 300))")
         assert lines(page).count() == 3
         assert page.evaluate("bridge.socket.readyState") == 3
+
+
+def test_bridges_of_one_server_come_back_at_different_times(site, windows):
+    """Each waits once to twice the option: a server that starts again is not stormed."""
+    page, _ = windows
+    port = free_port()
+    with served(site, port):
+        page.goto(f"http://127.0.0.1:{port}/module/")
+        page.evaluate(
+            """
+            window.waits = [];
+            for (let n = 0; n < 12; n++) {
+              let ended = null;
+              class Timed extends WebSocket {
+                constructor(...address) {
+                  if (ended !== null) waits.push(performance.now() - ended);
+                  super(...address);
+                }
+              }
+              const bridge = new Bridge();
+              const options = { constructor: Timed, minReconnectionDelay: 200, maxRetries: 1 };
+              bridge.connect("/echo/", undefined, options);
+              bridge.socket.addEventListener("open", () => log("open"));
+              bridge.socket.addEventListener("close", () => { ended = performance.now(); });
+            }
+            """
+        )
+        expect(lines(page)).to_have_count(12)
+    page.wait_for_function("waits.length === 12")
+    waits = page.evaluate("waits")
+
+    # A little of the wait is over when the page looks; upwards a busy machine adds to it.
+    assert min(waits) >= 190
+    assert max(waits) - min(waits) > 20
