@@ -18,6 +18,9 @@ def test_the_session_engine_of_channels_defaults_to_that_of_http(settings):
 def test_subprotocols_are_none_unless_given(settings):
     assert conf.ws_protocols() is None
 
+    settings.CHANNELS_WS_PROTOCOLS = []
+    assert conf.ws_protocols() is None
+
     settings.CHANNELS_WS_PROTOCOLS = ["graphql-ws"]
     assert conf.ws_protocols() == ["graphql-ws"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 
 import pytest
@@ -145,6 +146,35 @@ class TestStreams:
 
     def test_a_file_response_of_text_is_one_reply_for_each_letter(self):
         assert len(encode(FileResponse("abcd"))) == 5
+
+    def test_what_is_like_a_file_is_read_as_one(self):
+        class Unclosable:
+            def read(self, size=-1):
+                return b""
+
+        assert len(encode(FileResponse(Unclosable()))) == 1
+        assert len(encode(FileResponse(io.BytesIO(b"content")))) == 2
+
+    def test_a_file_that_was_closed_is_the_authors_error(self):
+        closed = io.BytesIO(b"content")
+        closed.close()
+
+        with pytest.raises(ValueError, match="closed file"):
+            encode(FileResponse(closed))
+
+    def test_parts_that_are_no_text_are_made_so_as_django_does(self):
+        replies = encode(StreamingHttpResponse(range(10)))
+
+        assert [reply.get("content") for reply in replies[:3]] == [b"0", b"1", b"2"]
+        assert len(replies) == 11
+
+    def test_an_ordinary_response_that_says_it_streams_is_sent_in_parts(self):
+        class Streaming(HttpResponse):
+            streaming = True
+
+        replies = encode(Streaming(b"x" * 40), SmallChunks)
+
+        assert [reply.get("content") for reply in replies] == [b"x" * 30, b"x" * 10, None]
 
     def test_claiming_not_to_stream_is_the_authors_error(self):
         class Lying(StreamingHttpResponse):
