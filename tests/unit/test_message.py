@@ -143,6 +143,12 @@ def test_setting_and_deferring_replace_each_other(message):
     assert message.user == "cleo"
 
 
+def test_what_was_only_set_is_provided(message):
+    message.user = "bob"
+
+    assert message.provides("user")
+
+
 def test_what_nobody_added_is_not_there(message):
     assert not message.provides("user")
     with pytest.raises(AttributeError, match="has no attribute 'user'"):

@@ -65,6 +65,16 @@ def test_prefixes_and_values_may_be_bytes_and_the_rest_is_text(message):
     assert foreign.asked[0]["path"] == "/x"
 
 
+def test_entries_see_the_keys_that_no_prefix_cuts(message):
+    foreign = Foreign(None)
+    routes = [foreign, route("websocket.connect", consumer, path="/x", method="(?P<how>GET)")]
+
+    found = include(routes, path="^/api").match(message(path="/api/x", method="GET", order=7))
+
+    assert found == (consumer, {"how": "GET"})
+    assert foreign.asked[0].content == {"path": "/x", "method": "GET", "order": 7}
+
+
 def test_arguments_of_entries_win_over_those_of_prefixes(message):
     nested = include(
         [route("websocket.connect", consumer, path=r"/(?P<name>\w+)")],
@@ -226,7 +236,17 @@ def test_a_dotted_path_that_is_no_routing_is_refused_by_name(path, said):
     assert repr(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("entry", ["a.one", [], consumer, None])
+class OnlyMatch:
+    def match(self, message):
+        return None
+
+
+class OnlyNames:
+    def channel_names(self):
+        return {"a.one"}
+
+
+@pytest.mark.parametrize("entry", ["a.one", [], consumer, None, OnlyMatch(), OnlyNames()])
 def test_an_entry_that_is_no_routing_object_is_refused_by_its_place(entry):
     with pytest.raises(ImproperlyConfigured, match=r"entry 1 of the routing is .*: use route\(\)"):
         include([route("a.one", consumer), entry])
