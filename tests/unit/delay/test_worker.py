@@ -23,7 +23,7 @@ from channels.delay.worker import Worker
 from channels.exceptions import LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.unit.recording import RecordingLayer
-from tests.unit.worker.scripted import ScriptedFace, ScriptedLayer
+from tests.unit.worker.scripted import Clock, ScriptedFace, ScriptedLayer
 
 pytestmark = pytest.mark.django_db
 
@@ -284,6 +284,34 @@ def test_a_layer_that_fails_leaves_the_due_messages_in_the_table(log):
 
     run(layer)
     assert foreign.sent == [("test", {})]
+
+
+def test_pauses_after_failures_grow_to_five_seconds_and_begin_anew_after_an_answer(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(worker_module.time, "monotonic", clock)
+    monkeypatch.setattr(worker_module.time, "sleep", clock.sleep)
+    monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.1)
+    foreign = ForeignLayer()
+    worker = Worker(ChannelLayerWrapper(foreign, "default", []), signal_handlers=False)
+    intake = PlainIntake(worker.channel_layer, sleep=clock.sleep)
+
+    def turn(error=None):
+        foreign.errors = [error] if error else []
+        before = clock.seconds
+        worker._turn(intake)
+        return round(clock.seconds - before, 3)
+
+    worker._pause_next = 0.1
+    outage = [turn(LayerUnavailable("gone")) for _ in range(4)] + [
+        turn(OSError()) for _ in range(4)
+    ]
+    turn()
+
+    assert outage == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert turn(LayerUnavailable("gone")) == 0.1
+    assert max(clock.slept) <= 0.1  # so that it notices soon that it is to stop
+    worker._stopping = clock.seconds
+    assert turn(LayerUnavailable("gone")) == 0
 
 
 def test_a_send_whose_outcome_is_unknown_is_not_repeated(layer, log):
