@@ -191,6 +191,10 @@ def close_sockets(session_key: str) -> None:
     It knows those whose consumer of ``websocket.connect`` has a decorator that gives it the
     http session or its user, if ``CHANNELS_CLOSE_ON_LOGOUT`` was on as they were opened.
 
+    They are known by the session's key as they were opened; a log-out finds those from before
+    the log-in too.  Lost from sight are those from before another change of the key: a new
+    password (``update_session_auth_hash``), and each change of a session in a signed cookie.
+
     Raises:
         LayerUnavailable: They may or may not be closed.
     """
