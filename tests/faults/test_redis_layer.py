@@ -385,6 +385,24 @@ class TestUnblocking:
         assert taken == [[]]
         assert time.monotonic() - started < 1
 
+    def test_a_take_that_ends_and_is_closed_while_it_is_being_ended_is_no_warning(
+        self, layer, worker, caplog
+    ):
+        """What happens as the threads of a worker group stop."""
+        thread, taken = _start_take(worker)
+
+        def execute(commands):
+            layer.send("work", {"n": 1})
+            thread.join(10)
+            worker.close()
+            raise LayerUnavailable("the connection was closed")
+
+        worker._control.execute = execute
+        worker.unblock()
+
+        assert [frame.messages for frame in taken[0]] == [[{"n": 1}]]
+        assert caplog.records == []
+
     def test_unblocking_loses_nothing_in_200_rounds(self, layer, worker):
         """A frame is sent and the take unblocked at the same moment, 200 times."""
         taken = []

@@ -278,7 +278,9 @@ class RedisWorkerFace:
                     return
                 time.sleep(UNBLOCK_PAUSE)
         except LayerUnavailable as error:
-            logger.warning("a waiting take could not be ended, it ends by itself: %s", error)
+            # Once the take has ended, its thread may have closed this face already.
+            if self._sent:
+                logger.warning("a waiting take could not be ended, it ends by itself: %s", error)
         finally:
             self._controlling.release()
 
