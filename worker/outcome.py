@@ -35,7 +35,7 @@ from channels.exceptions import (
     DenyConnection,
     LayerUnavailable,
 )
-from channels.layers.faces import Operation, Send
+from channels.layers.faces import FAILED, Operation, Send
 from channels.message import Message
 from channels.outbox import pending_message_store
 from channels.utils import name_that_thing
@@ -45,14 +45,13 @@ logger = logging.getLogger("django.channels")
 #: Keys of a reply that decide a handshake: any of them accepts or refuses it.
 _DECIDES_HANDSHAKE = frozenset({"accept", "close", "text", "bytes"})
 
-#: Ends the wait for a response.  Where one has begun already, our interface server takes the
-#: key ``__failed__`` for "abort it"; the contract has it ignored everywhere else.
+#: Ends the wait for a response, or the response if one has begun already.
 _ERROR_REPLY: dict[str, Any] = {
     "status": 500,
     "headers": [(b"Content-Type", b"text/plain")],
     "content": b"Internal Server Error",
     "more_content": False,
-    "__failed__": True,
+    FAILED: True,
 }
 
 
@@ -147,9 +146,8 @@ def last_word(
 ) -> list[Operation]:
     """Return what ends the wait of a client whose reply cannot travel, as it is too large or odd.
 
-    A socket that is open waits for nothing, and stays open.  A full mailbox or a layer
-    that does not answer is another matter: neither is the consumer's fault, and a
-    further message would fare no better.
+    A full mailbox or a layer that does not answer is another matter: neither is the
+    consumer's fault, and a further message would fare no better.
 
     Args:
         channel: Where the message came from whose consumer replied.
@@ -165,8 +163,8 @@ def last_word(
     )
     if spoilt and channel == "http.request":
         return [Send(str(reply), dict(_ERROR_REPLY))]
-    if spoilt and channel == "websocket.connect":
-        return [Send(str(reply), {"accept": False})]  # nothing to a socket that was accepted
+    if spoilt and channel in ("websocket.connect", "websocket.receive"):
+        return [Send(str(reply), {FAILED: True})]
     return []
 
 

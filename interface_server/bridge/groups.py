@@ -67,7 +67,7 @@ def _one_by_one(core: Core, item: GroupMessage) -> None:
         try:
             if problem is not None and type(link) is WebSocketLink:
                 malformed = True
-                link.reply_unlogged(item.message)
+                link.reply_of_group(item.message)
             else:
                 link.reply(item.message)
         except Exception:

@@ -165,12 +165,25 @@ class WebSocketLink:
                 else:
                     self.port.send_bytes(payload)
                 return
+        actions = self.machine.reply(message)
+        self._act(actions)
+        if actions and isinstance(actions[-1], Malformed):
+            self._malformed(actions[-1].problem)
+
+    def reply_of_group(self, message: Mapping[str, Any]) -> None:
+        """Carry out what can be of a malformed message to a group, which has been logged."""
         self._act(self.machine.reply(message))
 
-    def reply_unlogged(self, message: Mapping[str, Any]) -> None:
-        """Carry out what can be of a malformed message that has been logged already."""
-        actions = self.machine.reply(message)
-        self._act([action for action in actions if not isinstance(action, Malformed)])
+    def _malformed(self, problem: str) -> None:
+        """End an open socket: its application has failed, and it must not guess how far.
+
+        One that is connecting may still get a correct answer, until the consumer has run.
+        """
+        self._core.malformed(self.reply_channel, problem)
+        if self.machine.state is OPEN:
+            self._act(self.machine.close(INTERNAL_ERROR))
+        else:
+            self._spoilt = True
 
     def broken(self) -> None:
         """End the socket: carrying out a reply raised."""
@@ -347,10 +360,7 @@ class WebSocketLink:
                 port.send_bytes(action.data)
             elif isinstance(action, Accept):
                 port.accept()
-            elif isinstance(action, Malformed):
-                self._spoilt = True
-                self._core.malformed(self.reply_channel, action.problem)
-            else:
+            elif not isinstance(action, Malformed):
                 self._end(action, port, discard)
 
     def _end(self, action: Close | Reject, port: WebSocketPort, discard: bool) -> None:

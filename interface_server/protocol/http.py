@@ -17,10 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Headers = list[tuple[bytes, bytes]]
+from channels.layers.faces import FAILED
 
-#: Key by which a worker says that the response, if it has begun, will never be complete.
-FAILED = "__failed__"
+Headers = list[tuple[bytes, bytes]]
 
 # RFC 9110 section 5.6.2: what a field name is made of.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -3,8 +3,8 @@
 The bridge feeds in what workers send (:meth:`Socket.reply`), what the server
 itself decides (:meth:`Socket.close`) and what the network saw (:meth:`Socket.gone`).
 Every call returns the actions that the caller must carry out, in order.  Calls
-never raise: what is malformed in a reply becomes a :class:`Malformed` action, for the
-log, and the socket goes on as it was.
+never raise: what is malformed in a reply becomes a :class:`Malformed` action, the last
+one, and the socket is as it was: whether that ends it is for the caller to say.
 
 A socket is in one of four states and only ever moves to the right::
 
@@ -21,6 +21,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from channels.layers.faces import FAILED
 
 #: Close code for "the server met a condition that kept it from going on".
 INTERNAL_ERROR = 1011
@@ -126,6 +128,8 @@ class Socket:
         """Return what one message on the reply channel makes happen."""
         if self.state is CLOSING or self.state is CLOSED:
             return []
+        if isinstance(message, Mapping) and message.get(FAILED):
+            return self._end(500, INTERNAL_ERROR)
         actions: list[Action] = []
         problem = _foreign_keys(message) or self._carry_out(message, actions)
         if problem is not None:

@@ -222,18 +222,21 @@ def test_a_client_that_does_not_read_is_closed_and_others_do_not_notice(stack):
     assert sorted(note.split()[-1] for note in running.notes("disconnect")) == ["1000", "1008"]
 
 
-def test_a_reply_too_large_to_travel_is_dropped_and_ends_its_request(stack):
+def test_a_reply_too_large_to_travel_ends_its_request_or_socket(stack):
     running = stack("--http-timeout", "60", max_message_size=10_000)
     worker = running.start_worker()
 
     async def test():
-        socket = await connect(running.url)
-        await socket.send("large 20000")
-        await socket.send("1")
-        assert (await socket.recv()).startswith("1 ")
-        await socket.close()
+        large, small = await connect(running.url), await connect(running.url)
+        await large.send("large 20000")
+        with pytest.raises(ConnectionClosed) as ended:
+            await large.recv()
+        await small.send("1")
+        assert (await small.recv()).startswith("1 ")
+        await small.close()
+        return ended.value.rcvd.code
 
-    run(test())
+    assert run(test()) == 1011
     assert running.get("/hello/")[0] == 200
     assert running.get("/raw/?size=20000")[0] == 500
     assert worker.output.count("MessageTooLarge") == 2

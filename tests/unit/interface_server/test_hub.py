@@ -459,15 +459,15 @@ class TestReplies:
         assert [record.levelno for record in caplog.records] == [logging.DEBUG]
         assert "nobody" in caplog.text
 
-    def test_a_malformed_reply_is_logged_with_its_channel_and_the_socket_goes_on(
-        self, bench, caplog
-    ):
+    def test_a_malformed_reply_is_logged_with_its_channel_and_ends_the_socket(self, bench, caplog):
         port, end = bench.open()
+        other, _ = bench.open()
 
         bench.face.reply(end, {"txet": "a"})
         bench.face.reply(end, {"text": "b"})
 
-        assert port.calls == [("text", "b")]
+        assert port.calls == [("close", 1011)]
+        assert other.calls == []
         assert end.reply_channel in caplog.text
         assert "unknown key 'txet'" in caplog.text
         assert bench.counters.malformed == 1
@@ -483,8 +483,23 @@ class TestReplies:
         port, end = bench.connecting()
         bench.face.reply(end, {"status": 200})
         bench.face.reply(end, {"accept": True})
+        bench.face.reply(end, {"text": "a"})
         bench.face.answer()
-        assert port.calls == [("accept",)]
+        assert port.calls == [("accept",), ("text", "a")]
+
+    def test_what_is_right_in_a_malformed_reply_is_carried_out_first(self, bench):
+        port, end = bench.connecting()
+        bench.face.reply(end, {"text": "bye", "close": 99})
+        assert port.calls == [("accept",), ("text", "bye"), ("close", 1011)]
+
+    def test_a_worker_that_failed_ends_the_socket(self, bench):
+        for (port, end), call in (
+            (bench.open(), ("close", 1011)),
+            (bench.connecting(), ("reject", 500, None)),
+        ):
+            bench.face.reply(end, {"__failed__": True})
+            assert port.calls == [call]
+        assert bench.counters.malformed == 0
 
     def test_a_reply_that_cannot_be_carried_out_ends_its_socket_only(self, bench, caplog):
         port, end = bench.open()

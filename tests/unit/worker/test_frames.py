@@ -422,7 +422,8 @@ class TestFullMailboxes:
         ("channel", "end"),
         [
             ("http.request", {"status": 500, "__failed__": True}),
-            ("websocket.connect", {"accept": False}),
+            ("websocket.connect", {"__failed__": True}),
+            ("websocket.receive", {"__failed__": True}),
         ],
     )
     def test_a_client_whose_reply_cannot_travel_gets_a_definite_end(self, channel, end):
@@ -438,16 +439,6 @@ class TestFullMailboxes:
         assert (first, second, answer) == (echo(1), echo(2), Answer(b"r1"))
         assert last.channel == "web.a!x"
         assert end.items() <= last.message.items()
-
-    def test_an_open_socket_whose_reply_cannot_travel_stays_open(self, caplog):
-        face = ScriptedFace(frame(1, channel="websocket.receive"))
-        face.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
-        source = TestOutages().make(face, Clock())
-        source.next()
-        source.done([echo(1)], reply)
-
-        assert face.exchanges == [[echo(1), Answer(b"r1")]]
-        assert "MessageTooLarge" in caplog.text
 
     def test_a_frame_that_came_with_a_full_flush_is_run_after_it(self):
         face = ScriptedFace(frame(1), frame(2, receipt=b"r2"))
