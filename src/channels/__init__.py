@@ -30,6 +30,9 @@ _HOME = {
     "include": "channels.routing",
 }
 
+#: Modules that ``import channels`` alone has always made reachable.
+_MODULES = {"asgi", "channel", "exceptions", "message", "routing", "signals", "utils"}
+
 __all__ = [
     "DEFAULT_CHANNEL_LAYER",
     "Channel",
@@ -44,6 +47,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"channels.{name}")
     try:
         home = _HOME[name]
     except KeyError:

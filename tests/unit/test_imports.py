@@ -203,6 +203,18 @@ def test_the_public_names_come_without_settings(tmp_path):
     assert names == ["Channel", "Group", "Route", "Include"]
 
 
+@pytest.mark.parametrize(
+    "name", ["asgi", "channel", "exceptions", "message", "routing", "signals", "utils"]
+)
+def test_importing_the_package_is_enough_to_reach_its_first_modules(name, tmp_path):
+    """Earlier versions imported them at once, and apps write ``channels.routing.route``."""
+    loaded = run_fresh(
+        f"import json, channels; print(json.dumps([channels.{name}.__name__]))", tmp_path
+    )
+
+    assert loaded == [f"channels.{name}"]
+
+
 def test_a_project_s_asgi_module_gets_django_set_up_but_no_script_prefix(tmp_path):
     """``channel_layer = get_channel_layer()`` is the whole module, and the first thing to run."""
     said = run_fresh(
