@@ -15,6 +15,7 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.utils import timezone
 
 from channels.exceptions import ConsumeLater
@@ -369,8 +370,6 @@ def test_a_session_deleted_between_two_messages_starts_anew(engine):
 def test_an_expired_session_starts_anew(settings, backend):
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{backend}"
     remember(receive())
-    from django.core.cache import cache
-
     cache.clear()
     Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
     seen = []
@@ -716,6 +715,52 @@ def test_a_key_that_nothing_is_stored_under_creates_nothing(engine, tmp_path):
     assert not engine().exists("0" * 32)
     assert Session.objects.count() == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["db", "cached_db"])
+def test_an_expired_session_of_a_browser_is_empty_and_stays_so(settings, backend):
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{backend}"
+    key = stored_http_session(species="horse")
+    cache.clear()
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
+
+    @http_session
+    def change(message):
+        seen = dict(message.http_session.items())
+        message.http_session["species"] = "zebra"
+        return seen
+
+    assert change(connect(cookie(key))) == {}
+    assert not Session.objects.filter(expire_date__gt=timezone.now()).exists()
+
+
+def test_a_browsers_session_deleted_meanwhile_stays_deleted(engine, caplog):
+    key = stored_http_session(species="horse")
+
+    @http_session
+    def change(message):
+        message.http_session["species"] = "zebra"
+        engine(key).delete()
+
+    change(connect(cookie(key)))
+
+    assert not engine().exists(key)
+    assert "deleted while" in caplog.text
+
+
+def test_a_browsers_session_that_ended_is_empty_with_later_messages(engine):
+    key = stored_http_session(frog=True)
+    seen_by(channel_and_http_session, connect(cookie(key)))
+    engine(key).delete()
+
+    @channel_and_http_session
+    def change(message):
+        seen = dict(message.http_session.items())
+        message.http_session["n"] = 1
+        return seen
+
+    assert change(receive()) == {}
+    assert not engine().exists(key)
 
 
 def test_creating_one_is_up_to_the_consumer(engine):

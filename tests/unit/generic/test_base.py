@@ -83,6 +83,16 @@ def test_the_router_takes_consumer_classes(message):
     assert consumer(message("work.stop", n="7"), **kwargs).called == ("stop", "7", {"n": "7"})
 
 
+def test_dispatching_returns_what_the_method_does(message):
+    class Adding(BaseConsumer):
+        method_mapping = {"work": "add"}
+
+        def add(self, message, by):
+            return message["n"] + by
+
+    assert Adding(message("work", n=1), by=1).dispatch(message("work", n=2), by=3) == 5
+
+
 def test_the_handler_can_be_decorated_in_one_place(message):
     class Loud(Work):
         def get_handler(self, message, **kwargs):
