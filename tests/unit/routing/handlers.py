@@ -24,6 +24,8 @@ class ConsumerClass:
 
 not_callable = 42
 
+a_text = "tests.unit.routing.handlers.chat"
+
 chat = [
     route("websocket.connect", consumer, path=r"^/chat/(?P<room>\w+)$"),
     route("websocket.receive", consumer),

@@ -226,6 +226,7 @@ def test_what_is_no_routing_is_refused(given):
     [
         ("tests.unit.routing.handlers.missing", "cannot be imported"),
         ("tests.unit.routing.handlers.not_callable", "is of type int, not a list of routes"),
+        ("tests.unit.routing.handlers.a_text", "is of type str, not a list of routes"),
         ("no path", "is not a dotted path"),
     ],
 )
