@@ -214,6 +214,26 @@ class TestConsuming(ChannelTestCase):
         assert seen == [("started", True), ("consumer", True), ("finished", False)]
         assert connected()
 
+    def test_the_signals_come_from_the_client_s_class_and_without_environ(self):
+        class Mine(Client):
+            pass
+
+        seen = []
+
+        def receiver(signal, sender, **kwargs):
+            seen.append((signal, sender, kwargs))
+
+        consumer_started.connect(receiver)
+        consumer_finished.connect(receiver)
+        try:
+            with apply_routes(route("test", print)):
+                Mine().send_and_consume("test")
+        finally:
+            consumer_started.disconnect(receiver)
+            consumer_finished.disconnect(receiver)
+
+        assert seen == [(consumer_started, Mine, {}), (consumer_finished, Mine, {})]
+
     def test_a_receiver_that_fails_leaves_the_signal_as_it_was(self):
         def finished(sender, **kwargs):
             raise ValueError
