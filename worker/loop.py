@@ -135,6 +135,8 @@ class Worker:
             self.install_signal_handler()
         channels = self.apply_channel_filters(self.channel_layer.router.channels)
         logger.info("Listening on channels %s", ", ".join(sorted(channels)))
+        if not channels:
+            logger.warning("Listening on no channel: none is routed and passes the filters")
         dispatcher = Dispatcher(
             self.channel_layer, self.__class__, self.callback, self.message_retries
         )

@@ -243,6 +243,7 @@ def test_processes_need_a_command_line(worker_class):
 
 
 @pytest.mark.parametrize("option", ["--threads", "--processes"])
-def test_numbers_below_one_are_refused(option):
-    with pytest.raises(CommandError, match="at least 1"):
-        call_command("runworker", option, "0")
+@pytest.mark.parametrize(("value", "said"), [("0", "at least 1"), ("x", "a number, not 'x'")])
+def test_what_is_no_number_from_one_up_is_refused(option, value, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("runworker", option, value)

@@ -117,6 +117,11 @@ class TestWhatItListensOn:
 
         assert list(layer.face.channels) == ["yes.1"]
 
+    def test_a_worker_whom_the_filters_leave_nothing_says_so(self, caplog):
+        run(PlainLayer(), 1, ("a", len), only_channels=["typo.*"])
+
+        assert levels(caplog, "no channel") == ["WARNING"]
+
     def test_capitals_matter_and_empty_lists_are_no_filter(self):
         channels = ["a", "A"]
 

@@ -162,7 +162,10 @@ class Command(BaseCommand):
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number, not {text!r}") from None
     if number < 1:
         raise ArgumentTypeError(f"must be at least 1, not {number}")
     return number
