@@ -13,12 +13,16 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from channels import Channel, Group
 from channels.exceptions import (
+    ChannelFull,
     ChannelSocketException,
     ConsumeLater,
     DenyConnection,
+    LayerUnavailable,
+    MessageTooLarge,
     WebsocketCloseException,
 )
 from channels.signals import consumer_finished, consumer_started
+from channels.worker.outcome import last_word
 from tests.unit.worker.scripted import Answer, Frame, GroupSend, ScriptedLayer, Send, run_until_idle
 
 CLOSE = Send("web.a!x", {"close": True})
@@ -172,6 +176,18 @@ class TestErrors:
         assert layer.face.done == [Send("web.a!x", {"text": "x"}), DONE]
         assert layer.face.closed == 1
 
+    def test_keyboard_interrupt_in_another_thread_is_only_an_error(self, monkeypatch):
+        monkeypatch.setattr("signal.getsignal", lambda signo: signal.default_int_handler)
+        sent = []
+        thread = threading.Thread(
+            target=lambda: sent.extend(run("test", raising(KeyboardInterrupt())))
+        )
+
+        thread.start()
+        thread.join(10)
+
+        assert sent == [DONE]
+
     def test_a_recursion_that_runs_too_deep_is_an_error(self, caplog):
         def consumer(message):
             consumer(message)
@@ -284,6 +300,63 @@ class TestClientsThatWait:
             Send("web.a!x", answer),
             DONE,
         ]
+
+    @pytest.mark.parametrize(
+        ("channel", "reply"),
+        [("http.request", {"content": b"x"}), ("websocket.connect", {"order": 1})],
+    )
+    def test_a_reply_that_decides_nothing_leaves_the_client_waiting(self, channel, reply):
+        sent = run(channel, raising(ValueError(), reply))
+
+        assert sent[0] == Send("web.a!x", reply)
+        assert not {"status", "close"}.isdisjoint(sent[1].message)
+
+    @pytest.mark.parametrize("channel", ["http.request", "websocket.connect"])
+    def test_neither_does_a_word_to_a_group(self, channel):
+        def failing(message):
+            Group("web.a!x", channel_layer=message.channel_layer).send({"status": 1, "close": 1})
+            raise ValueError
+
+        sent = run(channel, failing)
+
+        assert [type(one) for one in sent] == [GroupSend, Send, Answer]
+
+
+class TestTheLastWord:
+    """For a client whose reply was refused, if that was the reply's own fault."""
+
+    TOO_LARGE = MessageTooLarge("web.a!x", 9, 5)
+    REPLY = Send("web.a!x", {})
+
+    def said(self, channel, *refused):
+        return last_word(channel, {"reply_channel": "web.a!x"}, refused)
+
+    @pytest.mark.parametrize("channel", ["http.request", "websocket.connect", "websocket.receive"])
+    @pytest.mark.parametrize("error", [TOO_LARGE, TypeError("a set")])
+    def test_it_is_said_to_whom_nothing_else_will_be(self, channel, error):
+        (word,) = self.said(channel, (Answer(b"r1"), error), (self.REPLY, error))
+
+        assert isinstance(word, Send)
+        assert word.channel == "web.a!x"
+
+    @pytest.mark.parametrize("channel", ["websocket.disconnect", "test"])
+    def test_nobody_waits_on_other_channels(self, channel):
+        assert self.said(channel, (self.REPLY, self.TOO_LARGE)) == []
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            [],
+            [(REPLY, ChannelFull("web.a!", 1))],
+            [(REPLY, LayerUnavailable("gone"))],
+            [(Send("web.a!y", {}), TOO_LARGE)],
+            [(GroupSend("web.a!x", {}), TOO_LARGE)],
+            [(Answer(b"r1"), TOO_LARGE)],
+        ],
+    )
+    @pytest.mark.parametrize("channel", ["http.request", "websocket.connect"])
+    def test_it_is_kept_where_the_reply_was_not_at_fault(self, channel, refused):
+        assert self.said(channel, *refused) == []
 
 
 class TestSignalsAndCallback:
