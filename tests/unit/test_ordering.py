@@ -25,6 +25,7 @@ from channels.sessions.stores import channel_session_store
 from channels.worker import dispatch
 from channels.worker.dispatch import Dispatcher
 from channels.worker.timers import RETRY_PAUSE, Timers
+from tests.unit.recording import RecordingLayer
 from tests.unit.worker.scripted import CountedWorker
 
 pytestmark = pytest.mark.django_db
@@ -664,6 +665,39 @@ def test_messages_that_live_shortly_are_given_less_time(clock):
 
     assert connection.run_waiting() == 1
     assert connection.ran == [1]
+
+
+def test_a_layer_that_does_not_tell_how_long_messages_live_is_taken_for_a_usual_one(clock):
+    connection = Connection()
+
+    class Untold(RecordingLayer):
+        send = connection.layer.channel_layer.send
+        receive = connection.layer.channel_layer.receive
+
+    connection.layer = ChannelLayerWrapper(Untold(), "default", [])
+    connection.run(0, 2)
+    clock.seconds += 60
+    connection.run(3)
+    assert connection.turn == 1
+
+    clock.seconds += 1
+    connection.run(4)
+
+    assert connection.turn == 2
+
+
+def test_nothing_is_skipped_if_the_message_in_turn_is_parked_itself(connection, in_worker, caplog):
+    """As when its turn came while it was parked, and the worker died before it had looked."""
+    in_worker.run(0, 2)
+    content = {**connection.message(1).content, "original_channel": "websocket.receive"}
+    connection.layer.send(WAIT, content)
+
+    in_worker.wait(LONG_ENOUGH)
+    while connection.run_waiting():
+        pass
+
+    assert connection.ran == [0, 1, 2]
+    assert "did not come" not in caplog.text
 
 
 def test_giving_up_survives_a_database_that_is_down(connection, in_worker, monkeypatch, caplog):
