@@ -335,6 +335,27 @@ def test_a_demultiplexer_does_not_send_itself(message, layer):
     assert len(layer.sent) == 1
 
 
+def test_any_callable_consumes_a_stream_even_one_that_can_send(message, layer):
+    class Bus:
+        def __init__(self):
+            self.sent = []
+
+        def __call__(self, message, multiplexer):
+            self.send(message["text"])
+
+        def send(self, text):
+            self.sent.append(text)
+
+    bus = Bus()
+
+    class Buses(WebsocketDemultiplexer):
+        consumers = {"bus": bus}
+
+    Buses(message("websocket.receive", text=frame("bus", {"n": 1})))
+
+    assert bus.sent == ['{"n": 1}']
+
+
 def test_streams_nest(message, layer):
     class Outer(WebsocketDemultiplexer):
         consumers = {"inner": Streams}
