@@ -127,6 +127,17 @@ def test_saving_stores_a_session_that_was_not(engine):
     assert stored() == {"n": 1}
 
 
+def test_what_was_taken_out_between_two_saves_stays_out(engine):
+    session = session_for_reply_channel(NAME)
+    session.update({"n": 1, "m": 2})
+    session.save()
+    del session["n"]
+
+    session.save()
+
+    assert stored() == {"m": 2}
+
+
 def test_creating_what_exists_is_an_error(engine):
     session_for_reply_channel(NAME).create()
 
@@ -292,6 +303,30 @@ def test_a_session_that_is_there_already_is_used_and_saved():
     assert message.channel_session is own
     assert SessionStore(own.session_key)["animal"] == "frog"
     assert stored() == {}
+
+
+def test_a_session_that_could_not_be_saved_is_not_tried_again_by_each_decorator(monkeypatch):
+    tries = []
+
+    def broken(self, must_create=False):
+        tries.append(1)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(SessionStore, "save", broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        channel_session(remember)(receive())
+
+    assert tries == [1]
+
+
+def test_a_session_that_was_saved_counts_as_unchanged():
+    for session in (SessionStore(), channel_session_store("another!a")):
+        message = receive()
+        message.channel_session = session
+
+        remember(message)
+
+        assert not session.modified
 
 
 def test_none_is_no_session():
