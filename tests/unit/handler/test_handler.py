@@ -211,10 +211,12 @@ class TestAnsweringLater:
 
 
 class TestRequestsThatAreNone:
-    def test_a_query_that_is_not_utf8_is_an_empty_400(self):
+    def test_a_query_that_is_not_utf8_is_an_empty_400(self, caplog):
         (reply,) = get("/hello/", query_string=b"\xff")
 
         assert (reply["status"], reply["content"]) == (400, b"")
+        assert [(one.levelname, one.status_code) for one in caplog.records] == [("WARNING", 400)]
+        assert "/hello/" in caplog.text
 
     def test_too_many_fields_are_a_400(self, settings):
         settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1

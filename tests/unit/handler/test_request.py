@@ -42,11 +42,11 @@ class TestTheLine:
     def test_everything_that_djangos_own_requests_have_is_there(self):
         request = make()
 
+        # Looked at by Django REST framework before it reads the body.
+        assert request._read_started is False
         missing = [name for name in vars(HttpRequest()) if not hasattr(request, name)]
         assert isinstance(request, HttpRequest)
         assert missing == []
-        # Looked at by Django REST framework before it reads the body.
-        assert request._read_started is False
 
     def test_what_is_written_for_wsgi_finds_what_it_expects(self):
         request = make("/b/c/", root_path="/b", query_string=b"d=e")

@@ -341,6 +341,20 @@ class TestSignals:
 
         assert levels(caplog, "received while idle") == ["INFO"]
         assert levels(caplog, "terminating immediately") == []
+        with pytest.raises(SystemExit):  # it does not run any more
+            worker.sigterm_handler(signal.SIGTERM, None)
+
+    def test_one_that_receives_one_by_one_leaves_from_where_it_waits(self):
+        class Signalled(PlainLayer):
+            def receive(self, channels, block=False):
+                worker.sigterm_handler(signal.SIGTERM, None)
+
+        worker = Worker(wrap(Signalled(), ("test", len)), signal_handlers=False)
+
+        with pytest.raises(SystemExit) as caught:
+            worker.run()
+
+        assert caught.value.code == 0
 
     @pytest.mark.parametrize(
         ("busy", "says"),
@@ -400,6 +414,16 @@ class TestNothingEndsTheLoop:
         worker = run_until_idle(layer, ("test", len))
 
         assert levels(caplog, "could not end cleanly") == ["ERROR"]
+        assert worker.in_job is False
+
+    def test_ctrl_c_in_a_consumer_leaves_nothing_in_hand(self, monkeypatch):
+        monkeypatch.setattr("signal.getsignal", lambda signo: signal.default_int_handler)
+        consumer = mock.Mock(side_effect=KeyboardInterrupt)
+        worker = Worker(wrap(PlainLayer(("test", {})), ("test", consumer)), signal_handlers=False)
+
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+
         assert worker.in_job is False
 
     def test_an_interrupted_worker_has_nothing_in_hand_and_can_run_again(self):
