@@ -60,14 +60,16 @@ test("its properties are those of the connection", (t) => {
   assert.equal(socket.readyState, ReconnectingWebSocket.OPEN);
   FakeWebSocket.last.drops();
   assert.equal(socket.readyState, socket.CLOSED);
-  assert.deepEqual([socket.OPEN, socket.CLOSING], [1, 2]);
+  assert.deepEqual([socket.CONNECTING, socket.OPEN, socket.CLOSING, socket.CLOSED], [0, 1, 2, 3]);
 });
 
 test("the binary type is carried over", (t) => {
   const clock = page(t);
   const socket = new ReconnectingWebSocket(URL_);
 
+  assert.equal(socket.binaryType, "blob");
   socket.binaryType = "arraybuffer";
+  assert.equal(FakeWebSocket.last.binaryType, "arraybuffer");
   FakeWebSocket.last.drops();
   clock.advance(1500);
 
@@ -147,12 +149,29 @@ test("listeners are added once, may be objects, and may ask to be told once", (t
   socket.addEventListener("message", object);
   socket.addEventListener("message", (event) => seen.push(`once ${event.data}`), { once: true });
   socket.addEventListener("nonsense", () => {});
+  socket.removeEventListener("nonsense", () => {});
   socket.addEventListener("message", null);
 
   FakeWebSocket.last.delivers("1");
   FakeWebSocket.last.delivers("2");
 
   assert.deepEqual(seen, ["object 1", "once 1", "object 2"]);
+});
+
+test("handlers and listeners are called on it", (t) => {
+  page(t);
+  const socket = new ReconnectingWebSocket(URL_);
+  const seen = [];
+  socket.onopen = function () {
+    seen.push(this);
+  };
+  socket.addEventListener("open", function () {
+    seen.push(this);
+  });
+
+  FakeWebSocket.last.opens();
+
+  assert.deepEqual(seen.map((one) => one === socket), [true, true]);
 });
 
 test("events can be dispatched on it", (t) => {

@@ -82,6 +82,7 @@ def test_a_new_object_is_saved_as_any_object_is(message, monkeypatch):
 
 def test_an_object_is_updated(message, article):
     tag, bob = Tag.objects.create(name="t"), Author.objects.create(name="bob")
+    Article.objects.create(title="another")
 
     bind().consumer(
         message(action="update", pk=article.pk, data={"author": bob.pk, "tags": [tag.pk]})

@@ -1,7 +1,7 @@
 """Every name that legacy apps, settings and tests import, and how what it names is called.
 
 Written as ``unittest`` classes, as legacy suites are, so that they run under Django's
-test runner as well as under pytest (contract api.md sections 0 to 8, 11 to 17).
+test runner as well as under pytest (contract api.md sections 0 to 8, 11 to 19).
 """
 
 from __future__ import annotations
@@ -212,6 +212,23 @@ SIGNATURES = {
     "channels.delay.worker.Worker": (
         "(channel_layer, signal_handlers=True, database_sleep_duration=1)"
     ),
+    "channels.test.Client": "(alias='default', reply_channel=None)",
+    "channels.test.Client.get_next_message": "(self, channel)",
+    "channels.test.Client.get_consumer_by_channel": "(self, channel)",
+    "channels.test.Client.receive": "(self)",
+    "channels.test.Client.join_group": "(self, group_name)",
+    "channels.test.Client.consume": "(self, channel, fail_on_none=True)",
+    "channels.test.WSClient": "(ordered=False, **kwargs)",
+    "channels.test.WSClient.set_cookie": "(self, key, value)",
+    "channels.test.WSClient.set_header": "(self, key, value)",
+    "channels.test.WSClient.get_cookies": "(self)",
+    "channels.test.WSClient.receive": "(self, json=True)",
+    "channels.test.WSClient.consume": "(self, channel, fail_on_none=True, check_accept=True)",
+    "channels.test.WSClient.login": "(self, **credentials)",
+    "channels.test.WSClient.force_login": "(self, user, backend=None)",
+    "channels.test.ChannelTestCase.get_next_message": (
+        "(self, channel, alias='default', require=False)"
+    ),
     "channels.layers.base.BaseChannelLayer": (
         "(expiry=60, group_expiry=86400, capacity=100, channel_capacity=None, ...)"
     ),
@@ -356,6 +373,11 @@ class TestNames(unittest.TestCase):
             "channels.binding.websockets.WebsocketBinding.strict_ordering": False,
             "channels.binding.websockets.WebsocketBinding.slight_ordering": False,
             "channels.binding.websockets.WebsocketBindingWithMembers.send_members": [],
+            "channels.binding.base.Binding.signal_kwargs": None,
+            "channels.test.ChannelTestCase.test_channel_aliases": ["default"],
+            "channels.test.ChannelLiveServerTestCase.host": "localhost",
+            "channels.test.ChannelLiveServerTestCase.worker_threads": 1,
+            "channels.test.ChannelLiveServerTestCase.serve_static": True,
             "channels.package_checks.required_versions": {
                 "asgi_rabbitmq": "0.4.0",
                 "asgi_redis": "1.2.0",
@@ -367,6 +389,21 @@ class TestNames(unittest.TestCase):
 
 
 class TestSignatures(unittest.TestCase):
+    def test_what_the_clients_of_tests_send_is_told_in_this_order(self):
+        """By name or by position; what ``content`` is by default cannot be seen."""
+        for path, names in {
+            "channels.test.Client.send": "self to content",
+            "channels.test.Client.send_and_consume": "self channel content fail_on_none",
+            "channels.test.WSClient.send": "self to content text path",
+            "channels.test.WSClient._get_content": "self content text path",
+            "channels.test.WSClient.send_and_consume": (
+                "self channel content text path fail_on_none check_accept"
+            ),
+            "channels.test.apply_routes": "routes aliases",
+        }.items():
+            with self.subTest(path=path):
+                assert list(inspect.signature(find(path)).parameters) == names.split()
+
     def test_everything_is_called_as_it_was(self):
         for path, expected in SIGNATURES.items():
             with self.subTest(path=path):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -21,6 +21,7 @@ from channels.delay.intake import FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage, DelayedMessageQuerySet
 from channels.delay.worker import Worker
 from channels.exceptions import LayerUnavailable
+from channels.layers.faces import Answer, Frame
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.unit.recording import RecordingLayer
 from tests.unit.worker.scripted import Clock, ScriptedFace, ScriptedLayer
@@ -156,6 +157,7 @@ def test_a_full_channel_puts_the_message_off_for_a_second(layer):
         {"channel": "test", "content": {}, "delay": 10**18},
         {"channel": "test", "content": "text", "delay": 1},
         {"channel": None, "content": {}, "delay": 1},
+        {"channel": 5, "content": {}, "delay": 1},
         {"channel": "", "content": {}, "delay": 1},
         {"channel": "x" * 513, "content": {}, "delay": 1},
     ],
@@ -326,10 +328,31 @@ def test_a_send_whose_outcome_is_unknown_is_not_repeated(layer, log):
             raise LayerUnavailable("no answer")
 
     layer.send = send
-    run(layer, turns=2)
+    worker = run(layer)
 
-    assert sent == [{"n": 0}, {"n": 1}]
+    assert sent == [{"n": 0}]
     assert "its outcome is unknown" in log.text
+    # The other one is not pushed at a layer that does not answer; it goes in the next turn.
+    worker.termed = 1
+    worker.run()
+    assert sent == [{"n": 0}, {"n": 1}]
+
+
+def test_whoever_wants_to_know_is_told_once_a_message_is_stored():
+    class Face(ScriptedFace):
+        def exchange(self, operations, *, take=True):
+            stored.append(DelayedMessage.objects.count())
+            return super().exchange(operations, take=take)
+
+    stored = []
+    content = {"channel": "test", "content": {}, "delay": 60000}
+    scripted = ScriptedLayer()
+    scripted.face = Face(Frame("asgi.delay", [content, {**content, "delay": 70000}], b"receipt"))
+
+    run(ChannelLayerWrapper(scripted, "default", []))
+
+    assert scripted.face.done == [Answer(b"receipt")]
+    assert stored == [0, 2]
 
 
 def test_a_foreign_layer_is_received_from_one_by_one(log):
@@ -485,6 +508,13 @@ class TestCommand:
     def test_a_sleep_that_is_no_duration_is_refused(self, sleep):
         with pytest.raises(CommandError, match="--sleep"):
             call_command("rundelay", "--sleep", sleep)
+
+    def test_it_looks_once_a_second_on_the_default_layer_and_in_the_language_of_the_settings(self):
+        command = load_command_class("channels.delay", "rundelay")
+        options = vars(command.create_parser("manage.py", "rundelay").parse_args([]))
+
+        assert (options["layer"], options["sleep"]) == ("default", 1.0)
+        assert command.leave_locale_alone
 
     def test_its_options_reach_the_worker(self):
         wrapper = ChannelLayerWrapper(ForeignLayer(), "default", [])
