@@ -122,6 +122,7 @@ def test_others_call_nobody_back(worker_class, verbosity):
 def test_the_log_tells_which_layer_it_works_for(worker_class, group_class, written, options, says):
     call_command("runworker", "--layer", "other", *options)
 
+    assert channels.log.handler in logging.getLogger("django.channels").handlers
     text = written.getvalue()
     assert f" - INFO - runworker - {says} channel layer other (" in text
     assert "OtherProcessesLayer)" in text

@@ -7,6 +7,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from channels import channel_layers
+from channels.asgi import ChannelLayerWrapper
+from channels.exceptions import LayerUnavailable
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.startup import check_reachable
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +73,26 @@ def test_an_in_memory_layer_is_no_meeting_place_for_processes(configure, command
 
     with pytest.raises(CommandError, match="in-memory"):
         call_command(command)
+
+
+class TestAsking:
+    """One look at a layer before the start, which must neither wait nor take anything."""
+
+    def test_nobody_is_kept_waiting(self):
+        asked = []
+
+        class Noting(InMemoryChannelLayer):
+            def receive(self, channels, block=False):
+                asked.append((len(channels), block))
+                return None, None
+
+        check_reachable(ChannelLayerWrapper(Noting(), "default", []))
+
+        assert asked == [(1, False)]
+
+    def test_a_layer_from_elsewhere_is_not_asked(self):
+        class Foreign:
+            def receive(self, channels, block=False):
+                raise LayerUnavailable("and who knows what it would do")
+
+        check_reachable(ChannelLayerWrapper(Foreign(), "default", []))

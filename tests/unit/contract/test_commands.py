@@ -54,6 +54,7 @@ GIVEN = [
     ("runworker", ["--only-channels=a.*", "--only-channels", "b"], {"only_channels": ["a.*", "b"]}),
     ("runworker", ["--exclude-channels=a", "--exclude-channels=b"], {"exclude_channels": [*"ab"]}),
     ("runworker", ["--threads", "3"], {"threads": 3}),
+    ("runworker", ["--threads=1"], {}),
     ("runworker", ["--disable-graceful-stop"], {"stop_gracefully": False}),
     ("rundelay", ["--layer=other"], {"layer": "other"}),
     ("rundelay", ["--sleep", "0.25"], {"sleep": 0.25}),

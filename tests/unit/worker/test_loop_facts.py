@@ -9,12 +9,13 @@ import threading
 from unittest import mock
 
 import pytest
+from django.db import connection
 
 from channels import route
 from channels.exceptions import ConsumeLater, DenyConnection
 from channels.message import Message
 from channels.signals import consumer_finished, consumer_started, worker_ready
-from channels.worker import Worker, WorkerGroup
+from channels.worker import Worker, WorkerGroup, dispatch
 from tests.unit.worker.scripted import (
     Answer,
     CountedWorker,
@@ -442,6 +443,59 @@ class TestNothingEndsTheLoop:
                 worker.run()
             assert (consumer.call_count, worker.in_job) == (runs, False)
             layer.received.append(("test", {}))
+
+    def test_ctrl_c_in_the_callback_waits_for_the_message(self, monkeypatch):
+        monkeypatch.setattr("signal.getsignal", lambda signo: signal.default_int_handler)
+        consumer = mock.Mock()
+        worker = Worker(
+            wrap(PlainLayer(("test", {})), ("test", consumer)),
+            callback=mock.Mock(side_effect=KeyboardInterrupt),
+            signal_handlers=False,
+        )
+
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+
+        assert consumer.call_count == 1
+
+    def test_what_fails_in_the_callback_is_blamed_on_the_callback(self, caplog):
+        def nosy(channel, message):
+            raise ValueError("a bug")
+
+        run(PlainLayer(("test", {})), 1, ("test", mock.Mock()), callback=nosy)
+
+        assert levels(caplog, "test_loop_facts.nosy") == ["ERROR"]
+
+
+class TestTheDatabase:
+    def test_connections_that_idled_too_long_are_closed_before_each_consumer(self, monkeypatch):
+        order = []
+
+        def started(**kwargs):
+            order.append("started")
+
+        monkeypatch.setattr(dispatch, "close_old_connections", lambda: order.append("closed"))
+        consumer_started.connect(started)
+        try:
+            run(PlainLayer(("test", {})), 1, ("test", lambda message: order.append("ran")))
+        finally:
+            consumer_started.disconnect(started)
+
+        assert order == ["closed", "started", "ran"]
+
+    @pytest.mark.django_db
+    def test_the_queries_that_debug_keeps_are_those_of_one_message(self, settings):
+        settings.DEBUG = True
+        seen = []
+
+        def consumer(message):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            seen.append(len(connection.queries))
+
+        run(PlainLayer(("test", {}), ("test", {})), 2, ("test", consumer))
+
+        assert seen == [1, 1]
 
 
 def test_ready_is_told_with_the_worker_as_sender():
