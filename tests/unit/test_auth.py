@@ -336,7 +336,12 @@ def test_logging_in_gives_a_browsers_session_a_new_key(engine, user):
     before.save()
     message = connect(cookie(before.session_key))
 
-    http_session_user(lambda message: log_in(message.http_session, user))(message)
+    @http_session_user
+    def consumer(message):
+        assert message.user.is_anonymous
+        log_in(message.http_session, user)
+
+    consumer(message)
 
     after = message.http_session.session_key
     assert after != before.session_key
