@@ -237,6 +237,15 @@ class TestTheServer:
 
         assert server.made == []
 
+    def test_what_went_wrong_while_django_loaded_is_told_here(self, server, monkeypatch):
+        error = ValueError("an application with a bug")
+        monkeypatch.setattr("django.utils.autoreload._exception", (ValueError, error, None))
+
+        with pytest.raises(ValueError, match="an application with a bug"):
+            run()
+
+        assert server.made == []
+
     def test_the_command_knows_its_time_outs_and_has_a_log(self, server):
         command = Command()
 

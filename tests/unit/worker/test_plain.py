@@ -52,7 +52,7 @@ def test_an_empty_receive_is_followed_by_a_pause():
     assert clock.slept == [0.01]
 
 
-def test_a_layer_that_fails_is_tried_again_in_growing_pauses():
+def test_a_layer_that_fails_is_tried_again_in_growing_pauses(caplog):
     clock = Clock()
     layer = PlainLayer(LayerUnavailable("gone"), OSError("gone"), ("test", {"n": 1}))
     source = source_of(layer, clock)
@@ -60,6 +60,22 @@ def test_a_layer_that_fails_is_tried_again_in_growing_pauses():
     assert [source.next(), source.next()] == [None, None]
     assert source.next() == ("test", {"n": 1}, False)
     assert clock.slept == [1.0, 2.0]
+    # An outage is no bug: its traceback would say nothing.
+    assert [(one.levelname, bool(one.exc_info)) for one in caplog.records] == [
+        ("WARNING", False),
+        ("ERROR", True),
+    ]
+
+
+def test_pauses_start_small_again_after_an_outage():
+    clock = Clock()
+    outage = LayerUnavailable("gone")
+    source = source_of(PlainLayer(outage, outage, ("test", {}), outage), clock)
+
+    for _ in range(4):
+        source.next()
+
+    assert clock.slept == [1.0, 2.0, 1.0]
 
 
 def test_consume_later_goes_through_send_after_what_was_queued():

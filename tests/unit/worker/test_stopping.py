@@ -11,7 +11,15 @@ import pytest
 
 from channels.worker import Worker, WorkerGroup, shutdown
 from channels.worker.shutdown import SignalHandlers
-from tests.unit.worker.scripted import Clock, Frame, PlainLayer, ScriptedFace, ScriptedLayer, wrap
+from tests.unit.worker.scripted import (
+    Clock,
+    CountedWorker,
+    Frame,
+    PlainLayer,
+    ScriptedFace,
+    ScriptedLayer,
+    wrap,
+)
 
 
 class ManyFaces(ScriptedLayer):
@@ -169,16 +177,10 @@ def test_a_worker_that_listens_nowhere_waits_without_a_face():
 def test_a_pool_is_told_once_that_a_worker_takes_messages(layer_class):
     told = []
 
-    class Idle(layer_class):
-        def receive(self, channels, block=False):
-            worker.request_stop()
-            return None, None
-
-    layer = Idle()
-    worker = Worker(wrap(layer, ("test", len)), signal_handlers=False)
+    layer = layer_class()
+    worker = CountedWorker(wrap(layer, ("test", len)), signal_handlers=False)
     worker.listening = lambda: told.append(worker.in_job)
-    if layer_class is ScriptedLayer:
-        layer.face.when_idle = worker.request_stop
+    worker.termed = 3
 
     worker.run()
 
