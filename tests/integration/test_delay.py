@@ -6,28 +6,15 @@ import contextlib
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from channels.exceptions import LayerUnavailable
 from tests.integration.delay_project import TABLE, DelayProject
-from tests.postgres_server import PostgresServer, find_program
 from tests.processes import wait_until
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A real PostgreSQL, which few machines have: no other test needs one."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    if find_program("initdb") is None:
-        pytest.skip("postgresql is not installed")
-    server = PostgresServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

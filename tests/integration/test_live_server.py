@@ -72,11 +72,17 @@ class Migration(migrations.Migration):
     ])]
 """,
     "tiny/urls.py": """
-import os
+import os, threading
 from django.conf import settings
 from django.http import JsonResponse
 from django.urls import path
 from tiny.models import Note
+
+both = threading.Barrier(2)
+
+def together(request):
+    both.wait(20)  # for a second request, in another thread
+    return JsonResponse({})
 
 def state(request):
     return JsonResponse({
@@ -87,7 +93,7 @@ def state(request):
         "pid": os.getpid(),
     })
 
-urlpatterns = [path("state/", state)]
+urlpatterns = [path("state/", state), path("together/", together)]
 """,
     "tiny/routing.py": """
 from channels import Group, route
@@ -105,6 +111,7 @@ routing = [route("websocket.connect", connect), route("websocket.receive", recei
 """,
     "tiny/tests.py": """
 import json, os, urllib.error, urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from django.test import override_settings
 from websockets.sync.client import connect
 from channels import Channel, Group
@@ -153,6 +160,10 @@ class ConfiguredLive(Common, ChannelLiveServerTestCase):
     host = "127.0.0.1"
     worker_threads = 2
     serve_static = False
+
+    def test_the_worker_has_its_threads(self):
+        with ThreadPoolExecutor(2) as pool:
+            self.assertEqual(list(pool.map(self.get, ["/together/"] * 2)), ["{}"] * 2)
 
     def test_the_settings_of_the_class_hold_in_the_worker(self):
         state = self.state()
@@ -263,14 +274,54 @@ def test_the_suite_passes_with_manage_py_test(project):
     ran = project.run("manage.py", "test", "--noinput")
 
     assert ran.returncode == 0, ran.stdout
-    assert "Ran 11 tests" in ran.stdout
+    assert "Ran 12 tests" in ran.stdout
 
 
 def test_the_suite_passes_in_parallel_processes_that_share_one_redis(project):
     ran = project.run("manage.py", "test", "--noinput", "--parallel", "2")
 
     assert ran.returncode == 0, ran.stdout
-    assert "Ran 11 tests" in ran.stdout
+    assert "Ran 12 tests" in ran.stdout
+    assert ran.stdout.count("Cloning test database") == 2
+
+
+SPAWNING = """
+import multiprocessing, os, sys
+from django.core.management import execute_from_command_line
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "small_settings"
+    execute_from_command_line(sys.argv)
+"""
+
+
+def test_cases_in_memory_pass_in_parallel_processes_that_inherit_nothing(project):
+    (project.path / "manage.py").write_text(SPAWNING)
+    command = ("manage.py", "test", "--noinput", "--parallel", "2")
+
+    ran = project.run(
+        *command, "tiny.tests.InMemory", "tiny.tests.InMemoryFlushed", TEST_DB=":memory:"
+    )
+
+    assert ran.returncode == 0, ran.stdout
+    assert "Ran 3 tests" in ran.stdout
+    assert ran.stdout.count("Cloning test database") == 2
+
+
+def test_live_tests_pass_in_parallel_processes_that_inherit_nothing(project, postgres_server):
+    """On PostgreSQL: Django's spawned processes take a test database of SQLite into memory."""
+    (project.path / "manage.py").write_text(SPAWNING)
+    with (project.path / "small_settings.py").open("a") as settings:
+        settings.write(f"DATABASES = {{'default': {postgres_server.settings!r}}}\n")
+    tests = [
+        f"tiny.tests.{case}.test_a_socket_reaches_consumers_and_back"
+        for case in ("PlainLive", "ConfiguredLive")
+    ]
+
+    ran = project.run("manage.py", "test", "--noinput", "--parallel", "2", *tests)
+
+    assert ran.returncode == 0, ran.stdout
+    assert "Ran 2 tests" in ran.stdout
     assert ran.stdout.count("Cloning test database") == 2
 
 
@@ -282,7 +333,7 @@ def test_the_suite_passes_with_pytest(project):
     )
 
     assert ran.returncode == 0, ran.stdout
-    assert "11 passed" in ran.stdout
+    assert "12 passed" in ran.stdout
 
 
 def test_what_keeps_a_process_from_starting_is_told(project):
