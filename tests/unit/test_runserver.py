@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import threading
 import time
 
+import django
 import pytest
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticRunserver
 from django.core.management import call_command, load_command_class
@@ -211,6 +211,30 @@ class TestTheServer:
     def test_the_project_is_checked_unless_told_not_to(self, server):
         assert "Performing system checks" in run(skip_checks=False)
         assert "Performing system checks" not in run(skip_checks=True)
+
+    def test_the_banner_is_like_djangos(self, server):
+        lines = run("[::1]:8001").splitlines()
+
+        assert lines[-4:] == [
+            f"Django version {django.get_version()}, using settings 'tests.settings'",
+            "Starting Channels development server at http://[::1]:8001/",
+            "Channel layer default (channels.layers.inmemory.InMemoryChannelLayer)",
+            "Quit the server with CONTROL-C.",
+        ]
+
+    def test_under_the_reloader_a_wrong_layer_is_told_and_a_change_of_code_waited_for(
+        self, server, settings
+    ):
+        settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer", "ROUTING": []}}
+        err = io.StringIO()
+        command = Command(stdout=io.StringIO(), stderr=err, no_color=True)
+
+        thread = threading.Thread(target=command.inner_run)  # the reloader's has the project
+        thread.start()
+        thread.join(10)
+
+        assert err.getvalue().startswith('Error: CHANNEL_LAYERS["default"]["BACKEND"]')
+        assert server.made == []
 
     def test_the_banner_shows_the_protocol_of_the_class(self, server):
         class Tls(Command):
@@ -427,6 +451,13 @@ class TestTheConsumer:
         settings.DEBUG = True
 
         assert type(self.consumer()) is ViewConsumer
+        assert type(Command().get_consumer()) is ViewConsumer
+
+    def test_asked_without_options_it_goes_by_the_settings(self, settings):
+        assert type(Command().get_consumer()) is ViewConsumer
+
+        settings.DEBUG = True
+        assert isinstance(Command().get_consumer(), StaticFilesConsumer)
 
     @pytest.mark.usefixtures("server", "worker")
     def test_a_command_of_ones_own_may_make_it(self):
@@ -482,64 +513,6 @@ class TestWithStaticfiles:
 
         assert options[0] == options[1]
         assert {"--nostatic", "--insecure", "--noworker", "--noasgi"} <= options[0]
-
-
-class TestTheLog:
-    DETAILS = {
-        "method": "GET",
-        "path": "/a/?b=c",
-        "status": 200,
-        "time_taken": 0.12345,
-        "client": "127.0.0.1:1234",
-        "size": 3,
-    }
-    TIME = r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] "
-
-    def log(self, monkeypatch, protocol, action, force_color=False, **details):
-        stream = io.StringIO()
-        monkeypatch.setattr(runserver.sys, "stderr", stream)
-        Command(force_color=force_color, no_color=not force_color).log_action(
-            protocol, action, {**self.DETAILS, **details}
-        )
-        return stream.getvalue()
-
-    def test_a_request(self, monkeypatch):
-        line = self.log(monkeypatch, "http", "complete")
-
-        expected = re.escape("HTTP GET /a/?b=c 200 [0.12, 127.0.0.1:1234]\n")
-        assert re.fullmatch(self.TIME + expected, line)
-
-    @pytest.mark.parametrize(
-        ("action", "word"),
-        [
-            ("connected", "CONNECT"),
-            ("disconnected", "DISCONNECT"),
-            ("connecting", "HANDSHAKING"),
-            ("rejected", "REJECT"),
-        ],
-    )
-    def test_a_socket(self, monkeypatch, action, word):
-        line = self.log(monkeypatch, "websocket", action, path="/ws/")
-
-        expected = re.escape(f"WebSocket {word} /ws/ [127.0.0.1:1234]\n")
-        assert re.fullmatch(self.TIME + expected, line)
-
-    @pytest.mark.parametrize(
-        ("protocol", "action"), [("http", "started"), ("websocket", "x"), ("test", "complete")]
-    )
-    def test_anything_else_is_only_a_time(self, monkeypatch, protocol, action):
-        assert re.fullmatch(self.TIME, self.log(monkeypatch, protocol, action))
-
-    def test_the_colour_is_by_the_class_of_the_status(self, monkeypatch):
-        statuses = [101, 200, 302, 304, 404, 418, 500]
-        lines = [
-            self.log(monkeypatch, "http", "complete", force_color=True, status=status)
-            for status in statuses
-        ]
-
-        colours = [re.sub(r"HTTP GET.*", "", line.split("] ", 1)[1], flags=re.S) for line in lines]
-        # A success has none in Django's default palette.
-        assert len(set(colours)) == len(statuses)
 
 
 def test_time_is_not_wasted_on_threads_that_are_gone():

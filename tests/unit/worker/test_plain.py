@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 from channels import Channel, Group
-from channels.exceptions import ConsumeLater, LayerUnavailable
+from channels.exceptions import ChannelFull, ConsumeLater, LayerUnavailable
 from channels.worker.backoff import Backoff
 from channels.worker.plain import PlainSource
 from tests.unit.worker.scripted import Clock, CountedWorker, PlainLayer, Send, wrap
@@ -104,6 +104,30 @@ def test_a_message_is_put_back_in_ten_tries_at_most(caplog):
     assert layer.attempts == 10
     assert clock.slept == [0.05] * 9
     assert "stays full" in caplog.text
+
+
+def test_our_own_word_for_full_counts_as_well_as_the_layers():
+    clock, layer = Clock(), PlainLayer(("test", {}))
+    layer.send = mock.Mock(side_effect=[ChannelFull("test", 1), layer.ChannelFull(), None])
+    source = source_of(layer, clock)
+    source.next()
+
+    source.later([], None, {"n": 1})
+
+    assert layer.send.mock_calls == [mock.call("test", {"n": 1})] * 3
+    assert clock.slept == [0.05, 0.05]
+
+
+def test_a_message_that_cannot_go_back_is_not_tried_again(caplog):
+    layer = PlainLayer(("test", {}))
+    layer.send = mock.Mock(side_effect=TypeError("a set"))
+    source = source_of(layer, Clock())
+    source.next()
+
+    source.later([], None, {"n": {1}})
+
+    assert layer.send.call_count == 1
+    assert "Could not put a message back on channel test" in caplog.text
 
 
 def test_a_full_channel_holds_back_only_what_follows_to_the_same_mailbox(caplog):
