@@ -369,6 +369,24 @@ def test_reading_the_user_costs_session_and_user(http_key, django_assert_num_que
         user_seen_by(channel_session_user, receive(ordered=True, order=1))
 
 
+def test_a_user_who_was_taken_over_is_not_taken_over_again(http_key, django_assert_num_queries):
+    both = channel_and_http_session_user_from_http
+    user_seen_by(both, connect(cookie(http_key)))
+    stacked = both(channel_session_user(lambda message: str(message.user)))
+
+    with django_assert_num_queries(2):  # the connection's session and its user
+        assert stacked(receive(ordered=True, order=1)) == "ann"
+
+
+def test_nobody_is_not_looked_for_again(django_assert_num_queries):
+    both = channel_and_http_session_user_from_http
+    user_seen_by(both, connect())
+    stacked = both(channel_session_user(lambda message: str(message.user)))
+
+    with django_assert_num_queries(1):  # the connection's session
+        assert stacked(receive(ordered=True, order=1)) == "AnonymousUser"
+
+
 def test_connecting_costs_session_user_and_storing(http_key, django_assert_num_queries):
     with django_assert_num_queries(5):  # two reads, and one row in a savepoint
         user_seen_by(
