@@ -114,7 +114,7 @@ import json, os, urllib.error, urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from django.test import override_settings
 from websockets.sync.client import connect
-from channels import Channel, Group
+from channels import Channel, Group, channel_layers
 from channels.test import ChannelLiveServerTestCase, ChannelTestCase, TransactionChannelTestCase
 from channels.test import WSClient
 from tiny.models import Note
@@ -129,6 +129,8 @@ class Common:
         return json.loads(self.get("/state/"))
 
     def setUp(self):
+        self.assertEqual(channel_layers["default"].receive(["left"]), (None, None))
+        Channel("left").send({})
         Note.objects.create(text="in setUp")
         self.before = self.state()["notes"]
 
