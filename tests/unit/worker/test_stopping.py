@@ -70,18 +70,64 @@ class TestGroup:
         assert inner.call_count == 3
         assert caplog.text.count("is started again") == 2
 
-    def test_a_graceful_signal_leaves_an_idle_receive_that_nothing_can_unblock(self):
+    def test_a_graceful_signal_leaves_an_idle_receive_that_nothing_can_unblock(self, caplog):
+        caplog.set_level("INFO", "django.channels")
+        waited = []
+
         class Idle(PlainLayer):
             def receive(self, channels, block=False):
                 if threading.current_thread() is threading.main_thread():
                     group.sigterm_handler(15, None)
+                    waited.append("on")
                 return None, None
 
         group = WorkerGroup(wrap(Idle(), ("test", len)), n_threads=2, signal_handlers=False)
 
         group.run()
 
+        assert waited == []
         assert not any(thread.is_alive() for thread in group.threads)
+        assert "waiting for its threads" in caplog.text
+
+    def test_a_graceful_signal_lets_a_consumer_end_and_takes_nothing_more(self):
+        done, received = [], []
+
+        class Busy(PlainLayer):
+            def receive(self, channels, block=False):
+                if threading.current_thread() is not threading.main_thread():
+                    return None, None
+                received.append(1)
+                return "test", {}
+
+        def consumer(message):
+            group.sigterm_handler(15, None)
+            assert [worker.termed for worker in (group, *group.workers)] == [True, True]
+            done.append("to its end")
+
+        group = WorkerGroup(wrap(Busy(), ("test", consumer)), n_threads=2, signal_handlers=False)
+
+        group.run()
+
+        assert done == ["to its end"]
+        assert received == [1]
+
+    def test_a_graceful_signal_only_ends_a_take_that_can_be_ended(self):
+        waited = []
+
+        class Idle(ScriptedFace):
+            def take(self):
+                if threading.current_thread() is threading.main_thread():
+                    group.sigterm_handler(15, None)
+                    waited.append("on")
+                return super().take()
+
+        layer = ManyFaces(Idle(), Idle())
+        group = WorkerGroup(wrap(layer, ("test", len)), n_threads=2, signal_handlers=False)
+
+        group.run()
+
+        assert waited == ["on"]
+        assert [face.closed for face in layer.opened] == [1, 1]
 
     def test_without_grace_the_process_ends_at_once(self):
         class Idle(PlainLayer):
