@@ -264,6 +264,24 @@ def test_an_early_message_runs_when_its_turn_has_come(connection):
     assert connection.turn == 2
 
 
+def test_a_message_that_ends_a_gap_forgets_it(connection):
+    connection.run(1)
+    assert Session.objects.count() == 1  # since when it was missing
+
+    connection.run(0)
+
+    assert [session.session_key for session in Session.objects.all()] == [
+        channel_session_store(REPLY).session_key
+    ]
+
+
+def test_a_message_in_order_costs_its_session_only(connection, django_assert_num_queries):
+    connection.run(0)
+
+    with django_assert_num_queries(4):  # it is loaded, and stored within a savepoint
+        connection.run(1)
+
+
 def test_any_disorder_ends_in_order(connection):
     connection.run(3, 1, 4, 2, 0)
 
