@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 
@@ -20,8 +19,7 @@ from channels.asgi import (
     get_channel_layer,
 )
 from channels.backends import load_backend, translate
-from channels.layers.base import BaseChannelLayer
-from channels.routing import Router, route
+from channels.routing import route
 from tests.unit.recording import RecordingLayer
 from tests.unit.routing.handlers import consumer
 
@@ -274,6 +272,10 @@ def test_a_test_layer_needs_its_own_arguments(layers):
         with pytest.raises(InvalidChannelLayerError, match=rf'\["{alias}"\]\["TEST_CONFIG"\]'):
             manager.make_test_backend(alias)
 
+    manager = layers(default=entry(BACKEND=BASE, TEST_CONFIG={"colour": 1}))
+    with pytest.raises(InvalidChannelLayerError, match=r'\["TEST_CONFIG"\] does not fit'):
+        manager.make_test_backend("default")
+
 
 def test_a_class_without_a_signature_is_built_all_the_same(layers):
     manager = layers(default=entry(BACKEND="collections.OrderedDict", CONFIG={"a": 1}))
@@ -318,80 +320,6 @@ def test_the_end_of_machine_local_channels_is_announced():
 @pytest.mark.parametrize("name", [RECORDING, "asgi_redis.Unknown", "asgi_ipc.IPCChannelLayer"])
 def test_other_names_are_left_alone(name):
     assert translate(name) == (name, "")
-
-
-# -- the wrapper -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def wrapper():
-    return ChannelLayerWrapper(RecordingLayer(), "default", [route("a.one", consumer)])
-
-
-def test_a_wrapper_is_its_layer_with_a_routing(wrapper):
-    wrapper.send("a.one", {"n": 1})
-
-    assert wrapper.sent == [("a.one", {"n": 1})]
-    assert wrapper.ChannelFull is RecordingLayer.ChannelFull
-    assert wrapper.extensions == ["groups"]
-    assert wrapper
-    with pytest.raises(AttributeError):
-        wrapper.no_such_thing  # noqa: B018 - looking it up is the test
-
-
-def test_everything_on_a_wrapper_may_be_assigned(wrapper):
-    calls = []
-
-    assert not wrapper.replaced_methods()
-    wrapper.send = lambda *args: calls.append(args)
-    wrapper.routing, wrapper.router = [], Router([])
-    wrapper.send("a.one", {})
-
-    assert wrapper.replaced_methods()
-    assert calls == [("a.one", {})]
-    assert wrapper.channel_layer.sent == []
-    assert wrapper.router.channels == set()
-
-    del wrapper.send
-    assert not wrapper.replaced_methods()
-    wrapper.send_group = None
-    assert wrapper.replaced_methods()
-
-
-def test_a_wrapper_keeps_the_routing_as_it_was_given():
-    wrapper = ChannelLayerWrapper(RecordingLayer(), "default", "tests.consumers.routing")
-
-    assert wrapper.routing == "tests.consumers.routing"
-    assert wrapper.router.root.routing == []
-
-
-def test_a_wrapper_reads_as_alias_and_class(wrapper):
-    assert str(wrapper) == "default (tests.unit.recording.RecordingLayer)"
-
-
-def test_a_wrapper_can_be_copied(wrapper):
-    assert copy.copy(wrapper).channel_layer is wrapper.channel_layer
-
-
-def test_a_layer_is_local_by_the_module_of_its_class():
-    class Elsewhere(BaseChannelLayer):
-        pass
-
-    class Here(BaseChannelLayer):
-        __module__ = "channels.layers.inmemory"
-
-    assert ChannelLayerWrapper(Here(), "default", []).local_only()
-    assert not ChannelLayerWrapper(Elsewhere(), "default", []).local_only()
-
-
-def test_a_subclass_of_the_memory_layer_elsewhere_is_not_local():
-    from channels.layers.inmemory import InMemoryChannelLayer
-
-    class Mine(InMemoryChannelLayer):
-        pass
-
-    assert ChannelLayerWrapper(InMemoryChannelLayer(), "default", []).local_only()
-    assert not ChannelLayerWrapper(Mine(), "default", []).local_only()
 
 
 # -- the project's asgi.py ---------------------------------------------------------------
