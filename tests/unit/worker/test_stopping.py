@@ -113,12 +113,16 @@ class TestGroup:
 
     def test_a_graceful_signal_only_ends_a_take_that_can_be_ended(self):
         waited = []
+        both_take = threading.Event()  # a worker that is stopped before has no face to leave
 
         class Idle(ScriptedFace):
             def take(self):
                 if threading.current_thread() is threading.main_thread():
+                    assert both_take.wait(5)
                     group.sigterm_handler(15, None)
                     waited.append("on")
+                else:
+                    both_take.set()
                 return super().take()
 
         layer = ManyFaces(Idle(), Idle())
@@ -128,6 +132,50 @@ class TestGroup:
 
         assert waited == ["on"]
         assert [face.closed for face in layer.opened] == [1, 1]
+
+    def test_ctrl_c_ends_the_other_threads_too(self):
+        class Interrupted(PlainLayer):
+            def receive(self, channels, block=False):
+                if threading.current_thread() is threading.main_thread():
+                    raise KeyboardInterrupt
+                return None, None
+
+        group = WorkerGroup(wrap(Interrupted(), ("test", len)), n_threads=3, signal_handlers=False)
+
+        with pytest.raises(KeyboardInterrupt):
+            group.run()
+
+        assert [thread.is_alive() for thread in group.threads] == [False, False]
+
+    def test_without_grace_nobody_waits_for_a_thread_that_is_busy(self):
+        busy, over = threading.Event(), threading.Event()
+
+        class OneIsBusy(PlainLayer):
+            def receive(self, channels, block=False):
+                if threading.current_thread() is threading.main_thread():
+                    assert busy.wait(10)
+                    group.sigterm_handler(15, None)
+                return ("test", {}) if not busy.is_set() else (None, None)
+
+        def consumer(message):
+            busy.set()
+            assert over.wait(10)
+
+        group = WorkerGroup(
+            wrap(OneIsBusy(), ("test", consumer)),
+            n_threads=2,
+            signal_handlers=False,
+            stop_gracefully=False,
+        )
+        try:
+            with pytest.raises(SystemExit):
+                group.run()
+            assert [thread.is_alive() for thread in group.threads] == [True]
+        finally:
+            group.request_stop()
+            over.set()
+            for thread in group.threads:
+                thread.join(10)
 
     def test_without_grace_the_process_ends_at_once(self):
         class Idle(PlainLayer):
