@@ -182,6 +182,25 @@ def test_a_key_is_never_changed(message):
     assert Note.objects.get().text == "new"
 
 
+def test_the_key_of_a_parent_is_never_changed(message):
+    mine = Restaurant.objects.create(menu="mine", address="here")
+    other = Restaurant.objects.create(menu="other", address="there")
+
+    bind(model=Restaurant, fields=["id", "place_ptr", "menu", "address"]).consumer(
+        message(
+            action="update",
+            pk=other.pk,
+            data={"id": mine.pk, "place_ptr": mine.pk, "menu": "new", "address": "new"},
+        )
+    )
+
+    rows = Restaurant.objects.order_by("pk").values_list("pk", "id", "menu", "address")
+    assert list(rows) == [
+        (mine.pk, mine.pk, "mine", "here"),
+        (other.pk, other.pk, "new", "new"),
+    ]
+
+
 def test_creating_never_writes_over_an_object_with_that_natural_key(message):
     get_user_model().objects.create_user("ann", email="ann@example.com", password="x")
     binding = bind(model=get_user_model(), fields=["username", "email"])
