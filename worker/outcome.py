@@ -35,8 +35,9 @@ from channels.exceptions import (
     DenyConnection,
     LayerUnavailable,
 )
-from channels.layers.faces import FAILED, Operation, Send
+from channels.layers.faces import Operation, Send
 from channels.message import Message
+from channels.names import FAILED
 from channels.outbox import pending_message_store
 from channels.utils import name_that_thing
 

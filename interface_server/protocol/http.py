@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.layers.faces import FAILED
+from channels.names import FAILED
 
 Headers = list[tuple[bytes, bytes]]
 

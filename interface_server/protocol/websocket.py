@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.layers.faces import FAILED
+from channels.names import FAILED
 
 #: Close code for "the server met a condition that kept it from going on".
 INTERNAL_ERROR = 1011

@@ -1,4 +1,4 @@
-"""Names of channels and groups: what is valid, and what their parts mean.
+"""Names of channels and groups: what is valid, and what their parts mean; and a key of ours.
 
 ======================  =================================================
 ``http.request``        normal: any number of readers
@@ -19,6 +19,10 @@ import string
 
 #: Names must be shorter than this, in characters.
 MAX_LENGTH = 100
+
+#: Key of a message by which a worker ends, with an error, what waits at a reply channel: a
+#: response that may have begun (beside the keys of an error page), or a socket.
+FAILED = "__failed__"
 
 _CHANNEL = re.compile(r"[a-zA-Z0-9\-_.]+(?:[?!][a-zA-Z0-9\-_.]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9\-_.]+")

@@ -32,10 +32,6 @@ from typing import Any, Protocol
 HEARTBEAT_INTERVAL = 2.0
 HEARTBEAT_TTL = 10.0
 
-#: Key of a message by which a worker ends, with an error, what waits at a reply channel: a
-#: response that may have begun (beside the keys of an error page), or a socket.
-FAILED = "__failed__"
-
 Message = dict[str, Any]
 
 
