@@ -9,10 +9,14 @@ that is looked at is ever imported or run.
 ``tree``           which files there are; reading and writing one
 ``scan``           from files to findings, and to new texts
 ``analysis``       a parsed Python file: positions, and what names stand for
-``moved``          names that have moved, as a table
+``moved*``         names that have moved, as tables
 ``imports``        the rule that follows that table
+``relevance``      whether a file is worth parsing
+``branches``       code that never runs today
 ``rules_*``        rules for Python code: one function for each
+``packages``       what may be required, in which versions
 ``texts``          requirements, process files, templates
+``routes``         which consumers handle what; ``urlconfs``: which URLs have names
 =================  ==========================================================
 
 Needs libcst: ``pip install 'channels-classic[porting]'``.

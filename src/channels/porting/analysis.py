@@ -14,6 +14,7 @@ import libcst as cst
 from libcst import metadata
 from libcst.metadata import PositionProvider, QualifiedNameSource, Scope, ScopeProvider
 
+from channels.porting.branches import dead
 from channels.porting.findings import Edit
 
 #: Python 3.10 parses what is nested more deeply than libcst's stack can take: that ends the
@@ -22,6 +23,9 @@ MAX_DEPTH = 2000
 
 #: From a file and the name of a function in it to the channels that it is routed from.
 Handled = Callable[[Path, str], frozenset[str]]
+
+#: From a file and the dotted name of URLs in it to whether those set ``app_name``.
+AppNames = Callable[[Path, str], "bool | None"]
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
@@ -90,17 +94,25 @@ class Module:
         text: Its content.
         path: Where it is; some rules look at folders and at files beside it.
         handled: Which channels a function handles, as the routes of the project say.
+        app_names: Which of the project's URL configurations set ``app_name``.
 
     Raises:
         UnparsableError: The text can't be parsed.
     """
 
-    def __init__(self, text: str, path: Path, handled: Handled | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        path: Path,
+        handled: Handled | None = None,
+        app_names: AppNames | None = None,
+    ) -> None:
         check_syntax(text)
         self.text = text
         self.parts = path.parts
         self._path = path
         self._handled = handled or (lambda _path, _name: frozenset())
+        self._app_names = app_names or (lambda _path, _name: None)
         self._starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
         try:
             tree = cst.parse_module(text)
@@ -126,6 +138,10 @@ class Module:
         """Return the channels that are routed to a function of this file."""
         return self._handled(self._path, function)
 
+    def has_app_name(self, name: str) -> bool | None:
+        """Return whether URLs that this file calls so set ``app_name``; ``None``: not known."""
+        return self._app_names(self._path, name)
+
     # -- positions ------------------------------------------------------------------
 
     def line(self, node: cst.CSTNode) -> int:
@@ -149,6 +165,27 @@ class Module:
         """Return the edit that puts another text in a node's place."""
         return Edit(*self.span(node), text)
 
+    def add_import(self, source: str, name: str) -> list[Edit] | None:
+        """Return what imports a name behind the first imports of the file; nothing if it is there.
+
+        ``None`` if the name means something else here, or there is no import to follow.
+        """
+        wanted = f"{source}.{name}"
+        if name in self.taken:
+            nodes = (one for one in self.nodes if isinstance(one, cst.Name) and one.value == name)
+            return [] if any(self.qualified(one) == wanted for one in nodes) else None
+        last: cst.CSTNode | None = None
+        for line in self.tree.body:
+            parts = line.body if isinstance(line, cst.SimpleStatementLine) else ()
+            if any(isinstance(part, cst.Import | cst.ImportFrom) for part in parts):
+                last = line
+            elif last is not None:
+                break
+        if last is None:
+            return None
+        end = self.line_end(last)
+        return [Edit(end, end, f"{self.newline}from {source} import {name}")]
+
     def delete_lines(self, node: cst.CSTNode) -> Edit | None:
         """Return the edit that deletes a node's lines, or ``None`` if it shares them."""
         start, end = self.span(node)
@@ -156,10 +193,23 @@ class Module:
         last = bisect.bisect_right(self._starts, end) - 1
         line_start = self._starts[first]
         line_end = self._starts[last + 1] if last + 1 < len(self._starts) else len(self.text)
-        around = self.text[line_start:start] + self.text[end:line_end]
-        if around.strip():
+        after = self.text[end:line_end].strip()
+        if self.text[line_start:start].strip() or after[:1] not in ("", "#"):
             return None
         return Edit(line_start, line_end, "")
+
+    def is_import(self, node: cst.CSTNode) -> bool:
+        """Return whether a node is part of an import statement."""
+        return node in self._in_imports
+
+    @cached_property
+    def _in_imports(self) -> frozenset[cst.CSTNode]:
+        imports = (one for one in walk(self.tree) if isinstance(one, cst.Import | cst.ImportFrom))
+        return frozenset(part for one in imports for part in walk(one))
+
+    def line_start(self, node: cst.CSTNode) -> int:
+        """Return where the first line of a node starts."""
+        return self._starts[self.line(node) - 1]
 
     def line_end(self, node: cst.CSTNode) -> int:
         """Return where the last line of a node ends, before its line break."""
@@ -201,6 +251,25 @@ class Module:
         imported = (one.name for one in names if one.source is QualifiedNameSource.IMPORT)
         return min(imported, default="")
 
+    def is_unknown(self, node: cst.Name) -> bool:
+        """Return whether a name is used here that neither the file nor Python defines."""
+        return node in self._unknown
+
+    @cached_property
+    def _unknown(self) -> frozenset[cst.CSTNode]:
+        if any(isinstance(node, cst.ImportStar) for node in walk(self.tree)):
+            return frozenset()  # it may come with the others
+        scopes = self.scopes()
+        bound = {one.name for scope in scopes for one in scope.assignments}
+        accesses = (access for scope in scopes for access in scope.accesses)
+        return frozenset(
+            access.node
+            for access in accesses
+            if isinstance(access.node, cst.Name)
+            and not access.referents
+            and access.node.value not in bound
+        )
+
     def scopes(self) -> set[Scope]:
         """Return every scope of the file."""
         return {scope for scope in self._scopes.values() if scope is not None}
@@ -215,22 +284,55 @@ class Module:
 
     @cached_property
     def nodes(self) -> list[cst.CSTNode]:
-        """Everything in the file, in the order of the text."""
-        return list(walk(self.tree))
+        """What there is in the file, in the order of the text, but for code that never runs."""
+        return list(walk(self.tree, dead))
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Every identifier anywhere in the file."""
-        return frozenset(node.value for node in self.nodes if isinstance(node, cst.Name))
+        return frozenset(node.value for node in walk(self.tree) if isinstance(node, cst.Name))
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Every name that means something in some scope of the file, or is used in one."""
+        scopes = self.scopes()
+        used = (access.node for scope in scopes for access in scope.accesses)
+        return frozenset(
+            {one.name for scope in scopes for one in scope.assignments}
+            | {dotted(node).partition(".")[0] for node in used}
+        )
+
+    @cached_property
+    def exported(self) -> frozenset[str]:
+        """The strings in ``__all__``."""
+        return frozenset(
+            value
+            for statement in statements(self.tree)
+            if (found := assigned(statement)) and found[0] == "__all__"
+            for part in walk(found[1])
+            if (value := string(part))
+        )
 
 
-def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """Yield a node and everything in it, in the order of the text."""
+def walk(
+    node: cst.CSTNode, without: Callable[[cst.CSTNode], list[cst.CSTNode]] = lambda _: []
+) -> Iterator[cst.CSTNode]:
+    """Yield a node and everything in it, in the order of the text.
+
+    Args:
+        node: Where to begin.
+        without: Which children of a node to leave out.
+    """
     waiting = [node]
     while waiting:
         current = waiting.pop()
         yield current
-        waiting.extend(reversed(current.children))
+        left_out = without(current)
+        waiting.extend(child for child in reversed(current.children) if not _is_in(child, left_out))
+
+
+def _is_in(node: cst.CSTNode, nodes: list[cst.CSTNode]) -> bool:
+    return any(node is one for one in nodes)
 
 
 def dotted(node: cst.CSTNode | None) -> str:
@@ -279,6 +381,24 @@ def bases(module: Module, klass: cst.ClassDef) -> list[str]:
     """Return the dotted names of a class's bases."""
     found = (module.qualified(arg.value) or dotted(arg.value) for arg in klass.bases)
     return [name for name in found if name]
+
+
+def derives(module: Module, klass: cst.ClassDef, names: frozenset[str]) -> bool:
+    """Return whether a class comes from one of ``channels`` with one of these names.
+
+    Classes between the two are known if they are in the same file.
+    """
+    here = {node.name.value: node for node in module.nodes if isinstance(node, cst.ClassDef)}
+    seen: set[str] = set()
+    waiting = [klass]
+    while waiting:
+        for base in bases(module, waiting.pop()):
+            if base.startswith("channels.") and base.rpartition(".")[2] in names:
+                return True
+            if base in here and base not in seen:
+                seen.add(base)
+                waiting.append(here[base])
+    return False
 
 
 def statements(klass: cst.ClassDef | cst.Module) -> Iterator[cst.BaseSmallStatement]:

@@ -6,14 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
-from libcst.metadata import ImportAssignment, Scope
+from libcst.metadata import GlobalScope, ImportAssignment, Scope
 
 from channels.porting.analysis import Module, dotted
 from channels.porting.findings import Edit, Finding
-from channels.porting.moved import NAMES, Move, find
+from channels.porting.moved import NAMES, find
+from channels.porting.moved_python import Move
 
 #: Stays importable, and moves along with ``url`` so that one import remains.
 _COMPANIONS = {"django.conf.urls.include": "django.urls.include"}
+
+#: What ``from django.conf.urls import *`` brought.
+_CONF_URLS = frozenset(
+    {"handler400", "handler403", "handler404", "handler500", "include", "patterns", "url"}
+)
+
+#: Fields that Django keeps importable for the sake of old migrations.
+_KEPT_FOR_MIGRATIONS = (
+    "django.contrib.postgres.fields.",
+    "django.db.models.IPAddressField",
+)
 
 _LINE_LENGTH = 100
 
@@ -31,8 +43,10 @@ def moved_from_import(module: Module, node: cst.ImportFrom) -> Iterator[Finding]
         if move is not None:
             rename = (module.replace(node.module, move.to),) if move.to and node.module else ()
             yield _told(module, node, f"{source}.*", move, rename)
+        else:
+            yield from _taken_with_all(module, node, source)
         return
-    moves = {alias: find(f"{source}.{dotted(alias.name)}") for alias in node.names}
+    moves = {alias: _move(module, f"{source}.{dotted(alias.name)}") for alias in node.names}
     found = [(alias, move) for alias, move in moves.items() if move is not None]
     if not found:
         return
@@ -44,6 +58,37 @@ def moved_from_import(module: Module, node: cst.ImportFrom) -> Iterator[Finding]
         yield _told(module, node, name, move, edits if fixed else ())
 
 
+def _move(module: Module, name: str) -> Move | None:
+    is_kept = "migrations" in module.parts and name.startswith(_KEPT_FOR_MIGRATIONS)
+    return None if is_kept else find(name)
+
+
+def _taken_with_all(module: Module, node: cst.ImportFrom, source: str) -> Iterator[Finding]:
+    """What ``from django.conf.urls import *`` no longer brings, if it is used."""
+    bound = {one.name for scope in module.scopes() for one in scope.assignments}
+    unbound = sorted(module.names - bound)
+    if source == "django.conf.urls":
+        names = [name for name in unbound if name in _CONF_URLS]
+        if {"url", "patterns"} & {*names}:
+            # Once the names are there, they are found like others.
+            edit = module.replace(node, f"from {source} import {', '.join(names)}")
+            message = "django.conf.urls has neither url() nor patterns() any more"
+            yield Finding("moved", module.line(node), message, (edit,))
+        return
+    for name in unbound:
+        move = NAMES.get(f"{source}.{name}")
+        if move is None:
+            continue
+        edits: tuple[Edit, ...] = ()
+        indent = module.indent(node)
+        if move.to and not move.to.startswith(_BUILTINS) and indent is not None:
+            target, _, new = move.to.rpartition(".")
+            text = f"{module.newline}{indent}from {target} import {new} as {name}"
+            end = module.line_end(node)
+            edits = (Edit(end, end, text),)
+        yield _told(module, node, f"{source}.{name}", move, edits)
+
+
 def moved_import(module: Module, node: cst.Import) -> Iterator[Finding]:
     """``import old.module``, with or without ``as``."""
     for alias in node.names:
@@ -53,8 +98,27 @@ def moved_import(module: Module, node: cst.Import) -> Iterator[Finding]:
             continue
         edits: tuple[Edit, ...] = ()
         if move.to and alias.asname is not None:
-            edits = (module.replace(alias.name, move.to),)
+            is_same = dotted(alias.asname.name) == move.to
+            edits = (module.replace(alias if is_same else alias.name, move.to),)
+        elif move.to and "." in name:
+            edits = _spelled_out(module, alias, name, move.to)
+        elif move.to:
+            edits = (module.replace(alias.name, f"{move.to} as {name}"),)
         yield _told(module, node, name, move, edits)
+
+
+def _spelled_out(module: Module, alias: cst.ImportAlias, old: str, new: str) -> tuple[Edit, ...]:
+    """Return the edits of ``import old.module`` and of every ``old.module.name``."""
+    edits = [module.replace(alias.name, new)]
+    for node in module.nodes:
+        if not isinstance(node, cst.Attribute) or module.is_import(node):
+            continue
+        name = dotted(node)
+        if name == old and module.qualified(node) == old:
+            edits.append(module.replace(node, new))
+        elif name.startswith(f"{old}.") and name in NAMES:
+            return ()  # it is elsewhere, or called otherwise
+    return tuple(edits)
 
 
 def moved_attribute(module: Module, node: cst.Attribute) -> Iterator[Finding]:
@@ -66,7 +130,9 @@ def moved_attribute(module: Module, node: cst.Attribute) -> Iterator[Finding]:
         yield _told(module, node, name, move, (plain,))
         return
     # Of a module that is gone, the import is told; and within an import nothing is an expression.
-    if move is None or find(name.rpartition(".")[0]) or dotted(node) == name:
+    if move is None or find(name.rpartition(".")[0]) or module.is_import(node):
+        return
+    if "migrations" in module.parts and name.startswith(_KEPT_FOR_MIGRATIONS):
         return
     edits: tuple[Edit, ...] = ()
     if move.to and move.to.rpartition(".")[0] == name.rpartition(".")[0]:
@@ -98,9 +164,7 @@ class _Statement:
 
     def edits(self) -> tuple[Edit, ...]:
         """Return the edits of the statement and of all uses; none if it is not that simple."""
-        if "#" in self.module.code(self.node):
-            return ()  # a comment would lose its place
-        by_module: dict[str, list[str]] = {}
+        kept: list[tuple[cst.ImportAlias, str, str]] = []
         moves_some = any(move is not None and move.to is not None for move in self.moves.values())
         for alias, move in self.moves.items():
             name = f"{self.source}.{dotted(alias.name)}"
@@ -117,15 +181,49 @@ class _Statement:
             text = self._imported(alias, new, to or name)
             if f"{target}." == _BUILTINS and " as " not in text:
                 continue
+            kept.append((alias, target, text))
+        found = self._in_place(kept)
+        if found is None:
+            whole = self._rewritten(kept)
+            found = (whole,) if whole else ()
+        return (*found, *self._uses) if found else ()
+
+    def _in_place(self, kept: list[tuple[cst.ImportAlias, str, str]]) -> tuple[Edit, ...] | None:
+        """Return edits that keep the form of the statement, if they can."""
+        targets = {target for _, target, _ in kept}
+        texts = {text for _, _, text in kept}
+        if len(targets) != 1 or not len(texts) == len(kept) == len(self.moves):
+            return None
+        target = targets.pop()
+        assert self.node.module is not None
+        if not target or (self._is_one_line() and self._is_long(target, texts)):
+            return None
+        module = (self.node.module, target)
+        return tuple(
+            self.module.replace(node, text)
+            for node, text in (module, *((alias, text) for alias, _, text in kept))
+            if self.module.code(node) != text
+        )
+
+    def _is_one_line(self) -> bool:
+        code = self.module.code(self.node)
+        return "(" not in code and "\\" not in code
+
+    def _is_long(self, target: str, texts: set[str]) -> bool:
+        indent = self.module.indent(self.node)
+        line = f"from {target} import {', '.join(texts)}"
+        return indent is not None and len(indent) + len(line) > _LINE_LENGTH
+
+    def _rewritten(self, kept: list[tuple[cst.ImportAlias, str, str]]) -> Edit | None:
+        if not kept:
+            return self.module.delete_lines(self.node)
+        if "#" in self.module.code(self.node):
+            return None  # a comment would lose its place
+        by_module: dict[str, list[str]] = {}
+        for _, target, text in kept:
             names = by_module.setdefault(target, [])
             if text not in names:
                 names.append(text)
-        whole = self._rewritten(by_module)
-        return (whole, *self._uses) if whole else ()
-
-    def _rewritten(self, by_module: dict[str, list[str]]) -> Edit | None:
-        if not by_module:
-            return self.module.delete_lines(self.node)
         indent = self.module.indent(self.node)
         between = "; " if indent is None else self.module.newline + indent
         lines = [self._line(target, names, indent) for target, names in by_module.items()]
@@ -150,7 +248,7 @@ class _Statement:
         if old == new:
             return new
         found = self._assignment(old)
-        if found is None or not self._is_free(new, to):
+        if found is None or not self._is_free(new, to) or self._is_handed_on(found, old):
             return f"{new} as {old}"
         for access in found.references:
             use: cst.CSTNode = access.node
@@ -169,7 +267,7 @@ class _Statement:
         return None
 
     def _is_free(self, name: str, to: str) -> bool:
-        if name not in self.module.names:
+        if name not in self.module.taken:
             return True
         # It may be there because it is imported already.
         scope: Scope | None = self.module.scope(self.node)
@@ -179,6 +277,12 @@ class _Statement:
         return bool(found) and all(
             one.get_module_name_for_import() + "." + name == to for one in found
         )
+
+    def _is_handed_on(self, found: ImportAssignment, name: str) -> bool:
+        """Return whether others may import the name from here: nothing here uses it itself."""
+        if not isinstance(found.scope, GlobalScope):
+            return False
+        return not found.references or name in self.module.exported
 
     def drops(self, alias: cst.ImportAlias) -> bool:
         """Return whether a name that is gone is deleted, as nothing in the file uses it."""

@@ -35,7 +35,7 @@ class Routes:
         Modules are compared by as many parts of their names as are known, so
         two apps may have ``consumers.py`` each.
         """
-        here = _module_parts(path)
+        here = module_parts(path)
         found: set[str] = set()
         for target, channels in self._found.items():
             if target[-1] == function and _same_module(target[:-1], here):
@@ -44,7 +44,7 @@ class Routes:
 
     def lead_to(self, path: Path) -> bool:
         """Return whether any function of a file is routed to."""
-        here = _module_parts(path)
+        here = module_parts(path)
         return any(_same_module(target[:-1], here) for target in self._found)
 
     def _add(
@@ -53,16 +53,8 @@ class Routes:
         channels = {name for name in _strings(channel) if "." in name}
         if not channels:
             return
-        here = _module_parts(path)
         name = module.qualified(consumer) or string(consumer)
-        if name and name.startswith("."):
-            # ``from . import consumers`` in chat/routing.py is chat.consumers.
-            ups = len(name) - len(name.lstrip("."))
-            target = (*here[: len(here) - ups], *name.lstrip(".").split("."))
-        elif name:
-            target = tuple(name.split("."))
-        else:
-            target = (*here, dotted(consumer))
+        target = resolved(path, name) if name else (*module_parts(path), dotted(consumer))
         if len(target) > 1 and target[-1]:
             self._found[target] |= channels
 
@@ -81,6 +73,17 @@ def _same_module(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[-known:] == other[-known:]
 
 
-def _module_parts(path: Path) -> tuple[str, ...]:
+def resolved(path: Path, name: str) -> tuple[str, ...]:
+    """Return the parts of a dotted name; what a relative one means in this file."""
+    if not name.startswith("."):
+        return tuple(name.split("."))
+    # ``from . import consumers`` in chat/routing.py is chat.consumers.
+    here = path.with_suffix("").parts
+    ups = len(name) - len(name.lstrip("."))
+    return (*here[: len(here) - ups], *name.lstrip(".").split("."))
+
+
+def module_parts(path: Path) -> tuple[str, ...]:
+    """Return the name of the module that a file is, with the folders above it."""
     parts = path.with_suffix("").parts
     return parts[:-1] if parts[-1:] == ("__init__",) else parts

@@ -11,7 +11,7 @@ from channels.porting.analysis import (
     Module,
     argument,
     assigned,
-    bases,
+    derives,
     dotted,
     methods,
     parameters,
@@ -20,13 +20,10 @@ from channels.porting.analysis import (
     string,
     walk,
 )
-from channels.porting.findings import Finding
+from channels.porting.findings import Edit, Finding
+from channels.porting.packages import VERSIONS, from_source, verdict
 
-_WEBSOCKET_CONSUMERS = frozenset({"WebsocketConsumer", "JsonWebsocketConsumer"})
 _BINDINGS = frozenset({"Binding", "WebsocketBinding", "WebsocketBindingWithMembers"})
-
-#: Calls in a connect consumer that answer the handshake, or may do so somewhere else.
-_ANSWERS = frozenset({"send", "close", "connect", "accept", "group_send", "raw_connect"})
 
 _HTTP_SESSION = frozenset(
     f"channels.{module}.{name}"
@@ -41,13 +38,6 @@ def _is(module: Module, node: cst.CSTNode, *names: str) -> bool:
     """Return whether an expression is one of some things in ``channels``, however imported."""
     found = module.qualified(node)
     return found.startswith("channels.") and found.rpartition(".")[2] in names
-
-
-def _derives(module: Module, klass: cst.ClassDef, names: frozenset[str]) -> bool:
-    return any(
-        base.startswith("channels.") and base.rpartition(".")[2] in names
-        for base in bases(module, klass)
-    )
 
 
 def slight_ordering(module: Module, node: cst.Call) -> Iterator[Finding]:
@@ -86,77 +76,6 @@ def class_attributes(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
             yield Finding("ordering", module.line(statement), message, note=True)
 
 
-def connect_function(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
-    """A function that is routed from websocket.connect must answer it."""
-    if "websocket.connect" in module.handles(node.name.value) and not _answers(node):
-        yield _unanswered(module, node)
-
-
-def connect_method(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
-    """So must ``connect`` of a consumer class that overrides it."""
-    if _derives(module, node, _WEBSOCKET_CONSUMERS):
-        method = methods(node).get("connect")
-        if method is not None and "multiplexer" not in _all_names(method) and not _answers(method):
-            yield _unanswered(module, method)
-
-
-def _unanswered(module: Module, node: cst.FunctionDef) -> Finding:
-    message = (
-        'it never answers the handshake: message.reply_channel.send({"accept": True}), or set'
-        " CHANNELS_IMPLICIT_ACCEPT for all"
-    )
-    return Finding("accept", module.line(node), message)
-
-
-def _answers(function: cst.FunctionDef) -> bool:
-    """Whether it may accept the socket, or refuses every one.
-
-    One that only refuses, and that under a condition, leaves the others waiting.
-    """
-    nodes = list(walk(function.body))
-    if any(isinstance(node, cst.Call) and _may_accept(node) for node in nodes):
-        return True
-    lines = [line for line in function.body.body if isinstance(line, cst.SimpleStatementLine)]
-    return any(
-        isinstance(node, cst.Raise) or (isinstance(node, cst.Call) and _refuses(node))
-        for line in lines
-        for node in walk(line)
-    )
-
-
-def _may_accept(call: cst.Call) -> bool:
-    if isinstance(call.func, cst.Attribute):
-        # Of Group("x").send it is not certain that the socket is a member.
-        return (
-            call.func.attr.value in _ANSWERS
-            and "Group(" not in _start(call.func)
-            and not _refuses(call)
-        )
-    return any(dotted(arg.value) in {"message", "self"} for arg in call.args)  # that may do it
-
-
-def _refuses(call: cst.Call) -> bool:
-    """Whether it is ``….close()``, or ``….send({"close": …})`` with nothing else in it."""
-    if not isinstance(call.func, cst.Attribute):
-        return False
-    if call.func.attr.value != "send" or not call.args:
-        return call.func.attr.value == "close"
-    content = call.args[0].value
-    return isinstance(content, cst.Dict) and [
-        string(element.key) if isinstance(element, cst.DictElement) else None
-        for element in content.elements
-    ] == ["close"]
-
-
-def _start(node: cst.Attribute) -> str:
-    value = node.value
-    return f"{dotted(value.func)}(" if isinstance(value, cst.Call) else ""
-
-
-def _all_names(function: cst.FunctionDef) -> set[str]:
-    return {*parameters(function), *(param.name.value for param in function.params.kwonly_params)}
-
-
 def http_session(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
     """What is expected of HTTP sessions where there is none."""
     decorators = [module.qualified(one.decorator) for one in node.decorators]
@@ -190,7 +109,7 @@ def no_user(module: Module, node: cst.Comparison) -> Iterator[Finding]:
 
 def bindings(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
     """Data binding as it was before 1.0, and what is different now."""
-    if not _derives(module, node, _BINDINGS):
+    if not derives(module, node, _BINDINGS):
         return
     message = "it sends after the transaction commits now; CHANNELS_BINDINGS_ON_COMMIT = False not"
     yield Finding("binding-commit", module.line(node), message, note=True)
@@ -205,7 +124,7 @@ def bindings(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
 
 def demultiplexer(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
     """Demultiplexers name consumers, not channels."""
-    if not _derives(module, node, frozenset({"WebsocketDemultiplexer"})):
+    if not derives(module, node, frozenset({"WebsocketDemultiplexer"})):
         return
     for statement in statements(node):
         found = assigned(statement)
@@ -245,22 +164,33 @@ def receive_many(module: Module, node: cst.Call) -> Iterator[Finding]:
 def requirements(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     """Distributions in ``setup.py``."""
     value = string(node)
-    if value is None or module.parts[-1] != "setup.py":
+    if value is None or module.parts[-1] != "setup.py" or _is_named(module, node):
         return
-    if re.fullmatch(r"channels\s*([=<>~!].*)?", value):
-        edits = (module.replace(node, module.code(node).replace(value, "channels-classic")),)
-        yield Finding("requirement", module.line(node), "channels is channels-classic", edits)
-    elif re.fullmatch(r"(asgi[_-]redis|daphne|asgi[_-]ipc|asgiref)\s*([=<>~!].*)?", value, re.I):
-        message = f"delete {value}: channels-classic has what it needs"
-        yield Finding("requirement", module.line(node), message)
+    source = from_source(value)
+    found = re.fullmatch(rf"([A-Za-z][\w.-]*)\s*(?:\[[^]]*\])?((?:{VERSIONS.pattern})*)", value)
+    if source is None and found is None:
+        return
+    judged = verdict(source, "") if source else found and verdict(found[1], found[2])
+    if not judged:
+        return
+    message, new = judged
+    edits: tuple[Edit, ...] = ()
+    if new and not source:
+        edits = (module.replace(node, module.code(node).replace(value, new)),)
+    yield Finding("requirement", module.line(node), message, edits)
+
+
+def _is_named(module: Module, node: cst.SimpleString) -> bool:
+    """Whether it is what ``setup(name=…)`` or ``packages=…`` says of the project itself."""
+    start = module.span(node)[0]
+    line = module.text[module.text.rfind("\n", 0, start) + 1 : start]
+    return bool(re.search(r"\b(name|packages|py_modules|keywords)\s*=\s*\[?\s*$", line))
 
 
 RULES = [
     (cst.Call, slight_ordering),
     (cst.Decorator, free_ordering),
     (cst.ClassDef, class_attributes),
-    (cst.FunctionDef, connect_function),
-    (cst.ClassDef, connect_method),
     (cst.FunctionDef, http_session),
     (cst.Comparison, no_user),
     (cst.ClassDef, bindings),

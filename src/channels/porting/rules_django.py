@@ -40,6 +40,8 @@ _ASSERTIONS = {
     "assertRegexpMatches": "assertRegex",
     "assertNotRegexpMatches": "assertNotRegex",
     "assert_": "assertTrue",
+    "assertQuerysetEqual": "assertQuerySetEqual",
+    "assertFormsetError": "assertFormSetError",
 }
 
 _MIDDLEWARE_HOOKS = frozenset(
@@ -51,14 +53,33 @@ def on_delete(module: Module, node: cst.Call) -> Iterator[Finding]:
     """ForeignKey and OneToOneField must say what happens on deletion."""
     if module.qualified(node) not in _RELATIONS or argument(node, "on_delete"):
         return
-    if len(positional(node)) > 1 or not node.args:
+    given = positional(node)
+    if not node.args or (len(given) > 1 and string(given[1].value) is None):
         return
     message = "on_delete must be given; CASCADE was what it did without"
-    prefix = dotted(node.func).rpartition(".")[0]
     edits: tuple[Edit, ...] = ()
-    if prefix.endswith("models") and not has_star(node):
-        edits = (_add_argument(module, node, f"on_delete={prefix}.CASCADE", after=0),)
+    if len(given) < 2 and not has_star(node):
+        edits = _cascade(module, node)
     yield Finding("on-delete", module.line(node), message, edits)
+
+
+def _cascade(module: Module, node: cst.Call) -> tuple[Edit, ...]:
+    """Return the edits that give ``on_delete``, and import what it is."""
+    prefix = dotted(node.func).rpartition(".")[0]
+    if prefix.endswith("models"):
+        return (_add_argument(module, node, f"on_delete={prefix}.CASCADE", after=0),)
+    text = _add_argument(module, node, "on_delete=CASCADE", after=0)
+    for one in module.nodes:
+        if not isinstance(one, cst.ImportFrom) or isinstance(one.names, cst.ImportStar):
+            continue
+        if dotted(one.module) != "django.db.models" or one.relative:
+            continue
+        if any(dotted(alias.name) == "CASCADE" and alias.asname is None for alias in one.names):
+            return (text,)
+        if "CASCADE" not in module.taken:
+            start = module.span(one.names[0])[0]
+            return (text, Edit(start, start, "CASCADE, "))
+    return ()
 
 
 def null_boolean(module: Module, node: cst.Call) -> Iterator[Finding]:
@@ -69,10 +90,12 @@ def null_boolean(module: Module, node: cst.Call) -> Iterator[Finding]:
         return  # Django keeps the name for them
     edits: tuple[Edit, ...] = ()
     if isinstance(node.func, cst.Attribute) and not has_star(node):
+        implied = [name for name in ("null", "blank") if argument(node, name) is None]
         edits = (module.replace(node.func.attr, "BooleanField"),)
-        if argument(node, "null") is None:
-            edits += (_add_argument(module, node, "null=True"),)
-    message = "NullBooleanField is gone: BooleanField(null=True)"
+        if implied:
+            text = ", ".join(f"{name}=True" for name in implied)
+            edits += (_add_argument(module, node, text),)
+    message = "NullBooleanField is gone: BooleanField(null=True, blank=True)"
     yield Finding("null-boolean", module.line(node), message, edits)
 
 
@@ -102,15 +125,19 @@ def called_attribute(module: Module, node: cst.Call) -> Iterator[Finding]:
 def is_ajax(module: Module, node: cst.Call) -> Iterator[Finding]:
     """``request.is_ajax()`` is gone."""
     if dotted(node.func).endswith("request.is_ajax"):
-        message = "is_ajax() is gone: compare request.headers.get('X-Requested-With')"
-        yield Finding("is-ajax", module.line(node), message)
+        request = module.code(node.func).removesuffix(".is_ajax")
+        text = f'({request}.headers.get("X-Requested-With") == "XMLHttpRequest")'
+        message = "is_ajax() is gone: compare the header X-Requested-With"
+        yield Finding("is-ajax", module.line(node), message, (module.replace(node, text),))
 
 
 def safe_url_host(module: Module, node: cst.Call) -> Iterator[Finding]:
     """``is_safe_url(host=…)``."""
-    if module.qualified(node).startswith("django.utils.http.") and argument(node, "host"):
-        message = "url_has_allowed_host_and_scheme() takes allowed_hosts={…}, not host"
-        yield Finding("safe-url", module.line(node), message)
+    given = argument(node, "host")
+    if module.qualified(node).startswith("django.utils.http.") and given and given.keyword:
+        message = "url_has_allowed_host_and_scheme() takes allowed_hosts, one or a set, not host"
+        edits = (module.replace(given.keyword, "allowed_hosts"),)
+        yield Finding("safe-url", module.line(node), message, edits)
 
 
 def providing_args(module: Module, node: cst.Call) -> Iterator[Finding]:
@@ -126,6 +153,9 @@ def providing_args(module: Module, node: cst.Call) -> Iterator[Finding]:
     edits: tuple[Edit, ...] = ()
     if len(node.args) == 1:
         edits = (module.replace(node, f"{module.code(node.func)}()"),)
+    elif "#" not in module.code(node):
+        others = [module.code(arg) for arg in node.args if arg is not (given or node.args[0])]
+        edits = (module.replace(node, f"{module.code(node.func)}({', '.join(others)})"),)
     message = "Signal takes no providing_args: it was documentation only"
     yield Finding("providing-args", module.line(node), message, edits)
 
@@ -134,9 +164,22 @@ def test_assertions(module: Module, node: cst.Attribute) -> Iterator[Finding]:
     """Assertions that unittest has renamed."""
     new = _ASSERTIONS.get(node.attr.value)
     if new is not None and dotted(node.value) == "self":
-        message = f"{node.attr.value} is {new} since Python 3.12"
+        message = f"{node.attr.value} is {new}"
+        if new == "assertQuerySetEqual":
+            message += ", and compares objects: transform=repr for texts"
         edits = (module.replace(node.attr, new),)
         yield Finding("assertion", module.line(node), message, edits)
+
+
+def form_error(module: Module, node: cst.Call) -> Iterator[Finding]:
+    """``assertFormError(response, "form", …)``."""
+    if dotted(node.func) not in {"self.assertFormError", "self.assertFormsetError"}:
+        return
+    given = positional(node)
+    first = dotted(given[0].value) if len(given) > 1 else ""
+    if first.endswith(("response", "resp", "res", "r")) and string(given[1].value) is not None:
+        message = "it takes the form, not a response and a name: response.context['form']"
+        yield Finding("assertion", module.line(node), message)
 
 
 def assignment_tag(module: Module, node: cst.Attribute) -> Iterator[Finding]:
@@ -151,19 +194,87 @@ def old_methods(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
     defined = methods(node)
     text = defined.get("__unicode__")
     if text is not None:
-        edits: tuple[Edit, ...] = ()
-        if "__str__" not in defined:
-            edits = (module.replace(text.name, "__str__"),)
+        is_there = "__str__" in defined
+        renamed = () if is_there else (module.replace(text.name, "__str__"),)
         message = "__unicode__ is never called: Python 3 has __str__"
-        yield Finding("unicode", module.line(text), message, edits)
+        yield Finding("unicode", module.line(text), message, renamed, note=is_there)
     loader = defined.get("from_db_value")
     if loader is not None and "context" in parameters(loader):
         message = "from_db_value() gets no context any more"
         yield Finding("from-db-value", module.line(loader), message)
+    login = defined.get("authenticate")
+    if login is not None and "get_user" in defined and "request" not in parameters(login)[:2]:
+        message = "authenticate() of a backend gets the request first, and is passed over without"
+        yield Finding("authenticate", module.line(login), message)
+    render = defined.get("render")
+    if render is not None and _is_widget(module, node) and "renderer" not in _taken(render):
+        message = "render() of a widget gets renderer=None as well"
+        yield Finding("widget", module.line(render), message)
     hooks = defined.keys() & _MIDDLEWARE_HOOKS
     if hooks and "__call__" not in defined and bases(module, node) in ([], ["object"]):
         message = "middleware classes derive from django.utils.deprecation.MiddlewareMixin"
-        yield Finding("middleware", module.line(node), message)
+        edits = () if "__init__" in defined else _mixed_in(module, node)
+        yield Finding("middleware", module.line(node), message, edits)
+
+
+def _mixed_in(module: Module, klass: cst.ClassDef) -> tuple[Edit, ...]:
+    """Return the edits that derive a class from ``MiddlewareMixin``."""
+    imported = module.add_import("django.utils.deprecation", "MiddlewareMixin")
+    if imported is None:
+        return ()
+    if klass.bases:
+        return (*imported, module.replace(klass.bases[0].value, "MiddlewareMixin"))
+    end = module.span(klass.name)[1]
+    close = module.text[end:].startswith("()")
+    return (*imported, Edit(end, end + 2 * close, "(MiddlewareMixin)"))
+
+
+def _is_widget(module: Module, klass: cst.ClassDef) -> bool:
+    names = [base.rpartition(".") for base in bases(module, klass)]
+    return any(
+        source.endswith(("forms", "widgets")) and name.endswith(("Input", "Widget", "Select"))
+        for source, _, name in names
+    ) or any(name in {"Textarea", "MultiWidget", "SelectMultiple"} for _, _, name in names)
+
+
+def _taken(function: cst.FunctionDef) -> list[str]:
+    """Return the names of a function's parameters; ``renderer`` is among them if any name is."""
+    params = function.params
+    names = [*parameters(function), *(param.name.value for param in params.kwonly_params)]
+    return [*names, "renderer"] if params.star_kwarg is not None else names
+
+
+def allow_tags(module: Module, node: cst.Assign) -> Iterator[Finding]:
+    """``method.allow_tags = True`` of an admin class."""
+    target = node.targets[0].target
+    if isinstance(target, cst.Attribute) and target.attr.value == "allow_tags":
+        message = "allow_tags does nothing: its HTML is escaped unless it is from format_html()"
+        yield Finding("allow-tags", module.line(node), message)
+
+
+def encoded_text(module: Module, node: cst.Call) -> Iterator[Finding]:
+    """``urlsafe_base64_encode(…).decode()``: it is text already."""
+    func = node.func
+    if not isinstance(func, cst.Attribute) or func.attr.value != "decode":
+        return
+    made = func.value
+    if not isinstance(made, cst.Call):
+        return
+    if module.qualified(made) == "django.utils.http.urlsafe_base64_encode":
+        edits = (Edit(module.span(made)[1], module.span(node)[1], ""),)
+        message = "urlsafe_base64_encode() returns text"
+        yield Finding("encoded", module.line(node), message, edits)
+
+
+def random_text(module: Module, node: cst.Call) -> Iterator[Finding]:
+    """``get_random_string()`` and ``make_random_password()``."""
+    if module.qualified(node) == "django.utils.crypto.get_random_string" and not node.args:
+        edits = (module.replace(node, f"{module.code(node.func)}(12)"),)
+        message = "get_random_string() must be told a length; 12 was what it took"
+        yield Finding("random", module.line(node), message, edits)
+    elif dotted(node.func).endswith(".make_random_password"):
+        message = "make_random_password() is gone: use django.utils.crypto.get_random_string"
+        yield Finding("random", module.line(node), message)
 
 
 def model_meta(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
@@ -198,6 +309,10 @@ RULES = [
     (cst.Call, is_ajax),
     (cst.Call, safe_url_host),
     (cst.Call, providing_args),
+    (cst.Call, form_error),
+    (cst.Call, encoded_text),
+    (cst.Call, random_text),
+    (cst.Assign, allow_tags),
     (cst.Attribute, test_assertions),
     (cst.Attribute, assignment_tag),
     (cst.ClassDef, old_methods),

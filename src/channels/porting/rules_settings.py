@@ -9,7 +9,8 @@ from dataclasses import replace
 import libcst as cst
 
 from channels.backends import CONSEQUENCE, translate
-from channels.porting.analysis import Module, assigned, statements, string
+from channels.porting import moved
+from channels.porting.analysis import Module, statements, string, walk
 from channels.porting.findings import Edit, Finding
 
 _GONE = {
@@ -75,6 +76,11 @@ _GONE_STRINGS = [
     (r"daphne\.(\w+\.)*[A-Z]\w*", "the server is channels.interface_server"),
 ]
 
+_SESSION_MIDDLEWARE = "django.contrib.auth.middleware.SessionAuthenticationMiddleware"
+
+#: Loggers of the old server have names like those of modules.
+_LOGGERS = re.compile(r"daphne\.(?:server|\w+_protocol)")
+
 
 def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     """Dotted names in strings: settings, mock.patch, dotted routes."""
@@ -89,9 +95,39 @@ def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
         found = re.fullmatch(pattern, value)
         if found:
             yield _renamed(module, node, value, found.expand(replacement))
+            return
     for pattern, why in _GONE_STRINGS:
         if re.fullmatch(pattern, value):
-            yield Finding("gone-name", module.line(node), f"{value} is gone: {why}")
+            edits = _without_item(module, node) if value == _SESSION_MIDDLEWARE else ()
+            yield Finding("gone-name", module.line(node), f"{value} is gone: {why}", edits)
+            return
+    yield from _moved(module, node, value)
+
+
+def _moved(module: Module, node: cst.SimpleString, value: str) -> Iterator[Finding]:
+    """``mock.patch("django.core.urlresolvers.reverse")``."""
+    if not re.fullmatch(r"(?:django|channels|asgi_redis|asgiref|daphne)(?:\.[A-Za-z_]\w*)+", value):
+        return
+    if _LOGGERS.fullmatch(value):
+        return
+    parts = value.split(".")
+    heads = [(".".join(parts[:length]), parts[length:]) for length in range(len(parts), 1, -1)]
+    known = [(moved.NAMES[name], rest) for name, rest in heads if name in moved.NAMES]
+    move, rest = known[0] if known else (moved.find(value), [])
+    if move is None:
+        return
+    if move.to and not move.to.startswith("builtins."):
+        yield _renamed(module, node, value, ".".join([move.to, *rest]))
+    elif move.to is None:
+        yield Finding("gone-name", module.line(node), f"{value} is gone: {move.why}")
+
+
+def _without_item(module: Module, node: cst.SimpleString) -> tuple[Edit, ...]:
+    """Return the edit that deletes the line of an item of a list, if it is alone there."""
+    start, end = module.line_start(node), module.line_end(node)
+    if module.text[start:end].strip().rstrip(",").strip() != module.code(node):
+        return ()
+    return (Edit(start, end + len(module.newline), ""),)
 
 
 def _layer(module: Module, node: cst.SimpleString, old: str, new: str, note: str) -> Finding:
@@ -147,7 +183,7 @@ def _root(target: cst.BaseExpression) -> str:
 def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     """Loggers of the old server."""
     value = string(node)
-    if value is not None and re.fullmatch(r"daphne\.(server|\w+_protocol)", value):
+    if value is not None and _LOGGERS.fullmatch(value):
         message = "loggers of the server are below channels.interface_server now"
         yield Finding("logger", module.line(node), message, note=True)
 
@@ -182,35 +218,51 @@ def settings(module: Module, node: cst.Module) -> Iterator[Finding]:
     """Names of settings, set at the top of a module."""
     names: dict[str, cst.BaseSmallStatement] = {}
     for statement in statements(node):
-        found = assigned(statement)
-        if found:
-            names[found[0]] = statement
+        for name in _set(statement):
+            names[name] = statement
     for name, statement in names.items():
         if name in _GONE:
             yield Finding("setting", module.line(statement), f"{name} is gone: {_GONE[name]}")
         elif name in _IDLE:
             message = f"{name} does nothing any more"
             yield Finding("setting", module.line(statement), message, note=True)
-    if "INSTALLED_APPS" in names and "ROOT_URLCONF" in names and not _takes_all(node):
-        yield from _defaults(module, names)
+    if "INSTALLED_APPS" in names and "ROOT_URLCONF" in names:
+        yield from _defaults(module, node, names["INSTALLED_APPS"])
 
 
-def _takes_all(node: cst.Module) -> bool:
-    return any(
-        isinstance(statement, cst.ImportFrom) and isinstance(statement.names, cst.ImportStar)
-        for statement in statements(node)
-    )
+def _set(statement: cst.BaseSmallStatement) -> list[str]:
+    """Return the names of ``A = B = …``."""
+    if isinstance(statement, cst.AnnAssign):
+        targets = [statement.target]
+    elif isinstance(statement, cst.Assign):
+        targets = [one.target for one in statement.targets]
+    else:
+        return []
+    return [target.value for target in targets if isinstance(target, cst.Name)]
 
 
-def _defaults(module: Module, names: dict[str, cst.BaseSmallStatement]) -> Iterator[Finding]:
+def _defaults(module: Module, node: cst.Module, apps: cst.BaseSmallStatement) -> Iterator[Finding]:
+    """Settings that are not set; those of the machine, imported at the end, may still do so."""
     end = len(module.text)
+    for statement in node.body:
+        if _takes_all(statement):
+            if module.line(statement) < module.line(apps):
+                return  # the base of these settings has them, or should
+            end = module.line_start(statement)
+            break
     for name, (value, why) in _DEFAULTS.items():
-        if name not in names:
-            before = "" if not module.text or module.text[-1] in "\r\n" else module.newline
-            # One edit a pass: both are at the end of the file.
+        if name not in module.names:
+            before = (
+                "" if not module.text[:end] or module.text[end - 1] in "\r\n" else module.newline
+            )
+            # One edit a pass: both are at the same place.
             edits = (Edit(end, end, f"{before}{name} = {value}{module.newline}"),)
             message = f"{name} {why}: set it to {value} to keep what it was"
-            yield Finding("setting-default", module.line(names["INSTALLED_APPS"]), message, edits)
+            yield Finding("setting-default", module.line(apps), message, edits)
+
+
+def _takes_all(statement: cst.CSTNode) -> bool:
+    return any(isinstance(part, cst.ImportStar) for part in walk(statement))
 
 
 def middleware_classes(module: Module, node: cst.Name) -> Iterator[Finding]:

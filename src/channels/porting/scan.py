@@ -10,16 +10,22 @@ from typing import Any
 
 from channels.porting import (
     imports,
-    moved,
+    rules_auth,
     rules_channels,
+    rules_connect,
     rules_django,
+    rules_python,
     rules_settings,
+    rules_urls,
+    rules_views,
     texts,
     tree,
 )
 from channels.porting.analysis import Module, UnparsableError, check_syntax
 from channels.porting.findings import Finding, apply
+from channels.porting.relevance import may_need_change
 from channels.porting.routes import Routes
+from channels.porting.urlconfs import UrlConfs
 
 #: Edits of one pass may reveal what the next one finds; this many are enough for any file.
 MAX_PASSES = 20
@@ -36,22 +42,15 @@ _RULES: dict[type, list[_Rule]] = {}
 for _node_type, _rule in [
     *imports.RULES,
     *rules_django.RULES,
+    *rules_urls.RULES,
+    *rules_auth.RULES,
+    *rules_views.RULES,
+    *rules_python.RULES,
     *rules_settings.RULES,
     *rules_channels.RULES,
+    *rules_connect.RULES,
 ]:
     _RULES.setdefault(_node_type, []).append(_rule)  # type: ignore[arg-type]  # each takes its node
-
-_MOVED = sorted({name.rpartition(".")[2] for name in (*moved.NAMES, *moved.MODULES)})
-
-#: Without any of these in its text no rule has anything to say, and parsing takes 0.1 s.
-_INTERESTING = re.compile(
-    r"\b(?:" + "|".join(_MOVED) + r")\b|ForeignKey|OneToOneField|NullBoolean|Signal|is_a"
-    r"|self\.assert|assignment_tag|__unicode__|from_db_value|process_|index_together"
-    r"|default_app_config|MIDDLEWARE|INSTALLED_APPS|TEMPLATE_|STORAGE|_L10N|_PYTZ|_XSS_|USE_ETAGS"
-    r"|TIMEOUT_DAYS|FILE_CHARSET|DEFAULT_CONTENT|postgresql_psycopg2|context_processors|NullHandler"
-    r"|CachedStatic|SessionAuthentication|PickleSerializer|MemcachedCache|PasswordHasher|daphne|asgi"
-    r"|channels|_ordering|multiplexer|receive_many|sleep|message\.(?:session|user)|url_has_allowed"
-)
 
 
 @dataclass
@@ -86,21 +85,23 @@ class Project:
 
     roots: Iterable[Path]
     _routes: Routes = field(default_factory=Routes)
+    _urlconfs: UrlConfs = field(default_factory=UrlConfs)
     _accepts_by_itself: bool = False
 
     def scan(self) -> Iterator[Ported]:
         """Yield what there is to say about each file, in order.  Nothing is written."""
         paths = [path for root in self.roots for path in tree.files(root)]
         for path in paths:
-            self._collect_routes(path)
+            self._collect(path)
         for path in paths:
             yield self._look(path)
 
-    def _collect_routes(self, path: Path) -> None:
+    def _collect(self, path: Path) -> None:
         if tree.kind_of(path) != "python":
             return
         try:
             text = tree.read(path).text
+            self._urlconfs.collect(text, path)
             self._accepts_by_itself |= bool(_IMPLICIT_ACCEPT.search(text))
             if "websocket." in text:
                 self._routes.collect(Module(text, path), path)
@@ -157,10 +158,10 @@ class Project:
         return sorted(set(found), key=lambda one: (one.line, one.rule, one.message))
 
     def _python(self, text: str, path: Path) -> list[Finding]:
-        if not _INTERESTING.search(text) and not self._routes.lead_to(path):
+        if not may_need_change(text) and not self._routes.lead_to(path):
             check_syntax(text)
             return []
-        module = Module(text, path, self._routes.handled)
+        module = Module(text, path, self._routes.handled, self._urlconfs.has_app_name)
         try:
             return [
                 finding

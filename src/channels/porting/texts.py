@@ -10,25 +10,43 @@ import re
 from collections.abc import Iterator
 
 from channels.porting.findings import Edit, Finding
+from channels.porting.packages import VERSIONS, from_source, verdict
 
-_REQUIREMENT = re.compile(r"[ \t]*([A-Za-z][\w.-]*)[ \t]*(?:\[[^]]*\])?[ \t]*([^#;\r\n]*)")
+_REQUIREMENT = re.compile(r"[ \t]*([A-Za-z][\w.-]*)[ \t]*(?:\[[^]]*\])?[ \t]*([^#;\r\n\\]*)")
 
-_DELETED = {
-    "asgi-redis": "the Redis layer is part of channels-classic",
-    "asgi-ipc": "there is no such layer: use Redis",
-    "asgi-rabbitmq": "there is no such layer: use Redis",
-    "daphne": "the server is part of channels-classic",
-    "msgpack-python": "channels-classic brings msgpack",
-    "txredisapi": "nothing uses it any more",
-}
+#: A name, and the versions behind it in whatever notation.
+_DEPENDENCY = re.compile(
+    r"""([A-Za-z][\w.-]*)["']?\s*(?:\[[^]]*\])?\s*"""
+    rf"""(?:=\s*(?:\{{[^}}]*\bversion\s*=\s*)?["'])?((?:{VERSIONS.pattern})*)"""
+)
 
-#: Pins of these to old versions keep channels-classic from being installed.
-_UNPINNED = frozenset({"asgiref", "twisted", "autobahn", "redis", "msgpack"})
+#: Of ``exclude = channels`` the value is no distribution.
+_OTHER_KEY = re.compile(r"\s*(?!\S*(?:require|dep))[\w.-]+\s*=\s*", re.IGNORECASE)
 
-_OLD_DJANGO = re.compile(r"[<=~!]=?\s*(?:[0-4]\.|5\.[01](?!\d))")
+_INSTALLED = re.compile(rf"([A-Za-z][\w.-]*)(?:\[[^]]*\])?((?:{VERSIONS.pattern})*)")
+
+_INSTALL = re.compile(r"\bpip[\d.]* install\b|\b(?:pipenv|poetry|uv) (?:install|add)\b")
 
 #: The command itself, not the name of a service, a host or a file of it.
-_DAPHNE = re.compile(r"""(?:(?<=^)|(?<=[\s"'/=\[]))daphne(?=["']?,?\s+["']?(?:-|\\|[\w.$]+:\w))""")
+_DAPHNE = re.compile(
+    r"""(?:(?<=^)|(?<=[\s"'/=\[]))daphne"""
+    r"""(?=["']?,?\s+(?:["']?-|\\|["']?(?:\{\{.*?\}\}|[\w.${}])+:[A-Za-z_]))"""
+)
+
+#: Where nothing but a command can be.
+_EXECUTED = re.compile(
+    r"""(?:\bexec\s+(?:\S*/)?|\b(?:ENTRYPOINT|CMD)\s*\[\s*["']"""
+    r"""|^\s*(?:command|entrypoint|cmd|ExecStart)\s*[:=]\s*["']?(?:\S*/)?)(daphne)(?=["'\s]|$)"""
+)
+
+_LIST_ITEM = re.compile(r"""\s*-\s*["']?(?:\S*/)?(daphne)["']?\s*$""")
+
+_LISTED = re.compile(r"\s*(?:command|entrypoint|args)\s*:\s*$")
+
+_PYTHON = re.compile(
+    r"""^\s*(?:FROM\s+(?:--\S+\s+)?(?:\S+/)?python:|python-|python_version\s*=\s*["']"""
+    r"""|python\s*=\s*["'][~^=]*|-\s*python=+)(2\.\d+|2\b|3\.\d(?!\d))"""
+)
 
 #: Rule, message, and start and end in the line with what goes there, if that is known.
 _Found = Iterator[tuple[str, str, tuple[int, int, str] | None]]
@@ -44,59 +62,77 @@ def check(kind: str, text: str) -> list[Finding]:
     }[kind]
     found = []
     offset = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        for name, message, edit in rule(line):
+    before = ""
+    number = 1
+    for line in _lines(text, joined=kind == "requirements"):
+        for name, message, edit in (*rule(line, before), *_old_python(kind, line)):
             edits: tuple[Edit, ...] = ()
             if edit is not None:
                 start, end, new = edit
                 edits = (Edit(offset + start, offset + end, new),)
-            found.append(Finding(name, number, message, edits))
+            found.append(Finding(name, number, message, edits, note=name == "log-out"))
         offset += len(line)
+        number += len(re.findall(r"\r\n|\r|\n", line))
+        before = before + line if before.rstrip().endswith("\\") else line
     return found
 
 
-def _requirement(line: str) -> _Found:
-    found = _REQUIREMENT.match(line)
-    if found is None:
+def _lines(text: str, *, joined: bool) -> list[str]:
+    """Return the lines with their ends; what ends with a backslash goes on, if ``joined``."""
+    end = (
+        r"(?:\\(?:\r\n|\r|\n)|[^\r\n])*(?:\r\n|\r|\n|$)" if joined else r"[^\r\n]*(?:\r\n|\r|\n|$)"
+    )
+    return [line for line in re.findall(end, text) if line]
+
+
+def _old_python(kind: str, line: str) -> _Found:
+    found = _PYTHON.match(line) if kind != "template" else None
+    if found and found[1] != "3":
+        yield "python", f"Python {found[1]} is too old: channels-classic needs 3.10 to 3.13", None
+
+
+def _requirement(line: str, _before: str) -> _Found:
+    source = from_source(line.partition(" #")[0])
+    if source is not None:
+        judged = verdict(source, "")
+        if judged:
+            yield "requirement", judged[0], None
         return
-    name = re.sub(r"[-_.]+", "-", found[1]).lower()
-    version = found[2].strip()
-    if name == "channels":
-        edit = (found.start(1), found.start(2) + len(found[2].rstrip()), "channels-classic")
-        yield "requirement", "channels is channels-classic", edit
-    elif name in _DELETED:
-        yield "requirement", f"delete {found[1]}: {_DELETED[name]}", (0, len(line), "")
-    elif name in _UNPINNED and re.match(r"==|~=|<", version):
-        message = f"delete {found[1]} {version}: channels-classic says which versions it needs"
+    found = _REQUIREMENT.match(line)
+    judged = verdict(found[1], found[2].strip()) if found else None
+    if found is None or judged is None:
+        return
+    message, new = judged
+    if "--hash" in line:
+        yield "requirement", f"{message}; write this file anew, its hashes hold no longer", None
+    elif new:
+        # What comes behind stays: a marker, a comment.
+        end = found.start(2) + len(found[2].rstrip())
+        yield "requirement", message, (found.start(1), end, new)
+    else:
         yield "requirement", message, (0, len(line), "")
-    elif name == "django" and _OLD_DJANGO.match(version):
-        edit = (found.start(2), found.start(2) + len(found[2].rstrip()), ">=5.2,<6.2")
-        yield "requirement", "Django must be 5.2 to 6.1", edit
 
 
-def _dependency(line: str) -> _Found:
-    for found in re.finditer(r"[A-Za-z][\w.-]*", line.partition("#")[0]):
-        name = re.sub(r"[-_.]+", "-", found[0]).lower()
-        rest = line[found.end() :]
-        if not re.match(r"[\"']?\s*([=<>~!\[,\"']|$)", rest):
+def _dependency(line: str, _before: str) -> _Found:
+    code = line.partition("#")[0]
+    for found in _DEPENDENCY.finditer(code):
+        head, rest = code[: found.start()], code[found.end(1) :]
+        if not re.match(r"[\"']?\s*([=<>~!^\[,\"']|$)", rest):
             continue
-        if name == "channels" and not re.match(r"[\"']?\s*=\s*\[", rest):
-            yield "requirement", "channels is channels-classic", None
-        elif name in _DELETED:
-            yield "requirement", f"delete {found[0]}: {_DELETED[name]}", None
+        is_list = re.match(r"[\"']?\s*=\s*\[", rest)
+        if is_list or head.endswith((".", "/", "-")) or _OTHER_KEY.fullmatch(head):
+            continue
+        judged = verdict(found[1], found[2])
+        if judged:
+            yield "requirement", judged[0], None
 
 
-def _process(line: str) -> _Found:
+def _process(line: str, before: str) -> _Found:
     if line.lstrip().startswith("#"):
         return
-    installs = re.search(r"\bpip3? install\b", line)
-    if installs:
-        for found in re.finditer(r"(?<=\s)[A-Za-z][\w.-]*(?=[\s=<>~\[]|$)", line[installs.end() :]):
-            name = re.sub(r"[-_.]+", "-", found[0]).lower()
-            if name == "channels":
-                yield "requirement", "channels is channels-classic", None
-            elif name in _DELETED:
-                yield "requirement", f"delete {found[0]}: {_DELETED[name]}", None
+    installs = _INSTALL.search(line)
+    if installs or _goes_on(before):
+        yield from _installed(line, installs.end() if installs else 0)
         return
     module = re.search(r"-m daphne\b", line)
     if module:
@@ -104,24 +140,52 @@ def _process(line: str) -> _Found:
         yield "server", "the server is channels.interface_server", edit
         return
     command = _DAPHNE.search(line)
-    if command:
-        edit = (*command.span(), "interface-server")
+    named = _EXECUTED.search(line) or (_LISTED.match(before) and _LIST_ITEM.match(line))
+    if command or named:
+        start, end = command.span() if command else named.span(1)  # type: ignore[union-attr]  # one is
+        edit = (start, end, "interface-server")
         yield "server", "the server's command is interface-server, with the same options", edit
 
 
-def _template(line: str) -> _Found:
-    for found in re.finditer(r"{%\s*load\s+([^%]*?)\s*%}", line):
+def _installed(line: str, start: int) -> _Found:
+    end = re.compile("&&|;|$").search(line, start)
+    for found in _INSTALLED.finditer(line, start, end.start() if end else len(line)):
+        judged = verdict(found[1], found[2])
+        around = line[found.start() - 1 : found.start()] + line[found.end() :][:1]
+        if judged and (found[0] != found[0].rstrip() or not around.strip(" \t\r\n;&\"',\\")):
+            yield "requirement", judged[0], None
+
+
+def _goes_on(before: str) -> bool:
+    """Whether the line behind these belongs to a ``pip install`` that they begin."""
+    return before.rstrip().endswith("\\") and bool(_INSTALL.search(re.split("&&|;", before)[-1]))
+
+
+def _template(line: str, _before: str) -> _Found:
+    for found in re.finditer(r"{%-?\s*load\s+([^%]*?)\s*-?%}", line):
         for library in re.finditer(r"\b(staticfiles|admin_static)\b", found[1]):
             start = found.start(1) + library.start()
             edit = (start, start + len(library[0]), "static")
             yield "template", f"the tag library {library[0]} is static", edit
         if re.search(r"\bfrom\s+future\b", found[1]):
-            yield "template", "nothing is loaded from future any more", (*found.span(), "")
-    for found in re.finditer(r"{%\s*(if(?:not)?equal)\s+(\S+)\s+(\S+)\s*%}", line):
+            alone = line.strip() == found[0]
+            span = (0, len(line)) if alone else found.span()
+            yield "template", "nothing is loaded from future any more", (*span, "")
+    for found in re.finditer(rf"{{%\s*(if(?:not)?equal)\s+({_VALUE})\s+({_VALUE})\s*%}}", line):
         sign = "==" if found[1] == "ifequal" else "!="
         edit = (*found.span(), f"{{% if {found[2]} {sign} {found[3]} %}}")
         yield "template", f"{found[1]} is if … {sign} …", edit
     for found in re.finditer(r"{%\s*endif(?:not)?equal\s*%}", line):
         yield "template", "ifequal is if", (*found.span(), "{% endif %}")
-    if re.search(r"\b\w*user\.is_authenticated\(\)", line) and "{" in line:
+    for found in re.finditer(r"{%-?\s*(ssi)\b", line):
+        yield "template", f"the tag {found[1]} is gone", None
+    if re.search(r"{[{%][^}]*\|\s*length_is\b", line):
+        yield "template", "the filter length_is is gone: … | length == …", None
+    if re.search(r"""href=["']{%\s*url\s+["'](?:\w+:)*logout["']""", line):
+        yield "log-out", "LogoutView answers POST only: a form instead of a link", None
+    if re.search(r"\b\w*user\.is_(authenticated|anonymous)\(\)", line) and "{" in line:
         yield "template", "templates take no parentheses", None
+
+
+#: A value in a template with its filters; what is in quotes may have blanks.
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'%])+"""

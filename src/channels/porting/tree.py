@@ -29,6 +29,12 @@ _PROCESS_FILES = re.compile(
 )
 _REQUIREMENTS = re.compile(r"[\w.-]*(?:requirements|constraints)[\w.-]*\.(?:txt|in|pip)", re.I)
 _DEPENDENCIES = frozenset({"pyproject.toml", "setup.cfg", "Pipfile", "tox.ini", "environment.yml"})
+#: Templates of configuration management, and examples: they are of the kind of what they make.
+_MADE_FROM = frozenset({".j2", ".tmpl", ".template", ".example", ".sample", ".dist"})
+
+#: Hidden folders with process files.
+_LOOKED_INTO = frozenset({".github", ".gitlab", ".circleci", ".docker", ".ebextensions"})
+
 _PROCESS_SUFFIXES = frozenset({".sh", ".conf", ".ini", ".service", ".yml", ".yaml", ".upstart"})
 _TEMPLATE_SUFFIXES = frozenset({".html", ".htm", ".txt", ".xml", ".jinja", ".djhtml"})
 
@@ -67,6 +73,11 @@ class Source:
 def kind_of(path: Path) -> str | None:
     """Return how to look at a file: ``python``, ``requirements``, ``processes`` …, or not."""
     name = path.name
+    if path.suffix in _MADE_FROM:
+        made = kind_of(path.with_suffix(""))
+        return None if made == "python" else made
+    if name in {"runtime.txt", ".python-version"}:
+        return "processes"
     in_requirements = path.parent.name == "requirements" and path.suffix == ".txt"
     if path.suffix == ".py":
         return "python"
@@ -96,9 +107,13 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    if folder.name.startswith(".") or folder.name in _SKIPPED:
+    if folder.name in _SKIPPED or folder.name.endswith(".egg-info"):
         return False
-    return not (folder.name.endswith(".egg-info") or (folder / "pyvenv.cfg").exists())
+    if folder.name.startswith(".") and folder.name not in _LOOKED_INTO:
+        return False
+    # Environments, also those of a virtualenv of old, of Windows and of conda.
+    marks = ("pyvenv.cfg", "bin/activate", "Scripts/activate", "conda-meta")
+    return not any((folder / mark).exists() for mark in marks)
 
 
 def read(path: Path) -> Source:

@@ -103,9 +103,16 @@ CONNECT = {
     "exception": "raise DenyConnection",
     "elsewhere": "answer(message)",
     "only refuses": "message.reply_channel.send({'close': 4000})",
-    "text before the end": "if a: message.reply_channel.send({'text': 'no', 'close': True})",
-    "a name": "if a: message.reply_channel.send(answer)",
-    "some": "if a: self.send(text='a')",
+    "text before the end": "message.reply_channel.send({'text': 'no', 'close': True})",
+    "a name": "message.reply_channel.send(answer)",
+    "a method of its own": "self.join()",
+    "both branches": "if a: self.close()\n        else: self.send(text='a')",
+    "each of three": "if a: self.close()\n        elif b: raise E\n        else: answer(message)",
+    "a condition that may": "if not accepted(message): return",
+    "in the end": "try: a()\n        finally: self.send(text='a')",
+    "in every handler": "try: self.close()\n        except E: self.send(text='a')",
+    "in a block": "with a: self.send(text='a')",
+    "for each": "for a in b: self.send(text='a')",
 }
 
 
@@ -124,6 +131,14 @@ REFUSES_SOME = {
     "close": "if a: self.close()",
     "exception": "if a: raise DenyConnection",
     "a group": "if a: self.close()\n        else: Group('a').send({'text': 'a'})",
+    "text for some": "if a: self.send(text='a')",
+    "text and the end for some": "if a: message.reply_channel.send({'text': 'no', 'close': True})",
+    "an early return": "if a: return\n        self.send(text='a')",
+    "a handler": "try: self.send(text='a')\n        except E: return",
+    "a loop that ends": "for a in b:\n            if a: return\n        self.close()",
+    "a block": "with a:\n            if b: return\n            self.send(text='a')",
+    "the last of three": "if a: self.close()\n        elif b: self.close()\n        else: a()",
+    "a function that is not called": "if a: self.close()\n        def f(): self.send(text='a')",
 }
 
 
@@ -135,6 +150,34 @@ def test_a_connect_that_only_refuses_some_leaves_the_others_waiting(code, line):
     )
 
     assert code.rules(text) == ["accept"]
+
+
+def test_a_consumer_of_1_0_that_lets_some_wait_is_only_noted(code):
+    text = (
+        "from channels import route\n"
+        "def ws(message):\n"
+        "    try:\n        room = message['path'].strip('/')\n"
+        "    except ValueError:\n        return\n"
+        "    message.reply_channel.send({'accept': True})\n"
+        "routes = [route('websocket.connect', ws)]\n"
+    )
+
+    found = code.one(text).findings
+
+    assert [(one.rule, one.line, one.note) for one in found] == [("accept", 2, True)]
+    assert "when it ends on line 6" in found[0].message
+
+
+def test_a_class_that_derives_from_one_of_the_file_is_a_consumer_too(code):
+    text = (
+        "from channels.generic.websockets import WebsocketConsumer\n"
+        "class A(WebsocketConsumer): pass\nclass B(A): pass\n"
+        "class C(B, C):\n    def connect(self, message): pass\n"
+    )
+
+    found = code.one(text).findings
+
+    assert [(one.rule, one.line) for one in found] == [("accept", 5)]
 
 
 def test_a_stream_of_a_demultiplexer_need_not_answer(code):
@@ -227,11 +270,20 @@ def test_what_behaves_differently_is_noted(code, rule, text):
 
 def test_a_setup_script_requires_other_distributions(code):
     found = code.one(
-        "setup(install_requires=['channels>=1.1', 'daphne', 'asgiref~=1.1'])\n", "setup.py"
+        "setup(install_requires=['channels>=1.1', 'daphne[tls]', 'asgiref~=1.1',"
+        " 'Django>=1.8,<2.0', 'git+https://github.com/django/channels.git@1.1.8'])\n",
+        "setup.py",
     )
 
-    assert [one.rule for one in found.findings] == ["requirement"] * 3
-    assert "['channels-classic', 'daphne'" in found.fixed
+    assert [one.rule for one in found.findings] == ["requirement"] * 5
+    assert "['channels-classic', 'daphne[tls]'" in found.fixed
+    assert "'Django>=5.2,<6.2'" in found.fixed
+
+
+def test_a_setup_script_may_be_of_a_project_with_such_a_name(code):
+    text = "setup(name='channels', packages=['daphne'], install_requires=['asgiref>=3.8'])\n"
+
+    assert code.one(text, "setup.py").findings == []
 
 
 def test_other_names_are_left_alone(code):

@@ -41,9 +41,9 @@ FIXED = {
         "a = models.NullBooleanField()\nb = models.NullBooleanField('B', help_text='c',)\n"
         "c = models.NullBooleanField(null=True)\n",
         "from django.db import models\n"
-        "a = models.BooleanField(null=True)\n"
-        "b = models.BooleanField('B', help_text='c', null=True,)\n"
-        "c = models.BooleanField(null=True)\n",
+        "a = models.BooleanField(null=True, blank=True)\n"
+        "b = models.BooleanField('B', help_text='c', null=True, blank=True,)\n"
+        "c = models.BooleanField(null=True, blank=True)\n",
     ),
     "attributes of users": (
         "def f(request):\n    return request.user.is_authenticated() and not u.is_anonymous()\n",
@@ -52,6 +52,41 @@ FIXED = {
     "providing_args": (
         "from django.dispatch import Signal\na = Signal(providing_args=['b', 'c'])\n",
         "from django.dispatch import Signal\na = Signal()\n",
+    ),
+    "on_delete without models": (
+        "from django.db.models import CharField, ForeignKey\n"
+        "a = ForeignKey('A')\nb = ForeignKey('B')\n",
+        "from django.db.models import CASCADE, CharField, ForeignKey\n"
+        "a = ForeignKey('A', on_delete=CASCADE)\nb = ForeignKey('B', on_delete=CASCADE)\n",
+    ),
+    "providing_args and more": (
+        "from django.dispatch import Signal\nSignal(['a'], use_caching=True)\n",
+        "from django.dispatch import Signal\nSignal(use_caching=True)\n",
+    ),
+    "is_ajax": (
+        "def f(request):\n    return not request.is_ajax()\n",
+        "def f(request):\n"
+        '    return not (request.headers.get("X-Requested-With") == "XMLHttpRequest")\n',
+    ),
+    "is_safe_url": (
+        "from django.utils.http import is_safe_url\nis_safe_url(url='a', host='b')\n",
+        "from django.utils.http import url_has_allowed_host_and_scheme\n"
+        "url_has_allowed_host_and_scheme(url='a', allowed_hosts='b')\n",
+    ),
+    "middleware": (
+        "import os\nimport re\n\nclass M(object):\n    def process_request(self, r): pass\n"
+        "class N:\n    def process_view(self, r, f, a, k): pass\n",
+        "import os\nimport re\nfrom django.utils.deprecation import MiddlewareMixin\n\n"
+        "class M(MiddlewareMixin):\n    def process_request(self, r): pass\n"
+        "class N(MiddlewareMixin):\n    def process_view(self, r, f, a, k): pass\n",
+    ),
+    "text that was bytes": (
+        "from django.utils.http import urlsafe_base64_encode as e\na = e(b'a').decode('ascii')\n",
+        "from django.utils.http import urlsafe_base64_encode as e\na = e(b'a')\n",
+    ),
+    "random text": (
+        "from django.utils.crypto import get_random_string\nget_random_string()\n",
+        "from django.utils.crypto import get_random_string\nget_random_string(12)\n",
     ),
     "assertions": (
         "def f(self):\n    self.assertEquals(1, 1)\n    self.assertRaisesRegexp(A, 'b')\n",
@@ -78,26 +113,38 @@ def test_code_is_fixed(code, before, after):
 
 
 TOLD = {
-    "is_ajax": ("is-ajax", "def f(request):\n    return request.is_ajax() and message\n"),
-    "is_safe_url": (
-        "safe-url",
-        "from django.utils import http\nhttp.url_has_allowed_host_and_scheme('a', host='b')\n",
-    ),
     "on_delete from elsewhere": (
         "on-delete",
         "from django.db import models\na = models.ForeignKey('A', **given)\n",
     ),
-    "on_delete without models": (
+    "on_delete behind to_field": (
         "on-delete",
-        "from django.db.models import ForeignKey\na = ForeignKey('A')\n",
+        "from django.db import models\na = models.ForeignKey('A', 'id')\n",
     ),
-    "providing_args and more": (
-        "providing-args",
-        "from django.dispatch import Signal\nSignal(providing_args=['a'], use_caching=True)\n",
+    "on_delete without a plain import": (
+        "on-delete",
+        "from django.db.models import *\nfrom django.db.models.fields import related as r\n"
+        "a = r.ForeignKey('A')\n",
     ),
-    "__unicode__ and __str__": (
-        "unicode",
-        "class Message:\n    def __unicode__(self): pass\n    def __str__(self): pass\n",
+    "a field that is gone": (
+        "moved",
+        "from django.db import models\na = models.IPAddressField()\n",
+    ),
+    "escaped HTML": ("allow-tags", "def f(self, o): pass\nf.allow_tags = True\n"),
+    "a backend that is passed over": (
+        "authenticate",
+        "class B(object):\n    def authenticate(self, username=None, password=None): pass\n"
+        "    def get_user(self, pk): pass\n",
+    ),
+    "a widget": (
+        "widget",
+        "from django import forms\nclass W(forms.TextInput):\n"
+        "    def render(self, name, value, attrs=None): pass\n",
+    ),
+    "a password": ("random", "User.objects.make_random_password()\n"),
+    "errors of a form": (
+        "assertion",
+        "def f(self, response):\n    self.assertFormError(response, 'form', 'a', 'b')\n",
     ),
     "from_db_value": (
         "from-db-value",
@@ -105,7 +152,8 @@ TOLD = {
     ),
     "middleware": (
         "middleware",
-        "class M(object):\n    def process_request(self, request): pass\n",
+        "import os\nclass M(object):\n    def __init__(self): pass\n"
+        "    def process_request(self, request): pass\n",
     ),
     "index_together": (
         "index-together",
@@ -123,6 +171,16 @@ def test_code_that_no_rule_can_fix_is_told_and_left(code, rule, text):
 
 
 QUIET = {
+    "a new backend": (
+        "class B:\n    def authenticate(self, request, username=None): pass\n"
+        "    def get_user(self, pk): pass\n"
+    ),
+    "a new widget": (
+        "from django import forms\nclass W(forms.TextInput):\n"
+        "    def render(self, *args, **kwargs): pass\n"
+        "class V(forms.Select):\n    def render(self, name, value, attrs=None, renderer=None): 0\n"
+    ),
+    "errors of a form": "def f(self):\n    self.assertFormError(form, 'a', ['b'])\n",
     "on_delete is given": (
         "from django.db import models\n"
         "a = models.ForeignKey('A', models.PROTECT)\nb = models.ForeignKey('B', on_delete=f)\n"
@@ -148,10 +206,26 @@ def test_code_that_works_is_left_alone(code, text):
     assert code.one(text).findings == []
 
 
-def test_old_migrations_may_keep_the_null_boolean_field(code):
-    text = "from django.db import models\na = models.NullBooleanField()\n"
-
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from django.db import models\na = models.NullBooleanField()\n",
+        "from django.db import models\na = models.IPAddressField()\n",
+        "import django.contrib.postgres.fields.jsonb as j\na = j.JSONField()\n",
+        "import django.contrib.postgres.fields.jsonb\n"
+        "a = django.contrib.postgres.fields.jsonb.JSONField()\n",
+        "from django.contrib.postgres.fields import JSONField\na = JSONField()\n",
+    ],
+)
+def test_old_migrations_may_keep_the_fields_that_django_keeps_for_them(code, text):
     assert code.rules(text, "app/migrations/0001_initial.py") == []
+
+
+def test_a_text_of_python_2_beside_that_of_3_is_only_noted(code):
+    text = "class A:\n    def __unicode__(self): pass\n    def __str__(self): pass\n"
+
+    assert code.rules(text) == []
+    assert code.rules(text, notes=True) == ["unicode"]
 
 
 def test_the_configuration_of_an_app_with_one_is_found_by_itself(code):

@@ -50,19 +50,67 @@ FIXED = {
         "from django.utils.encoding import force_str as force_text\n"
         "def force_str(): force_text(1)\n",
     ),
-    "an import for both": (
+    "comments and lines stay where they are": (
         """
-        try:
-            from django.urls import reverse
-        except ImportError:
-            from django.core.urlresolvers import reverse
+        from django.utils.translation import (
+            ugettext as _,  # the usual
+            ugettext_lazy,
+        )  # all
+        from django.conf.urls import (include,
+                                      url)
+        url(ugettext_lazy(_), include)
         """,
         """
-        try:
-            from django.urls import reverse
-        except ImportError:
-            from django.urls import reverse
+        from django.utils.translation import (
+            gettext as _,  # the usual
+            gettext_lazy,
+        )  # all
+        from django.urls import (include,
+                                      re_path)
+        re_path(gettext_lazy(_), include)
         """,
+    ),
+    "a name for others to import from here": (
+        """
+        from django.conf.urls import url
+        from django.utils.encoding import force_text, smart_text
+        __all__ = ["force_text"]
+        force_text(smart_text(1))
+        """,
+        """
+        from django.urls import re_path as url
+        from django.utils.encoding import force_str as force_text, smart_str
+        __all__ = ["force_text"]
+        force_text(smart_str(1))
+        """,
+    ),
+    "a method with the new name is in nobody's way": (
+        "from django.utils.encoding import force_text\nforce_text(a.force_str)\n",
+        "from django.utils.encoding import force_str\nforce_str(a.force_str)\n",
+    ),
+    "all of the module of url()": (
+        "from django.conf.urls import *\nurlpatterns = [url('a', include('b'))]\n",
+        "from django.urls import include, re_path\nurlpatterns = [re_path('a', include('b'))]\n",
+    ),
+    "all of another module": (
+        "from django.utils.encoding import *\nforce_text(force_bytes(1))\n",
+        "from django.utils.encoding import *\n"
+        "from django.utils.encoding import force_str as force_text\nforce_text(force_bytes(1))\n",
+    ),
+    "a module in full": (
+        "import django.core.urlresolvers\ndjango.core.urlresolvers.reverse('a')\n",
+        "import django.urls\ndjango.urls.reverse('a')\n",
+    ),
+    "a name in full": (
+        "import django.utils.encoding\ndjango.utils.encoding.force_text('a')\n",
+        "import django.utils.encoding\ndjango.utils.encoding.force_str('a')\n",
+    ),
+    "modules of Python 2": (
+        "import urlparse, Queue, cPickle as pickle\nfrom urllib2 import urlopen, quote\n"
+        "urlopen(quote(1))\n",
+        "import urllib.parse as urlparse, queue as Queue, pickle\n"
+        "from urllib.request import urlopen\nfrom urllib.parse import quote\n"
+        "urlopen(quote(1))\n",
     ),
     "a name with two origins keeps its name": (
         """
@@ -214,13 +262,16 @@ def test_what_was_fixed_needs_no_other_fix(code):
 
 TOLD = {
     "six": "from django.utils import six\nsix.PY2\n",
-    "a name of six": "from django.utils.six import iteritems\niteritems({})\n",
+    "a name of six": "from django.utils.six import with_metaclass\nwith_metaclass(A)\n",
     "a view": "from django.contrib.auth.views import login\nlogin\n",
     "a view of a module": "from django.contrib.auth import views\nviews.login\n",
     "render_to_response": "from django.shortcuts import render, render_to_response as r\nr()\n",
-    "a module without alias": "import django.core.urlresolvers\ndjango.core.urlresolvers.reverse\n",
+    "a module in full, and what is elsewhere": (
+        "import django.core.urlresolvers\ndjango.core.urlresolvers.RegexURLResolver\n"
+    ),
+    "a name in full that is elsewhere": "import collections\ncollections.Mapping\n",
     "an attribute that is elsewhere": "from django.conf import urls\nurls.url('a')\n",
-    "comments": "from django.conf.urls import (\n    url,  # these\n)\n",
+    "comments": "from django.conf.urls import (\n    url,  # a\n    handler404,  # b\n)\nurl\n",
     "a decorator called": (
         "from django.utils.encoding import python_2_unicode_compatible as p\np(object)\n"
     ),

@@ -118,6 +118,52 @@ FIXED = {
         C = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
         """,
     ),
+    "names to patch": (
+        """
+        patch("asgi_redis.RedisChannelLayer.send")
+        patch("django.core.urlresolvers.reverse")
+        patch("channels.tests.HttpClient")
+        """,
+        """
+        patch("channels.layers.redis.RedisChannelLayer.send")
+        patch("django.urls.reverse")
+        patch("channels.test.WSClient")
+        """,
+    ),
+    "a middleware that is gone": (
+        """
+        A = [
+            'a',
+            'django.contrib.auth.middleware.SessionAuthenticationMiddleware',
+        ]
+        """,
+        """
+        A = [
+            'a',
+        ]
+        """,
+    ),
+    "settings of the machine at the end": (
+        """
+        INSTALLED_APPS = []
+        ROOT_URLCONF = "a"
+        USE_I18N = USE_TZ = True
+        try:
+            from .local import *
+        except ImportError:
+            pass
+        """,
+        """
+        INSTALLED_APPS = []
+        ROOT_URLCONF = "a"
+        USE_I18N = USE_TZ = True
+        DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+        try:
+            from .local import *
+        except ImportError:
+            pass
+        """,
+    ),
     "MIDDLEWARE_CLASSES": (
         "MIDDLEWARE_CLASSES = ['a']\nMIDDLEWARE_CLASSES += ['b']\n",
         "MIDDLEWARE = ['a']\nMIDDLEWARE += ['b']\n",
@@ -153,6 +199,8 @@ def test_settings_are_fixed(code, before, after):
         ("gone-name", "BACKEND = 'asgi_ipc.IPCChannelLayer'\n"),
         ("gone-name", "BACKEND = 'channels.database_layer.DatabaseChannelLayer'\n"),
         ("gone-name", "patch('daphne.server.Server')\n"),
+        ("gone-name", "APPS = ['django.contrib.formtools']\n"),
+        ("setting", "DEBUG = TEMPLATE_DEBUG = True\n"),
         ("setting", "MIDDLEWARE = []\nif OLD: MIDDLEWARE_CLASSES = MIDDLEWARE\n"),
     ],
 )

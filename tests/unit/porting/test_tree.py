@@ -19,6 +19,21 @@ def write_all(found):
             one.source.write(one.fixed)
 
 
+@pytest.mark.parametrize("mark", ["pyvenv.cfg", "bin/activate", "Scripts/activate", "conda-meta/a"])
+def test_environments_are_left_alone(code, mark):
+    code.write("env/lib/python2.7/os.py", OLD)
+    code.write(f"env/{mark}", "")
+
+    assert code.scan() == {}
+
+
+def test_a_template_of_a_python_file_is_left_alone(code):
+    code.write("settings.py.j2", "{{ a }}\n")
+    code.write(".git/a.py", OLD)
+
+    assert code.scan() == {}
+
+
 def test_a_file_of_python_2_is_told_and_never_changed(code):
     found = code.one(OLD + "print 'hello'\n")
 
