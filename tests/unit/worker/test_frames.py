@@ -348,6 +348,7 @@ class TestOutages:
         source = self.make(face, clock)
 
         assert source.next() is None
+        assert clock.slept == [1.0]  # or it would be asked without a pause for ever
         assert source.next().content["n"] == 1
 
     def test_pauses_start_small_again_after_an_outage(self):

@@ -230,6 +230,17 @@ class TestSignals:
 
         assert signal.getsignal(signal.SIGTERM) is before
 
+    def test_a_handler_that_came_later_stays(self, handlers):
+        def later(signo, frame):
+            pass
+
+        handlers.install(lambda signo, frame: None)
+        signal.signal(signal.SIGTERM, later)
+
+        handlers.restore()
+
+        assert signal.getsignal(signal.SIGTERM) is later
+
     def test_a_process_that_is_on_its_way_out_keeps_its_handlers(self, handlers):
         handlers.install(lambda signo, frame: None)
         signal.raise_signal(signal.SIGTERM)
