@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
 import threading
 import time
 
@@ -151,6 +152,22 @@ class TestTheServer:
         run("--ipv6")
 
         assert server.made[0].arguments["endpoints"] == [r"tcp:port=8000:interface=\:\:1"]
+
+    def test_a_name_is_looked_up_for_ipv6_which_the_server_would_not_do(self, server, monkeypatch):
+        asked = []
+
+        def getaddrinfo(host, port, family, kind):
+            asked.append((host, family))
+            return [(family, kind, 6, "", ("::7", 0, 0, 0))]
+
+        monkeypatch.setattr(runserver.socket, "getaddrinfo", getaddrinfo)
+
+        run("localhost:8001", "--ipv6")
+        run("[::1]:8001", "--ipv6")
+
+        endpoints = [made.arguments["endpoints"] for made in server.made]
+        assert endpoints == [[r"tcp:port=8001:interface=\:\:7"], [r"tcp:port=8001:interface=\:\:1"]]
+        assert asked == [("localhost", socket.AF_INET6)]
 
     def test_options_and_settings_reach_it(self, server, settings):
         settings.CHANNELS_WS_PROTOCOLS = ["graphql-ws"]

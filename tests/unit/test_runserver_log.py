@@ -52,7 +52,8 @@ class TestTheLog:
         assert re.fullmatch(self.TIME + expected, line)
 
     @pytest.mark.parametrize(
-        ("protocol", "action"), [("http", "started"), ("websocket", "x"), ("test", "complete")]
+        ("protocol", "action"),
+        [("http", "started"), ("websocket", "x"), ("test", "complete"), ("http", "connected")],
     )
     def test_anything_else_is_only_a_time(self, monkeypatch, protocol, action):
         assert re.fullmatch(self.TIME, self.log(monkeypatch, protocol, action))
