@@ -302,6 +302,14 @@ class Module:
             | {dotted(node).partition(".")[0] for node in used}
         )
 
+    def mentions(self, key: str) -> bool:
+        """Return whether a name is a string, or the name of an argument of ``dict()``."""
+        return any(
+            (isinstance(node, cst.SimpleString) and string(node) == key)
+            or (isinstance(node, cst.Call) and dotted(node.func) == "dict" and argument(node, key))
+            for node in self.nodes
+        )
+
     @cached_property
     def exported(self) -> frozenset[str]:
         """The strings in ``__all__``."""

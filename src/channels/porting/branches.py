@@ -32,10 +32,11 @@ _OPERATORS = {
 }
 
 #: Packages that are there; the modules of them that are not are in the table of moves.
-_PRESENT = frozenset({"django", "channels", *sys.stdlib_module_names})
+#: Whoever falls back on six has it.
+_PRESENT = frozenset({"django", "channels", "six", *sys.stdlib_module_names})
 
 #: Names that can still be imported although they can't be used.
-_HOLLOW = ("django.contrib.postgres.", "channels.", "django.utils.six")
+_HOLLOW = ("django.contrib.postgres.", "channels.")
 
 _MISSING = frozenset({"ImportError", "ModuleNotFoundError", "Exception"})
 
@@ -68,7 +69,14 @@ def _dead_attempts(node: cst.Try) -> list[cst.CSTNode]:
         return list(handlers)
     fails = any(find(name) and not _is_hollow(name) for name in _imported(node.body))
     # What the handler does instead is then what runs.
-    return [node.body] if fails and all(_succeeds(one.body) for one in handlers) else []
+    return [node.body] if fails and all(_copes(one.body) for one in handlers) else []
+
+
+def _copes(body: cst.BaseSuite) -> bool:
+    """Return whether a block imports nothing that may not be there, and does not give up."""
+    if any(isinstance(line, cst.Raise) for line in _statements(body)):
+        return False
+    return _succeeds(body) or not any(_imported(body))
 
 
 def _succeeds(body: cst.BaseSuite) -> bool:
@@ -92,16 +100,24 @@ def _handles_missing(handler: cst.ExceptHandler) -> bool:
 
 def _imported(body: cst.BaseSuite) -> Iterator[str]:
     """Yield the dotted names that the statements of a block import."""
+    for statement in _statements(body):
+        if isinstance(statement, cst.Import):
+            yield from (_name(alias.name) for alias in statement.names)
+        elif isinstance(statement, cst.ImportFrom):
+            source = _name(statement.module) if not statement.relative else "."
+            if isinstance(statement.names, cst.ImportStar):
+                yield source
+            else:
+                yield from (f"{source}.{_name(alias.name)}" for alias in statement.names)
+
+
+def _statements(body: cst.BaseSuite) -> Iterator[cst.BaseSmallStatement]:
+    if isinstance(body, cst.SimpleStatementSuite):
+        yield from body.body
+        return
     for line in body.body:
-        for statement in line.body if isinstance(line, cst.SimpleStatementLine) else ():
-            if isinstance(statement, cst.Import):
-                yield from (_name(alias.name) for alias in statement.names)
-            elif isinstance(statement, cst.ImportFrom):
-                source = _name(statement.module) if not statement.relative else "."
-                if isinstance(statement.names, cst.ImportStar):
-                    yield source
-                else:
-                    yield from (f"{source}.{_name(alias.name)}" for alias in statement.names)
+        if isinstance(line, cst.SimpleStatementLine):
+            yield from line.body
 
 
 def _truth(test: cst.BaseExpression) -> bool | None:
@@ -111,6 +127,9 @@ def _truth(test: cst.BaseExpression) -> bool | None:
         return None if known is None else not known
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
         return _compared(test.left, test.comparisons[0])
+    if isinstance(test, cst.Call) and _name(test.func) == "callable" and len(test.args) == 1:
+        attribute = _name(test.args[0].value).rpartition(".")[2]
+        return False if attribute in {"is_authenticated", "is_anonymous"} else None
     return _FLAGS.get(_name(test))
 
 

@@ -167,6 +167,12 @@ NAMES: dict[str, Move] = {
     "asgiref.inmemory.channel_layer": gone("make a channels.layers.inmemory.InMemoryChannelLayer"),
     "asgiref.base_layer.BaseChannelLayer": Move("channels.layers.base.BaseChannelLayer"),
     "daphne.server.Server": Move("channels.interface_server.server.Server"),
+    **{
+        f"daphne.{module}.build_endpoint_description_strings": Move(
+            "channels.interface_server.net.endpoints.build_endpoint_description_strings"
+        )
+        for module in ("server", "endpoints")
+    },
     "daphne.cli.CommandLineInterface": Move("channels.interface_server.cli.CommandLineInterface"),
     "daphne.access.AccessLogGenerator": Move("channels.interface_server.access.AccessLogGenerator"),
     "channels.tests.HttpClient": Move("channels.test.WSClient"),

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import Module, dotted, has_star, methods, string
+from channels.porting.analysis import (
+    Module,
+    assigned,
+    dotted,
+    has_star,
+    methods,
+    statements,
+    string,
+)
 from channels.porting.findings import Edit, Finding
 
 _BUILTINS = {
@@ -32,7 +40,7 @@ _VIEWS = {
 _METHODS = {"__nonzero__": "__bool__", "__div__": "__truediv__"}
 
 #: Without any of these in a text no rule of this file has anything to say.
-WORDS = (*_BUILTINS, *_GONE_BUILTINS, *_VIEWS, *_METHODS, "has_key", "__iter__")
+WORDS = (*_BUILTINS, *_GONE_BUILTINS, *_VIEWS, *_METHODS, "has_key", "__iter__", "__metaclass__")
 
 #: They have this method still.
 _HAVE_KEYS = ("cache", "session")
@@ -116,6 +124,15 @@ def old_class(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
             yield Finding("python-2", module.line(defined[old]), message, edits)
 
 
+def metaclass(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
+    """``__metaclass__ = M`` does nothing."""
+    for statement in statements(node):
+        found = assigned(statement)
+        if found and found[0] == "__metaclass__":
+            message = f"class {node.name.value}(metaclass={module.code(found[1])})"
+            yield Finding("python-2", module.line(statement), message)
+
+
 def _is_given(klass: cst.ClassDef, name: str) -> bool:
     """Whether the class sets the other name itself: ``__bool__ = __nonzero__``."""
     return any(
@@ -134,4 +151,5 @@ RULES = [
     (cst.Call, six_iterator),
     (cst.Call, decoded_text),
     (cst.ClassDef, old_class),
+    (cst.ClassDef, metaclass),
 ]

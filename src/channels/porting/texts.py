@@ -169,8 +169,8 @@ def _template(line: str, _before: str) -> _Found:
             yield "template", f"the tag library {library[0]} is static", edit
         if re.search(r"\bfrom\s+future\b", found[1]):
             alone = line.strip() == found[0]
-            span = (0, len(line)) if alone else found.span()
-            yield "template", "nothing is loaded from future any more", (*span, "")
+            edit = (0, len(line), "") if alone else (*found.span(), "")
+            yield "template", "nothing is loaded from future any more", edit
     for found in re.finditer(rf"{{%\s*(if(?:not)?equal)\s+({_VALUE})\s+({_VALUE})\s*%}}", line):
         sign = "==" if found[1] == "ifequal" else "!="
         edit = (*found.span(), f"{{% if {found[2]} {sign} {found[3]} %}}")

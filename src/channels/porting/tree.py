@@ -89,7 +89,20 @@ def kind_of(path: Path) -> str | None:
         return "processes"
     if path.suffix in _TEMPLATE_SUFFIXES:
         return "template"
-    return None
+    return None if path.suffix else _kind_of_script(path)
+
+
+def _kind_of_script(path: Path) -> str | None:
+    """Return how to look at a file that has no suffix: its first line may say what runs it."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(100)
+    except OSError:
+        return None
+    found = re.match(rb"#!\s*\S*?(?:/|env\s+)(python|(?:ba|da|z)?sh)", line)
+    if found is None:
+        return None
+    return "python" if found[1] == b"python" else "processes"
 
 
 def files(root: Path) -> Iterator[Path]:
@@ -133,7 +146,7 @@ def read(path: Path) -> Source:
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
     try:
         encoding = "utf-8"
-        if path.suffix == ".py":
+        if kind_of(path) == "python":
             encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
             encoding = "utf-8" if encoding == "utf-8-sig" else encoding
         text = content[len(mark) :].decode(encoding)

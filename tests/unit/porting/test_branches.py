@@ -17,6 +17,21 @@ QUIET = {
         except (ImportError, KeyError):
             from django.urls import reverse
         """,
+    "another way if it is not there": """
+        try:
+            from django.utils.encoding import python_2_unicode_compatible
+        except ImportError:
+            def python_2_unicode_compatible(cls): return cls
+        try: from django.utils import six
+        except ImportError: import six
+        try:
+            from django.core.urlresolvers import reverse
+        except ImportError:
+            reverse = None
+        """,
+    "a method or not": """
+        a = u.is_anonymous() if callable(u.is_anonymous) else u.is_anonymous
+        """,
     "an older Django": """
         import django
         if django.VERSION >= (1, 10):
@@ -61,6 +76,10 @@ FIXED = {
     "another thing's version": "if other.VERSION < (1, 0): u.is_anonymous()\n",
     "something else is caught": (
         "try:\n    from django.urls import reverse\nexcept ValueError:\n    u.is_anonymous()\n"
+    ),
+    "it gives up": (
+        "try:\n    from django.core.cache import get_cache\n    get_cache(u.is_anonymous())\n"
+        "except ImportError:\n    raise\n"
     ),
     "it is not known what is installed": (
         "try:\n    import ujson as json\nexcept ImportError:\n    u.is_anonymous()\n"

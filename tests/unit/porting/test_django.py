@@ -142,6 +142,7 @@ TOLD = {
         "    def render(self, name, value, attrs=None): pass\n",
     ),
     "a password": ("random", "User.objects.make_random_password()\n"),
+    "a part of a dict": ("assertion", "def f(self): self.assertDictContainsSubset({}, {})\n"),
     "errors of a form": (
         "assertion",
         "def f(self, response):\n    self.assertFormError(response, 'form', 'a', 'b')\n",
@@ -184,6 +185,10 @@ QUIET = {
     "on_delete is given": (
         "from django.db import models\n"
         "a = models.ForeignKey('A', models.PROTECT)\nb = models.ForeignKey('B', on_delete=f)\n"
+    ),
+    "on_delete is handed on": (
+        "from django.db import models\nhow = {'on_delete': models.CASCADE}\n"
+        "a = models.ForeignKey('A', **how)\nb = models.ForeignKey('A', **dict(on_delete=1))\n"
     ),
     "another ForeignKey": "from other import models\nmodels.ForeignKey('A')\n",
     "a form field": "from django import forms\nforms.NullBooleanField()\n",

@@ -36,7 +36,14 @@ def test_code_is_fixed(code, before, after):
     assert code.one(fixed).findings == []
 
 
-@pytest.mark.parametrize("text", ["a = reduce(f, b)\n", "if request.GET.has_key('a'): pass\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = reduce(f, b)\n",
+        "if request.GET.has_key('a'): pass\n",
+        "class A:\n    __metaclass__ = B\n",
+    ],
+)
 def test_code_that_no_rule_can_fix_is_told_and_left(code, text):
     found = code.one(text)
 

@@ -27,6 +27,19 @@ def test_environments_are_left_alone(code, mark):
     assert code.scan() == {}
 
 
+def test_a_script_without_a_suffix_is_what_its_first_line_says(code):
+    shell = code.write("bin/start", "#!/bin/sh\nexec daphne a:b\n")
+    python = code.write("bin/task", "#!/usr/bin/env python3\n" + OLD)
+    code.write("bin/other", "#!/usr/bin/perl\nexec daphne a:b\n")
+    code.write("bin/binary", b"\x7fELF")
+
+    write_all(code.scan())
+
+    assert shell.read_text() == "#!/bin/sh\nexec interface-server a:b\n"
+    assert python.read_text() == "#!/usr/bin/env python3\n" + NEW
+    assert code.scan().keys() == {"bin/start", "bin/task"}
+
+
 def test_a_template_of_a_python_file_is_left_alone(code):
     code.write("settings.py.j2", "{{ a }}\n")
     code.write(".git/a.py", OLD)
@@ -208,10 +221,7 @@ def test_a_line_can_ask_to_be_left_alone(code):
 
 def test_a_fix_that_would_not_parse_is_not_made(code):
     # Nothing remains in the block.
-    text = (
-        "try:\n    from django.utils.encoding import python_2_unicode_compatible\n"
-        "except ImportError:\n    pass\n"
-    )
+    text = "if a:\n    from django.utils.encoding import python_2_unicode_compatible\n"
 
     found = code.one(text)
 
