@@ -135,6 +135,7 @@ REFUSES_SOME = {
     "text and the end for some": "if a: message.reply_channel.send({'text': 'no', 'close': True})",
     "an early return": "if a: return\n        self.send(text='a')",
     "a handler": "try: self.send(text='a')\n        except E: return",
+    "a handler that goes on": "try: self.send(text='a')\n        except E: a()",
     "a loop that ends": "for a in b:\n            if a: return\n        self.close()",
     "a block": "with a:\n            if b: return\n            self.send(text='a')",
     "the last of three": "if a: self.close()\n        elif b: self.close()\n        else: a()",

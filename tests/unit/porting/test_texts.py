@@ -114,7 +114,7 @@ FIXED = {
         """
         Django>=1.8,<2.0
         Django~=4.2  # c
-        redis==2.10.6
+        redis<6.4
         twisted[tls]==17.1
         asgi_redis \\
             ; python_version < "3"
@@ -201,7 +201,7 @@ def test_what_no_rule_can_fix_is_told_and_left(code, name, sample):
 QUIET = {
     "requirements.txt": "channels-classic\nasgiref>=3.8\ntwisted>=24\nDjango==5.2.1\n-e .\n\n",
     "frozen/requirements.txt": (
-        "asgiref==3.8.1\nautobahn==24.4.2\nDjango==6.0\nmsgpack==1.1.0\nredis==6.4.0\n"
+        "asgiref==3.8\nautobahn==24.4.2\nDjango==6.0\nmsgpack==1.1.0\nredis==6.4.0\n"
         "Twisted==24.11.0\nDjango~=5.2.0\nDjango>=1.11\nDjango<6\nDjango!=1.0\n"
     ),
     "setup.cfg": "[flake8]\nexclude = channels\n",
