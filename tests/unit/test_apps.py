@@ -90,16 +90,5 @@ def test_the_config_is_found_by_the_name_of_the_application():
     assert apps.get_app_config("channels").name == "channels"
 
 
-def test_versions_are_checked_before_django_is_patched_and_bindings_come_last(monkeypatch):
-    order = []
-    monkeypatch.setattr(package_checks, "check_all", lambda: order.append("versions"))
-    monkeypatch.setattr(hacks, "monkeypatch_django", lambda: order.append("patches"))
-    monkeypatch.setattr(BindingMetaclass, "register_all", lambda: order.append("bindings"))
-
-    apps.get_app_config("channels").ready()
-
-    assert order == ["versions", "patches", "bindings"]
-
-
 def test_the_config_has_its_old_address():
     assert default_app_config == "channels.apps.ChannelsConfig"
