@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 import warnings
 
@@ -236,6 +237,9 @@ def main():
         options["action_logger"] = AccessLogGenerator(sys.stderr)
 
     def ready():
+        # Told in a later turn of the loop, behind what has come over the network until now.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, loop.call_later, 0.01, tell, "mark")
         host = server.listeners[0].result.getHost()
         print("ready", getattr(host, "port", "-"), flush=True)
 

@@ -74,10 +74,9 @@ class RunningServer:
         return "".join(self._log)
 
     def forget(self) -> None:
-        """Drop the events so far."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._events.get_nowait()
+        """Drop the events so far, also those that are still on their way here."""
+        self.signal(signal.SIGUSR1)
+        self.next("mark")
 
     def next(self, name: str) -> dict[str, Any]:
         """Return the next event of that name; earlier others are dropped."""
