@@ -329,7 +329,7 @@ class TestBadFrames:
                 "undecodable_count",
             ),
             "expired": (
-                struct.pack(">Q", now_ms - 1)
+                struct.pack(">Q", now_ms - 10_000)
                 + items.frame(good, 1000, receipt=items.receipt_for(BOX, 3)),
                 3,
                 "expired_count",
@@ -361,7 +361,7 @@ class TestBadFrames:
 
     def test_frames_that_expired_in_a_full_queue_are_answered_by_the_sender(self, layer):
         for number in range(1, 4):
-            push_frame(layer, number, expires_in_ms=-1 if number < 3 else 60_000)
+            push_frame(layer, number, expires_in_ms=-10_000 if number < 3 else 60_000)
         layer.capacity = 3
         layer.commands._queues.clear()
 
