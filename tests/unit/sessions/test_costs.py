@@ -25,7 +25,7 @@ from channels.sessions import (
     http_session,
 )
 from tests.unit.recording import RecordingLayer
-from tests.unit.test_sessions import NAME, cookie, stored_http_session
+from tests.unit.sessions.messages import NAME, cookie, stored_http_session
 
 pytestmark = pytest.mark.django_db
 
