@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import bisect
 import re
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +14,8 @@ from libcst.metadata import PositionProvider, QualifiedNameSource, Scope, ScopeP
 
 from channels.porting.branches import dead
 from channels.porting.findings import Edit
-
-#: Python 3.10 parses what is nested more deeply than libcst's stack can take: that ends the
-#: process.  3,000 has been tried, newer Pythons give up at 6,000, and people stay below 100.
-MAX_DEPTH = 2000
+from channels.porting.nodes import argument, assigned, dotted, statements, string, walk
+from channels.porting.syntax import UnparsableError, check_syntax
 
 #: From a file and the name of a function in it to the channels that it is routed from.
 Handled = Callable[[Path, str], frozenset[str]]
@@ -28,50 +24,6 @@ Handled = Callable[[Path, str], frozenset[str]]
 AppNames = Callable[[Path, str], "bool | None"]
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
-
-
-class UnparsableError(Exception):
-    """The text is no Python that this interpreter understands.
-
-    Attributes:
-        line: Where, from 1.
-    """
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(line, reason)
-        self.line = line
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-def check_syntax(text: str) -> None:
-    """Parse a text and forget the result.
-
-    Raises:
-        UnparsableError: It can't be parsed.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its escapes are its own business
-            tree = ast.parse(text)
-    except SyntaxError as error:
-        raise UnparsableError(error.lineno or 1, error.msg) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise UnparsableError(1, str(error) or "it is nested too deeply") from error
-    if _is_deeper(tree, MAX_DEPTH):
-        raise UnparsableError(1, "it is nested too deeply")
-
-
-def _is_deeper(tree: ast.AST, limit: int) -> bool:
-    """Return whether something in the tree is inside of more than ``limit`` others."""
-    level: list[ast.AST] = [tree]
-    for _ in range(limit):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return False
-    return True
 
 
 def _same_code(parsed: str, text: str) -> bool:
@@ -322,69 +274,6 @@ class Module:
         )
 
 
-def walk(
-    node: cst.CSTNode, without: Callable[[cst.CSTNode], list[cst.CSTNode]] = lambda _: []
-) -> Iterator[cst.CSTNode]:
-    """Yield a node and everything in it, in the order of the text.
-
-    Args:
-        node: Where to begin.
-        without: Which children of a node to leave out.
-    """
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        left_out = without(current)
-        waiting.extend(child for child in reversed(current.children) if not _is_in(child, left_out))
-
-
-def _is_in(node: cst.CSTNode, nodes: list[cst.CSTNode]) -> bool:
-    return any(node is one for one in nodes)
-
-
-def dotted(node: cst.CSTNode | None) -> str:
-    """Return ``a.b.c`` of such an expression, ``""`` of any other."""
-    if isinstance(node, cst.Name):
-        return node.value
-    if isinstance(node, cst.Attribute):
-        before = dotted(node.value)
-        return f"{before}.{node.attr.value}" if before else ""
-    return ""
-
-
-def argument(call: cst.Call, name: str) -> cst.Arg | None:
-    """Return the argument of a call that is given by a name."""
-    for arg in call.args:
-        if arg.keyword is not None and arg.keyword.value == name:
-            return arg
-    return None
-
-
-def positional(call: cst.Call) -> list[cst.Arg]:
-    """Return the plain positional arguments of a call."""
-    return [arg for arg in call.args if arg.keyword is None and not arg.star]
-
-
-def has_star(call: cst.Call) -> bool:
-    """Return whether arguments come from elsewhere (``*args``, ``**kwargs``)."""
-    return any(arg.star for arg in call.args)
-
-
-def string(node: cst.CSTNode | None) -> str | None:
-    """Return the value of a plain string, and ``None`` of anything else."""
-    if isinstance(node, cst.SimpleString | cst.ConcatenatedString):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
-
-
-def parameters(function: cst.FunctionDef) -> list[str]:
-    """Return the names of a function's positional parameters."""
-    params = function.params
-    return [param.name.value for param in (*params.posonly_params, *params.params)]
-
-
 def bases(module: Module, klass: cst.ClassDef) -> list[str]:
     """Return the dotted names of a class's bases."""
     found = (module.qualified(arg.value) or dotted(arg.value) for arg in klass.bases)
@@ -407,25 +296,3 @@ def derives(module: Module, klass: cst.ClassDef, names: frozenset[str]) -> bool:
                 seen.add(base)
                 waiting.append(here[base])
     return False
-
-
-def statements(klass: cst.ClassDef | cst.Module) -> Iterator[cst.BaseSmallStatement]:
-    """Yield the simple statements directly in a class or module."""
-    body = klass.body if isinstance(klass, cst.Module) else klass.body.body
-    for line in body:
-        if isinstance(line, cst.SimpleStatementLine):
-            yield from line.body
-
-
-def assigned(statement: cst.CSTNode) -> tuple[str, cst.BaseExpression] | None:
-    """Return name and value of ``name = value``."""
-    if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
-        target = statement.targets[0].target
-        if isinstance(target, cst.Name):
-            return target.value, statement.value
-    return None
-
-
-def methods(klass: cst.ClassDef) -> dict[str, cst.FunctionDef]:
-    """Return the methods of a class by name."""
-    return {node.name.value: node for node in klass.body.body if isinstance(node, cst.FunctionDef)}

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import libcst as cst
 from libcst.metadata import GlobalScope, ImportAssignment, Scope
 
-from channels.porting.analysis import Module, dotted
+from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
 from channels.porting.moved import NAMES, find
 from channels.porting.moved_python import Move
+from channels.porting.nodes import dotted
 
 #: Stays importable, and moves along with ``url`` so that one import remains.
 _COMPANIONS = {"django.conf.urls.include": "django.urls.include"}

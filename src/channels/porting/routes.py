@@ -8,7 +8,8 @@ from pathlib import Path
 
 import libcst as cst
 
-from channels.porting.analysis import Module, dotted, positional, string
+from channels.porting.analysis import Module
+from channels.porting.nodes import dotted, positional, string
 
 _ROUTES = frozenset({"channels.route", "channels.routing.route", "channels.routing.Route"})
 

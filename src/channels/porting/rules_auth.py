@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import Module, argument, dotted, has_star, positional, string
+from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
 from channels.porting.moved import AUTH_VIEWS
+from channels.porting.nodes import argument, dotted, has_star, positional, string
 
 _SOURCE = "django.contrib.auth.views."
 

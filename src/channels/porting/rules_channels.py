@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
+from channels.porting.analysis import Module, derives
+from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import (
     argument,
     assigned,
-    derives,
     dotted,
     methods,
     parameters,
@@ -20,7 +20,6 @@ from channels.porting.analysis import (
     string,
     walk,
 )
-from channels.porting.findings import Edit, Finding
 from channels.porting.packages import VERSIONS, from_source, verdict
 
 _BINDINGS = frozenset({"Binding", "WebsocketBinding", "WebsocketBindingWithMembers"})

@@ -12,16 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
-    derives,
-    dotted,
-    methods,
-    parameters,
-    string,
-    walk,
-)
+from channels.porting.analysis import Module, derives
 from channels.porting.findings import Finding
+from channels.porting.nodes import dotted, methods, parameters, string, walk
 
 _CONSUMERS = frozenset({"WebsocketConsumer", "JsonWebsocketConsumer"})
 

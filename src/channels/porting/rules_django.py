@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
+from channels.porting.analysis import Module, bases
+from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import (
     argument,
     assigned,
-    bases,
     dotted,
     has_star,
     methods,
@@ -19,7 +19,6 @@ from channels.porting.analysis import (
     statements,
     string,
 )
-from channels.porting.findings import Edit, Finding
 
 _RELATIONS = frozenset(
     f"django.db.models.{path}{name}"

@@ -6,16 +6,9 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
-    assigned,
-    dotted,
-    has_star,
-    methods,
-    statements,
-    string,
-)
+from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import assigned, dotted, has_star, methods, statements, string
 
 _BUILTINS = {
     "basestring": "str",

@@ -10,8 +10,9 @@ import libcst as cst
 
 from channels.backends import CONSEQUENCE, translate
 from channels.porting import moved
-from channels.porting.analysis import Module, statements, string, walk
+from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import statements, string, walk
 
 _GONE = {
     "TEMPLATE_CONTEXT_PROCESSORS": "move it into TEMPLATES",

@@ -6,17 +6,9 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
-    argument,
-    assigned,
-    dotted,
-    has_star,
-    positional,
-    string,
-    walk,
-)
+from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import argument, assigned, dotted, has_star, positional, string, walk
 
 _ROUTES = frozenset(
     {"django.conf.urls.url", "django.urls.re_path", "django.urls.path", "django.conf.urls.patterns"}

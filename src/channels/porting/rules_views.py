@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from channels.porting.analysis import (
-    Module,
+from channels.porting.analysis import Module
+from channels.porting.findings import Edit, Finding
+from channels.porting.nodes import (
     argument,
     assigned,
     dotted,
@@ -16,7 +17,6 @@ from channels.porting.analysis import (
     positional,
     walk,
 )
-from channels.porting.findings import Edit, Finding
 
 _SHORTCUT = "django.shortcuts.render_to_response"
 _CONTEXTS = frozenset(

@@ -21,10 +21,11 @@ from channels.porting import (
     texts,
     tree,
 )
-from channels.porting.analysis import Module, UnparsableError, check_syntax
+from channels.porting.analysis import Module
 from channels.porting.findings import Finding, apply
 from channels.porting.relevance import may_need_change
 from channels.porting.routes import Routes
+from channels.porting.syntax import UnparsableError, check_syntax
 from channels.porting.urlconfs import UrlConfs
 
 #: Edits of one pass may reveal what the next one finds; this many are enough for any file.
