@@ -11,7 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.processes import BIN, ROOT, Process, fetch, free_port, wait_until
+from tests.faults.site_stack import SiteStack
+from tests.processes import fetch, wait_until
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
@@ -24,44 +25,14 @@ FRAMES = 60
 FOUND_LOST = 40
 
 
-class Stack:
-    """An interface server and some workers on one Redis."""
+class Stack(SiteStack):
+    """With some workers, on one Redis."""
 
     def __init__(self, redis_url, folder, workers, *options):
-        self.notes_file = folder / "notes"
-        self.notes_file.touch()
-        self.env = {
-            "REDIS_URL": redis_url,
-            "NOTES": str(self.notes_file),
-            "PYTHONPATH": str(ROOT),
-            "DJANGO_SETTINGS_MODULE": "tests.faults.site.settings",
-        }
-        self.port = free_port()
-        self.url = f"ws://127.0.0.1:{self.port}/"
-        command = [BIN / "interface-server", "-b", "127.0.0.1", "-p", str(self.port)]
-        self.processes = []
-        self.server = self.start(*command, *options, redis_url)
+        super().__init__(folder, {"REDIS_URL": redis_url}, [*options, redis_url])
         self.workers = [self.start_worker() for _ in range(workers)]
         self.server.wait_for_port(self.port)
         fetch(f"http://127.0.0.1:{self.port}/hello/")
-
-    def start(self, *command):
-        process = Process(command, env=self.env)
-        self.processes.append(process)
-        return process
-
-    def start_worker(self):
-        worker = self.start(BIN / "python", "-m", "django", "runworker")
-        worker.wait_for_output("Listening on channels")
-        return worker
-
-    def notes(self, word):
-        lines = self.notes_file.read_text().splitlines()
-        return [line for line in lines if line.startswith(word + " ")]
-
-    def close(self):
-        for process in reversed(self.processes):
-            process.end()
 
 
 @pytest.fixture

@@ -15,45 +15,23 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.register import read_entry
-from tests.processes import BIN, ROOT, Process, free_port, wait_until
+from tests.faults.site_stack import SiteStack
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.redis
 
 
-class Stack:
-    """An interface server on a layer with small capacities; workers come and go."""
+class Stack(SiteStack):
+    """On a layer with small capacities."""
 
     def __init__(self, redis, folder, *options, **config):
         self.redis = redis
         self.config = {"hosts": [redis.url], **config}
-        self.notes_file = folder / "notes"
-        self.notes_file.touch()
-        self.env = {
-            "LAYER": json.dumps(
-                {"BACKEND": "channels.layers.redis.RedisChannelLayer", "CONFIG": self.config}
-            ),
-            "NOTES": str(self.notes_file),
-            "PYTHONPATH": str(ROOT),
-            "DJANGO_SETTINGS_MODULE": "tests.faults.site.settings",
-        }
-        self.processes = []
-        self.port = free_port()
-        self.url = f"ws://127.0.0.1:{self.port}/"
-        self.server = self.start(
-            *(BIN / "interface-server", "-b", "127.0.0.1", "-p", str(self.port)),
-            *(*options, "tests.faults.site.layer:layer"),
+        entry = {"BACKEND": "channels.layers.redis.RedisChannelLayer", "CONFIG": self.config}
+        super().__init__(
+            folder, {"LAYER": json.dumps(entry)}, [*options, "tests.faults.site.layer:layer"]
         )
         self.server.wait_for_port(self.port)
-
-    def start(self, *command):
-        process = Process(command, env=self.env)
-        self.processes.append(process)
-        return process
-
-    def start_worker(self):
-        worker = self.start(BIN / "python", "-m", "django", "runworker")
-        worker.wait_for_output("Listening on channels")
-        return worker
 
     def stop(self, worker):
         worker.signal(signal.SIGTERM)
@@ -61,10 +39,6 @@ class Stack:
 
     def layer(self):
         return RedisChannelLayer(**self.config)
-
-    def notes(self, word):
-        lines = self.notes_file.read_text().splitlines()
-        return [line for line in lines if line.startswith(word + " ")]
 
     def entry(self, kind):
         """What the register shows of the one process of that kind."""
@@ -82,10 +56,6 @@ class Stack:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.headers["Retry-After"], error.read()
-
-    def close(self):
-        for process in reversed(self.processes):
-            process.end()
 
 
 @pytest.fixture

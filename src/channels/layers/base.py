@@ -88,7 +88,7 @@ class BaseChannelLayer:
             MessageTooLarge: Nothing was stored.
             LayerUnavailable: It may or may not have been stored.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define send()")
 
     def receive(
         self, channels: Iterable[str], block: bool = False
@@ -100,11 +100,11 @@ class BaseChannelLayer:
                 its ``!`` and yields messages under their full names.
             block: Wait for a message, at most a few seconds.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define receive()")
 
     def new_channel(self, pattern: str) -> str:
         """Return an unused single-reader name that starts with ``pattern``, which ends in ``?``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define new_channel()")
 
     def receive_many(
         self, channels: Iterable[str], block: bool = False
@@ -136,11 +136,11 @@ class BaseChannelLayer:
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
     ) -> WorkerFace:
         """Return what a worker takes frames with: a :class:`~channels.layers.faces.WorkerFace`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define open_worker()")
 
     def open_server(self, mailbox: str) -> ServerFace:
         """Return an interface server's side; see :class:`~channels.layers.faces.ServerFace`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define open_server()")
 
     # -- capacities --------------------------------------------------------------
 
