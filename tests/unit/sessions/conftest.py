@@ -6,9 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 
-from channels.sessions import (
-    parking,
-)
+from channels.sessions import parking
 from tests.unit.sessions.connection import Connection
 from tests.unit.sessions.users import log_in
 

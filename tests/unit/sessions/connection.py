@@ -5,10 +5,7 @@ from __future__ import annotations
 from channels.asgi import ChannelLayerWrapper
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
-from channels.sessions import (
-    enforce_ordering,
-    session_for_reply_channel,
-)
+from channels.sessions import enforce_ordering, session_for_reply_channel
 
 REPLY = "test-reply!b"
 WAIT = "__wait__.test-reply?b"

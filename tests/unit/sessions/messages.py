@@ -7,10 +7,7 @@ import importlib
 from django.conf import settings as django_settings
 
 from channels.message import Message
-from channels.sessions import (
-    channel_session,
-    session_for_reply_channel,
-)
+from channels.sessions import channel_session, session_for_reply_channel
 from tests.unit.recording import RecordingLayer
 
 NAME = "web.Zk81!Qx3f"

@@ -22,12 +22,7 @@ from channels.sessions import (
 )
 from channels.sessions.stores import channel_session_store
 from tests.unit.recording import RecordingLayer
-from tests.unit.sessions.messages import (
-    NAME,
-    receive,
-    remember,
-    stored,
-)
+from tests.unit.sessions.messages import NAME, receive, remember, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -8,16 +8,9 @@ from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 
-from channels.sessions import (
-    session_for_reply_channel,
-)
+from channels.sessions import session_for_reply_channel
 from channels.sessions.stores import channel_session_store
-from tests.unit.sessions.messages import (
-    NAME,
-    receive,
-    remember,
-    stored,
-)
+from tests.unit.sessions.messages import NAME, receive, remember, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from channels.sessions import (
-    channel_and_http_session,
-    channel_session,
-)
-from tests.unit.sessions.messages import (
-    connect,
-    receive,
-    remember,
-    stored,
-)
+from channels.sessions import channel_and_http_session, channel_session
+from tests.unit.sessions.messages import connect, receive, remember, stored
 
 pytestmark = pytest.mark.django_db
 

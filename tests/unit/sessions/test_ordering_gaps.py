@@ -6,9 +6,7 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from channels.exceptions import ChannelFull
-from channels.sessions import (
-    parking,
-)
+from channels.sessions import parking
 from channels.sessions.stores import channel_session_store
 from tests.unit.sessions.connection import REPLY, WAIT, Connection
 

@@ -11,10 +11,7 @@ from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import route
-from channels.sessions import (
-    enforce_ordering,
-    parking,
-)
+from channels.sessions import enforce_ordering, parking
 from channels.worker import dispatch
 from channels.worker.timers import RETRY_PAUSE, Timers
 from tests.unit.recording import RecordingLayer

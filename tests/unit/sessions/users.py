@@ -14,10 +14,7 @@ from channels.auth import (
     channel_session_user_from_http,
     http_session_user,
 )
-from channels.sessions import (
-    channel_and_http_session,
-    http_session,
-)
+from channels.sessions import channel_and_http_session, http_session
 
 USER_KEYS = {auth.SESSION_KEY, auth.BACKEND_SESSION_KEY, auth.HASH_SESSION_KEY}
 DECORATORS = [
