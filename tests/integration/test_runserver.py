@@ -53,7 +53,9 @@ FILES = {
             found = hashlib.sha256()
             while chunk := request.read(65536):
                 found.update(chunk)
-            return HttpResponse(found.hexdigest())
+            answer = HttpResponse(found.hexdigest())
+            answer["Told"] = request.META.get("CONTENT_LENGTH", "nothing")
+            return answer
 
         def long(request):
             return StreamingHttpResponse(b"%07d\\n" % n * 8192 for n in range(160))
@@ -185,7 +187,14 @@ def test_large_uploads_and_long_responses_arrive_whole(serve):
     server = serve("--noreload")
     upload = bytes(range(256)) * 20_000  # 5 MB: past what Django keeps in memory
 
-    assert server.get("/digest/", upload) == hashlib.sha256(upload).hexdigest().encode()
+    chunked = urllib.request.Request(
+        server.url + "/digest/", iter([upload]), {"Transfer-Encoding": "chunked"}
+    )
+    for request in (server.url + "/digest/", chunked):
+        data = None if request is chunked else upload
+        with urllib.request.urlopen(request, data, timeout=30) as answer:
+            assert answer.read() == hashlib.sha256(upload).hexdigest().encode()
+            assert answer.headers["Told"] == str(len(upload))
     expected = b"".join(b"%07d\n" % n * 8192 for n in range(160))  # 10 MiB
     assert server.get("/long/") == expected
     assert server.get("/ticks/") == b"tick 0\ntick 1\ntick 2\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import os
 import signal
 import socket
@@ -15,13 +13,7 @@ import subprocess
 import sys
 import time
 
-import h2.connection
-import h2.events
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -36,6 +28,7 @@ from tests.integration.net_support import (
     running,
     wait_until,
 )
+from tests.integration.tls_support import Http2, make_certificate
 
 
 def close_code(payload):
@@ -93,32 +86,7 @@ def test_ipv6_addresses_are_passed_on():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "crt.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return folder
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -174,51 +142,6 @@ def test_broken_frames_over_tls_get_their_close_code(tls_server, tls):
 
         first, payload = peer.frame()
         assert (first, close_code(payload)) == (CLOSE, 1002)
-
-
-class Http2:
-    """Enough of an HTTP/2 client."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        self.connection = h2.connection.H2Connection()
-        self.connection.initiate_connection()
-        self.flush()
-
-    def flush(self):
-        self.sock.sendall(self.connection.data_to_send())
-
-    def ask(self, path, method="GET", body=b"", headers=()):
-        stream = self.connection.get_next_available_stream_id()
-        head = [(":method", method), (":path", path), (":scheme", "https"), (":authority", "x")]
-        self.connection.send_headers(stream, [*head, *headers], end_stream=not body)
-        self.status, self.content, self.done = 0, b"", False
-        for start in range(0, len(body), 16_000):
-            part = body[start : start + 16_000]
-            while not self.done and self.connection.local_flow_control_window(stream) < len(part):
-                self.flush()
-                self.read()
-            if self.done:
-                break
-            self.connection.send_data(stream, part, end_stream=start + 16_000 >= len(body))
-        self.flush()
-        while not self.done:
-            self.read()
-        return self.status, self.content
-
-    def read(self):
-        data = self.sock.recv(65536)
-        assert data, "the connection ended"
-        for event in self.connection.receive_data(data):
-            if isinstance(event, h2.events.ResponseReceived):
-                self.status = int(dict(event.headers)[b":status"])
-            elif isinstance(event, h2.events.DataReceived):
-                self.content += event.data
-                size = event.flow_controlled_length
-                self.connection.acknowledge_received_data(size, event.stream_id)
-            elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
-                self.done = True
-        self.flush()
 
 
 def test_http_2_is_negotiated_and_served(tls_server, tls):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import socket
+import ssl
 import sys
 import textwrap
 
 import pytest
 
+from tests.integration.tls_support import Http2, make_certificate
 from tests.processes import BIN, free_port, running, wait_until
 
 pytestmark = pytest.mark.redis
@@ -35,8 +38,8 @@ FILES = {
         }
     """,
     "site_views.py": """
-        import hashlib
-        from django.http import HttpResponse, StreamingHttpResponse
+        import hashlib, json
+        from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
         from django.urls import path
 
         def hello(request):
@@ -53,6 +56,12 @@ FILES = {
             kind = type(file).__name__
             return HttpResponse(f"{kind} {file.size} {hashlib.sha256(file.read()).hexdigest()}")
 
+        def parse(request):
+            # As parsers do that were written for WSGI.
+            told = request.META.get("CONTENT_LENGTH")
+            body = request.read(int(told or 0))
+            return JsonResponse({"told": told, "items": len(json.loads(body or b"[]"))})
+
         def long(request):
             def parts():
                 for n in range(int(request.GET["parts"])):
@@ -63,21 +72,35 @@ FILES = {
             path("hello/", hello),
             path("digest/", digest),
             path("upload/", upload),
+            path("parse/", parse),
             path("long/", long),
         ]
     """,
 }
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
 @pytest.fixture
-def port(tmp_path, redis_server):
+def tls_port():
+    return free_port()
+
+
+@pytest.fixture
+def port(tmp_path, redis_server, tls_port, certificate):
     """The port of an interface server that one worker with one thread works for."""
     for name, content in FILES.items():
         text = textwrap.dedent(content)
         (tmp_path / name).write_text(text.replace("%s", redis_server.url))
     port = free_port()
+    plain = f"tcp:{port}:interface=127.0.0.1"
+    keys = f"privateKey={certificate}/key.pem:certKey={certificate}/crt.pem"
+    tls = f"ssl:{tls_port}:interface=127.0.0.1:{keys}"
     with (
-        running(BIN / "interface-server", "-p", str(port), redis_server.url) as server,
+        running(BIN / "interface-server", "-e", plain, "-e", tls, redis_server.url) as server,
         running(sys.executable, "manage.py", "runworker", cwd=tmp_path) as worker,
     ):
         server.wait_for_port(port)
@@ -109,6 +132,27 @@ def test_a_large_body_arrives_whole_whether_its_length_is_told_or_not(port):
     assert ask(port, "/digest/", "POST", parts) == (200, expected)
 
 
+@pytest.mark.parametrize("count", [3, 40_000], ids=["inline", "on a channel of its own"])
+def test_views_are_told_how_long_a_body_is_that_came_without_a_length(
+    port, tls_port, certificate, count
+):
+    body = json.dumps([0] * count).encode()
+    expected = {"told": str(len(body)), "items": count}
+
+    with_a_length = ask(port, "/parse/", "POST", body)
+    chunked = ask(port, "/parse/", "POST", iter([body[:5], body[5:]]))
+    tls = ssl.create_default_context(cafile=certificate / "crt.pem")
+    tls.set_alpn_protocols(["h2"])
+    plain = socket.create_connection(("127.0.0.1", tls_port), 30)
+    with tls.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+        by_http_2 = Http2(sock).ask("/parse/", "POST", body, authority="127.0.0.1")
+
+    for status, answer in (with_a_length, chunked, by_http_2):
+        assert (status, json.loads(answer)) == (200, expected)
+    # Without a body nothing is claimed.
+    assert json.loads(ask(port, "/parse/")[1]) == {"told": None, "items": 0}
+
+
 def test_a_large_file_is_uploaded_to_a_file(port):
     content = bytes(range(256)) * 20_000
     body = (
@@ -117,12 +161,12 @@ def test_a_large_file_is_uploaded_to_a_file(port):
         + b"\r\n--XX--\r\n"
     )
 
-    status, answer = ask(
-        port, "/upload/", "POST", body, {"Content-Type": "multipart/form-data; boundary=XX"}
-    )
-
     digest = hashlib.sha256(content).hexdigest()
-    assert (status, answer.decode()) == (200, f"TemporaryUploadedFile {len(content)} {digest}")
+    for told in (body, iter([body])):  # with a length, and chunked
+        status, answer = ask(
+            port, "/upload/", "POST", told, {"Content-Type": "multipart/form-data; boundary=XX"}
+        )
+        assert (status, answer.decode()) == (200, f"TemporaryUploadedFile {len(content)} {digest}")
 
 
 def test_a_long_response_arrives_whole(port):

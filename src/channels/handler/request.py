@@ -77,11 +77,15 @@ class AsgiRequest(HttpRequest):
             **_meta_headers(_header_pairs(message)),
         }
         self._take_content_type()
+        self._take_body()
+        if self._body_size and not self.META.get("CONTENT_LENGTH"):
+            # Chunked, or HTTP/2: it came without one.  Without it Django REST framework and
+            # others take the body for empty, and all of it is here.
+            self.META["CONTENT_LENGTH"] = str(self._body_size)
         try:
             self._content_length = int(self.META.get("CONTENT_LENGTH", 0))
         except ValueError:
             self._content_length = 0
-        self._take_body()
 
     def _take_content_type(self) -> None:
         self.content_type, self.content_params = parse_header_parameters(
@@ -162,8 +166,8 @@ class AsgiRequest(HttpRequest):
     def parse_file_upload(self, META: Mapping[str, Any], post_data: Any) -> Any:
         """Return the fields and files of a ``multipart/form-data`` body.
 
-        Django's parser believes the Content-Length; a body that came without one
-        (chunked) has the length that it has.
+        Django's parser believes the Content-Length, which may be anything in a message that
+        our server did not make; the body has the length that it has.
         """
         with self._rewound():
             actual = {**META, "CONTENT_LENGTH": str(self._body_size)}

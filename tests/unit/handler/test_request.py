@@ -229,6 +229,16 @@ class TestTheBody:
 
         assert request.POST["title"] == "My book"
 
+    def test_its_length_is_told_where_it_came_without_one(self):
+        chunked = make(method="POST", headers=[(b"transfer-encoding", b"chunked")], body=b"12345")
+        told = make(method="POST", headers=[(b"content-length", b"5")], body=b"12345")
+        empty = make(method="POST", headers=[(b"transfer-encoding", b"chunked")])
+
+        for request in (chunked, told):
+            assert request.META["CONTENT_LENGTH"] == request.headers["Content-Length"] == "5"
+            assert request._content_length == 5
+        assert "CONTENT_LENGTH" not in empty.META
+
     def test_a_broken_form_fails_once(self):
         request = AsgiRequest(form_post("/", b"x", b"multipart/form-data; boundary="))
 
