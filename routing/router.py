@@ -31,7 +31,8 @@ class Router:
         channels: Names of all channels that a worker must listen on.
 
     Raises:
-        ImproperlyConfigured: The routing cannot be imported or is no routing.
+        ImproperlyConfigured: The routing cannot be imported or is no routing; or there are
+            mistakes in it: the text has one line for each, which names its file.
     """
 
     resolve_routing = staticmethod(resolve_routing)

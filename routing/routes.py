@@ -1,15 +1,13 @@
 """A route: from some channels, past some patterns, to one consumer.
 
-Everything that can be wrong with a route is found when it is built, at import
-of the application's routing, and never when a message arrives.
+What is wrong with a route is found when it is built, at import of the application's
+routing, or when the router is, and never when a message arrives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-
-from django.core.exceptions import ImproperlyConfigured
 
 from channels.routing.matching import (
     Consumer,
@@ -20,6 +18,7 @@ from channels.routing.matching import (
     normalise_re_arg,
     text_of,
 )
+from channels.routing.places import where_written
 from channels.utils import name_that_thing
 
 
@@ -38,11 +37,15 @@ class Route:
         channels: The names, as a list.
         consumer: The object itself, imported.
         filters: The patterns, compiled, in the order in which they were given.
+        place: Where it was written, see :func:`~channels.routing.places.where_written`.
 
     Raises:
-        ImproperlyConfigured: The consumer cannot be imported or cannot be called.
+        ImproperlyConfigured: The consumer cannot be imported.  One that cannot be called
+            is refused by the router, not here.
         ValueError: A pattern is no regular expression or has an unnamed group.
     """
+
+    place: str = ""
 
     def __init__(
         self,
@@ -52,9 +55,10 @@ class Route:
     ) -> None:
         names = [channels] if isinstance(channels, (str, bytes)) else channels
         self.channels: list[str] = [normalise_re_arg(name) for name in names]
+        self.place = where_written()
         owner = f"route {'/'.join(self.channels)!r}"
-        self.consumer: Consumer = _resolve_consumer(consumer, owner)
-        owner += f" to {name_that_thing(self.consumer)}"
+        self.consumer: Consumer = _resolve_consumer(consumer, owner + self.place)
+        owner += f" to {name_that_thing(self.consumer)}{self.place}"
         self.filters = compile_patterns(filters, owner)
         for key, pattern in self.filters.items():
             if pattern.groups > len(pattern.groupindex):
@@ -84,6 +88,15 @@ class Route:
         """Return the channels that this route listens on."""
         return set(self.channels)
 
+    def find_mistakes(self) -> Iterator[str]:
+        """Say what is wrong with the route, and where it was written."""
+        consumer: object = self.consumer
+        if not callable(consumer):
+            yield (
+                f"route {'/'.join(self.channels)!r}{self.place}: the consumer {consumer!r}"
+                " cannot be called"
+            )
+
     def __str__(self) -> str:
         parts = ["/".join(self.channels)]
         if self.filters:
@@ -103,15 +116,16 @@ class RouteClass(Route):
         filters: As of :class:`Route`.
 
     Raises:
-        ImproperlyConfigured: The consumer cannot be imported or cannot be called.
+        ImproperlyConfigured: The consumer cannot be imported.
         ValueError: The consumer has no ``channel_names()``, or a pattern is wrong.
     """
 
     def __init__(self, consumer: Any, **filters: Any) -> None:
-        consumer = _resolve_consumer(consumer, "route_class")
+        place = where_written()
+        consumer = _resolve_consumer(consumer, f"route_class{place}")
         if not callable(getattr(consumer, "channel_names", None)):
             raise ValueError(
-                f"route_class needs a consumer class with channel_names();"
+                f"route_class{place} needs a consumer class with channel_names();"
                 f" {name_that_thing(consumer)} has none: use route(channel, consumer)"
             )
         super().__init__(sorted(consumer.channel_names()), consumer, **filters)
@@ -121,10 +135,6 @@ def _resolve_consumer(consumer: Any, owner: str) -> Any:
     """Return the consumer itself.
 
     Raises:
-        ImproperlyConfigured: It cannot be imported or cannot be called.
+        ImproperlyConfigured: It cannot be imported.
     """
-    if isinstance(consumer, str):
-        consumer = import_dotted(consumer, f"{owner}: consumer")
-    if not callable(consumer):
-        raise ImproperlyConfigured(f"{owner}: the consumer {consumer!r} cannot be called")
-    return consumer
+    return import_dotted(consumer, f"{owner}: consumer") if isinstance(consumer, str) else consumer

@@ -23,6 +23,7 @@ from django.db import DatabaseError
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
+from channels.routing.includes import Include
 from channels.routing.routes import Route
 from channels.routing.shadows import find_shadowed
 
@@ -94,8 +95,9 @@ def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckM
 
 def _describe(entry: Any) -> str:
     if isinstance(entry, Route):
-        return f"the route {entry}"
-    return f"the include of {', '.join(sorted(entry.channel_names()))}"
+        return f"the route {entry}{entry.place}"
+    place = entry.place if isinstance(entry, Include) else ""
+    return f"the include of {', '.join(sorted(entry.channel_names()))}{place}"
 
 
 def _under_test() -> bool:

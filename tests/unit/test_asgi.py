@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -223,8 +224,8 @@ def test_the_error_class_is_reachable_in_both_places():
         (
             {"BACKEND": RECORDING, "ROUTING": "tests.unit.bad_routing.routing"},
             InvalidChannelLayerError,
-            "[\"ROUTING\"]: route 'a.one' to tests.unit.routing.handlers.consumer: path='('"
-            " is not a valid regular expression",
+            "[\"ROUTING\"]: route 'a.one' to tests.unit.routing.handlers.consumer in "
+            f"{Path(__file__).with_name('bad_routing.py')}:8: path='(' is not a valid regular",
         ),
         (
             {"BACKEND": RECORDING, "ROUTING": [7]},

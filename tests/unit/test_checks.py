@@ -11,7 +11,7 @@ from django.core import mail
 
 from channels import checks, package_checks
 from channels.exceptions import LayerUnavailable
-from channels.routing import route
+from channels.routing import include, route
 from tests.unit.test_asgi import RECORDING, entry
 
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
@@ -35,9 +35,17 @@ def ids(found):
     return [one.id for one in found]
 
 
+SHADOWED_LINE = sys._getframe().f_lineno + 2
 SHADOWED = [
     route("websocket.connect", ids),
     route("websocket.connect", ids, path=r"^/chat/"),
+]
+
+NOTHING: list[object] = []
+
+MISTAKEN = [
+    include(include([route("chat", ids)])),
+    route("chat", "tests.unit.test_checks.IN_MEMORY"),
 ]
 
 
@@ -133,6 +141,26 @@ def test_a_route_that_can_never_match_is_a_warning(settings):
 
     assert ids(found) == ["channels.W003"]
     assert found[0].msg.startswith('CHANNEL_LAYERS["default"]["ROUTING"]: the route')
+    assert f"{__file__}:{SHADOWED_LINE + 1} can never match" in found[0].msg
+
+
+def test_a_routing_with_mistakes_is_an_error_that_names_each_file_and_route(settings):
+    settings.CHANNEL_LAYERS = {"default": entry(ROUTING="tests.unit.test_checks.MISTAKEN")}
+
+    (found,) = checks.check_layers()
+
+    assert found.id == "channels.E002"
+    lines = found.msg.splitlines()
+    assert [line.count(__file__) for line in lines] == [1, 1]
+    assert "is of type Include, not a list of routes" in lines[0]
+    assert "route 'chat'" in lines[1]
+
+
+def test_mistakes_in_a_routing_that_nobody_uses_stop_nobody(settings):
+    """``MISTAKEN`` is in this module, whose import did not fail."""
+    settings.CHANNEL_LAYERS = {"default": entry(ROUTING="tests.unit.test_checks.NOTHING")}
+
+    assert checks.check_layers() == []
 
 
 def test_a_layer_that_cannot_be_reached_is_no_mistake_in_the_settings(settings):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from channels.routing import Include, Route, include, route
+from channels.routing import Include, Route, Router, include, route
 from tests.unit.routing.handlers import consumer, other_consumer
 
 
@@ -215,10 +217,29 @@ def test_the_given_list_is_copied():
     assert nested.channel_names() == {"a.one", "a.two"}
 
 
-@pytest.mark.parametrize("given", [42, None, b"bytes", consumer])
-def test_what_is_no_routing_is_refused(given):
-    with pytest.raises(ImproperlyConfigured, match="not a list of routes"):
-        include(given)
+def refusal(use, *args):
+    """Return how it is refused, and check that this is at its first use."""
+    with pytest.raises(ImproperlyConfigured) as caught:
+        use(*args)
+    return str(caught.value)
+
+
+def line_here():
+    return f"{__file__}:{sys._getframe(1).f_lineno}"
+
+
+@pytest.mark.parametrize("given", [42, None, b"bytes", consumer, include([])])
+def test_what_is_no_routing_is_refused_where_it_is_used_and_not_before(message, given):
+    mistaken, place = include(given), line_here()
+
+    for use in (
+        mistaken.channel_names,
+        lambda: mistaken.match(message()),
+        lambda: Router([mistaken]),
+    ):
+        text = refusal(use)
+        assert text.startswith(f"the routing given in {place} is of type {type(given).__name__}")
+        assert "not a list of routes" in text
 
 
 @pytest.mark.parametrize(
@@ -231,10 +252,10 @@ def test_what_is_no_routing_is_refused(given):
     ],
 )
 def test_a_dotted_path_that_is_no_routing_is_refused_by_name(path, said):
-    with pytest.raises(ImproperlyConfigured, match=said) as caught:
-        include(path)
+    text = refusal(lambda: Router([include(path)]))
 
-    assert repr(path) in str(caught.value)
+    assert said in text
+    assert repr(path) in text
 
 
 class OnlyMatch:
@@ -249,12 +270,37 @@ class OnlyNames:
 
 @pytest.mark.parametrize("entry", ["a.one", [], consumer, None, OnlyMatch(), OnlyNames()])
 def test_an_entry_that_is_no_routing_object_is_refused_by_its_place(entry):
-    with pytest.raises(ImproperlyConfigured, match=r"entry 1 of the routing is .*: use route\(\)"):
-        include([route("a.one", consumer), entry])
+    mistaken, place = include([route("a.one", consumer), entry]), line_here()
+
+    text = refusal(mistaken.channel_names)
+
+    assert text.startswith(f"entry 1 of the routing given in {place} is {entry!r}, which has no")
+    assert text.endswith("use route(), route_class() or include()")
+
+
+def test_a_router_names_all_mistakes_of_its_routing_at_once():
+    inner = [route("a.one", "tests.unit.routing.handlers.not_callable"), include(include([])), 7]
+
+    lines = refusal(Router, [route("a.two", consumer), include(inner)]).splitlines()
+
+    assert [line.partition(__file__)[0] for line in lines] == [
+        "route 'a.one' in ",
+        "the routing given in ",
+        "entry 2 of the routing given in ",
+    ]
+    assert "the consumer 42 cannot be called" in lines[0]
+    assert "is of type Include" in lines[1]
+
+
+def test_what_is_added_before_the_first_use_is_routed(message):
+    mine = include([])
+    mine.routing.append(route("a.one", consumer))
+
+    assert mine.match(message("a.one")) == (consumer, {})
 
 
 def test_a_bad_prefix_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"include\('tests.*chat'\): path='\('"):
+    with pytest.raises(ValueError, match=r"include\('tests.*chat'\) in .*: path='\('"):
         include("tests.unit.routing.handlers.chat", path="(")
 
 

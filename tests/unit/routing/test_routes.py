@@ -7,7 +7,7 @@ import re
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from channels.routing import Route, RouteClass, route, route_class
+from channels.routing import Route, RouteClass, Router, route, route_class
 from tests.unit.routing import handlers
 from tests.unit.routing.handlers import ConsumerClass, consumer
 
@@ -125,15 +125,18 @@ def test_a_consumer_may_be_a_dotted_path():
     ],
 )
 def test_a_dotted_path_that_does_not_import_is_refused_by_name(path):
-    with pytest.raises(ImproperlyConfigured, match=r"route 'a\.one': consumer") as caught:
+    with pytest.raises(ImproperlyConfigured, match=r"route 'a\.one' in .*: consumer") as caught:
         route("a.one", path)
 
+    assert __file__ in str(caught.value)
     assert repr(path) in str(caught.value)
 
 
-def test_a_consumer_that_cannot_be_called_is_refused():
-    with pytest.raises(ImproperlyConfigured, match="cannot be called"):
-        route("a.one", "tests.unit.routing.handlers.not_callable")
+def test_a_consumer_that_cannot_be_called_is_refused_by_the_router():
+    mistaken = route("a.one", "tests.unit.routing.handlers.not_callable")
+
+    with pytest.raises(ImproperlyConfigured, match=f"route 'a.one' in {__file__}.*cannot be call"):
+        Router([mistaken])
 
 
 def test_a_class_route_listens_where_its_class_does(message):
