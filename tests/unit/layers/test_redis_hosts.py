@@ -182,9 +182,59 @@ class TestUrls:
             {"db": 4, "socket_timeout": 9, "username": "me", "password": "p@ss"},
         )
         sentinels = [str(link._locate()) for link in layer.hosts[0]._sentinels._links]
-        assert sentinels == ["one:1", "two:26379", "::1:3"]
+        assert sentinels == ["one:1", "two:26379", "[::1]:3"]
 
-    @pytest.mark.parametrize("url", ["http://x", "localhost:6379", "redis+sentinel://one:x/a"])
+    @pytest.mark.parametrize(
+        ("url", "hosts"),
+        [
+            ("redis://[::1]:7000/3", ["redis://[::1]:7000/3"]),
+            ("redis://[::1]", ["redis://[::1]:6379/0"]),
+            ("redis://[fe80::1%25eth0]:1", ["redis://[fe80::1%eth0]:1/0"]),
+            ("redis://me:p[a]ss%3A%40@[::1]:1", ["redis://[::1]:1/0"]),
+            ("redis://", ["redis://localhost:6379/0"]),
+            ("redis://:7000", ["redis://localhost:7000/0"]),
+            ("redis://under_score:1", ["redis://under_score:1/0"]),
+            ("unix:///run/my%20redis.sock?db=2", ["unix:///run/my%20redis.sock?db=2"]),
+            ("redis+cluster://:x@one:1,[::1]:2,three", ["cluster:one:1,[::1]:2,three:6379"]),
+        ],
+    )
+    def test_every_form_of_an_address_is_understood(self, url, hosts):
+        """In ways that do not depend on how strict ``urlsplit`` is in this patch release."""
+        assert [str(host) for host in layer_from_url(url).hosts] == hosts
+
+    def test_a_password_may_hold_what_looks_like_an_address(self):
+        target = parse_host("redis://me:p[a]s:s%3A%40%2F@[::1]:1?db=5")
+
+        assert target.options["password"] == "p[a]s:s:@/"
+        assert (target.options["username"], target.options["db"]) == ("me", 5)
+
+    def test_sentinels_may_be_ipv6_only(self):
+        url = "redis+sentinel://:p[a]ss@[::1]:1,[2001:db8::2],[::3]:3/mymaster"
+
+        host = layer_from_url(url).hosts[0]
+
+        sentinels = [str(link._locate()) for link in host._sentinels._links]
+        assert sentinels == ["[::1]:1", "[2001:db8::2]:26379", "[::3]:3"]
+        assert host._how.options["password"] == "p[a]ss"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://x",
+            "localhost:6379",
+            "redis+sentinel://one:x/a",
+            "redis+sentinel://one:1,::1:3/a",
+            "redis+sentinel://one:1,[::1:3/a",
+            "redis+cluster://one:1,two:x",
+            "redis://one:1,two:2/0",
+            "redis://::1:6379",
+            "redis://fe80::1",
+            "redis://[::1]6379",
+            "redis://[one]:1",
+            "redis://one:70000",
+            "unix://run/redis.sock",
+        ],
+    )
     def test_any_other_url_is_refused(self, url):
         with pytest.raises(ValueError):
             layer_from_url(url)

@@ -12,10 +12,9 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import redis
-from redis.connection import parse_url
 
 from channels.layers.redis.links import (
     BLOCK_SECONDS,
@@ -27,6 +26,7 @@ from channels.layers.redis.links import (
     pack,
 )
 from channels.layers.redis.scripts import Command
+from channels.layers.redis.urlparts import UrlParts, bare_host, split_url
 
 #: Options of redis-py's clients that its connections do not know; retries are ours.
 _CLIENT_ONLY = (
@@ -42,10 +42,7 @@ _CLIENT_ONLY = (
 #: Options that a connection through a unix socket does not know.
 _NETWORK_ONLY = ("host", "port", "socket_keepalive", "socket_keepalive_options", "socket_type")
 
-_KINDS = {
-    redis.SSLConnection: "tls",
-    redis.UnixDomainSocketConnection: "unix",
-}
+_KINDS = {"redis": "tcp", "rediss": "tls", "unix": "unix"}
 
 
 # -- what users write ----------------------------------------------------------------
@@ -66,39 +63,66 @@ def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None
     options = dict(connection_kwargs or {})
     kind = "tls" if options.pop("ssl", False) else "tcp"
     if isinstance(entry, str):
-        check_address(entry)
-        parsed = parse_url(entry)  # type: ignore[no-untyped-call]  # redis-py has no types here
-        kind = _KINDS.get(parsed.pop("connection_class", None), kind)
-        options.update(parsed)
+        parts = split_url(entry)
+        if parts.scheme not in _KINDS:
+            raise ValueError(
+                "a host's URL must start with redis://, rediss:// or unix://, for instance"
+                " redis://127.0.0.1:6379/0"
+            )
+        if len(parts.addresses) > 1:
+            raise ValueError(
+                f"a {parts.scheme}:// URL names one server: give several as entries of hosts,"
+                " nodes of a Cluster as redis+cluster://, Sentinels as redis+sentinel://"
+            )
+        kind = kind if parts.scheme == "redis" else _KINDS[parts.scheme]
+        options.update(_socket_options(parts) if kind == "unix" else _server_options(parts))
     elif isinstance(entry, tuple | list) and len(entry) == 2:
-        options.update(host=str(entry[0]), port=_port(entry))
+        options.update(host=bare_host(str(entry[0])), port=_port(entry))
     else:
         raise ValueError(f"a host must be a URL or (host, port), not {type(entry).__name__}")
     return make_target(kind, options)
 
 
-def check_address(url: str) -> None:
-    """Refuse a URL that cannot be taken apart, or whose database would be ignored.
-
-    What is wrong with it is never quoted: it may be a part of the password.
+def parse_nodes(url: str, connection_kwargs: Mapping[str, Any] | None = None) -> list[Target]:
+    """Return how to connect to each node that a ``redis+cluster://`` URL names.
 
     Raises:
-        ValueError: See above.
+        ValueError: It cannot be understood, or an option is wrong.
     """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "the address in a Redis URL must be host:port; if the password holds one of / ? # @"
-            " [ ], write it as %2F %3F %23 %40 %5B %5D"
-        ) from None
-    database = unquote(parts.path).replace("/", "")
-    if parts.scheme != "unix" and database and not database.isdecimal():
+    parts = split_url(url)
+    options = dict(connection_kwargs or {})
+    tls = options.pop("ssl", False) or parts.scheme.startswith("rediss")
+    options.update(_server_options(parts))
+    first = make_target("tls" if tls else "tcp", options)
+    others = [first.at(host, port or 6379) for host, port in parts.addresses[1:]]
+    return [first, *others]
+
+
+def _server_options(parts: UrlParts) -> dict[str, Any]:
+    """Return what a URL says of its first server, in redis-py's words."""
+    options = dict(parts.options)
+    for host, port in parts.addresses[:1]:
+        options["host"] = host
+        if port is not None:
+            options["port"] = port
+    database = parts.path.replace("/", "")
+    if database and not database.isdecimal():
         raise ValueError(
             "what follows the address in a Redis URL must be the number of a database, for"
             " instance redis://127.0.0.1:6379/0"
         )
+    if database:
+        options.setdefault("db", int(database))
+    return options
+
+
+def _socket_options(parts: UrlParts) -> dict[str, Any]:
+    if parts.addresses or not parts.path:
+        raise ValueError(
+            "the URL of a unix socket has three slashes and its path, for instance"
+            " unix:///run/redis.sock?db=0"
+        )
+    return {**parts.options, "path": parts.path}
 
 
 def make_target(kind: str, options: Mapping[str, Any]) -> Target:

@@ -24,7 +24,7 @@ from channels.layers.redis.cluster import ClusterHost
 from channels.layers.redis.commands import Commands
 from channels.layers.redis.erasing import erase
 from channels.layers.redis.groups import Groups
-from channels.layers.redis.hosts import DirectHost, Host, parse_host, ring_index
+from channels.layers.redis.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
 from channels.layers.redis.items import Codec
 from channels.layers.redis.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.links import BLOCK_SECONDS
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 #: URL schemes that make a Cluster of their hosts.
-_CLUSTER_SCHEMES = {"redis+cluster://": "redis://", "rediss+cluster://": "rediss://"}
+_CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -133,11 +133,11 @@ class RedisChannelLayer(BaseChannelLayer):
         entries = check_list("hosts", hosts, "URLs or (host, port)") or [("localhost", 6379)]
         targets = []
         for entry in entries:
-            if isinstance(entry, str):
-                for scheme, plain in _CLUSTER_SCHEMES.items():
-                    if entry.startswith(scheme):
-                        entry, cluster = plain + entry[len(scheme) :], True
-            targets.append(parse_host(entry, connection_kwargs))
+            if isinstance(entry, str) and entry.startswith(_CLUSTER_SCHEMES):
+                cluster = True
+                targets += parse_nodes(entry, connection_kwargs)
+            else:
+                targets.append(parse_host(entry, connection_kwargs))
         if cluster:
             if any(target.kind == "unix" for target in targets):
                 raise ValueError("the nodes of a cluster cannot be reached through a unix socket")

@@ -11,6 +11,7 @@ from channels.layers.redis.hosts import Host, make_target
 from channels.layers.redis.layer import RedisChannelLayer, check_list
 from channels.layers.redis.links import Target
 from channels.layers.redis.sentinel import SentinelHost, Sentinels
+from channels.layers.redis.urlparts import bare_host
 
 
 class RedisSentinelChannelLayer(RedisChannelLayer):
@@ -85,7 +86,7 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         # Passwords are not shared: those of a Sentinel are in sentinel_kwargs.
         shared = {name: value for name, value in options.items() if name.startswith("socket_")}
         plain = make_target("tls" if own.pop("ssl", False) else "tcp", {**shared, **own})
-        addresses = [plain.at(str(host), int(port)) for host, port in entries]
+        addresses = [plain.at(bare_host(str(host)), int(port)) for host, port in entries]
         if not self.services:
             self.services = self._discover(addresses)
         return lambda: self._masters(addresses, master)

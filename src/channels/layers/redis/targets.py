@@ -51,7 +51,8 @@ class Target:
         options = self.options
         if self.kind == "unix":
             return f"unix:{options.get('path', '')}"
-        return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+        host = options.get("host", "localhost")
+        return f"{f'[{host}]' if ':' in host else host}:{options.get('port', 6379)}"
 
     def at(self, host: str, port: int) -> Target:
         """Return the same way to connect, to another address."""

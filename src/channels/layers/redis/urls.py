@@ -1,23 +1,21 @@
 """A layer from one URL, for a command line that must not load Django's settings.
 
 ``redis://``, ``rediss://`` and ``unix://`` are one server, ``redis+cluster://`` and
-``rediss+cluster://`` a node of a Cluster, and ``redis+sentinel://`` and ``rediss+sentinel://``
+``rediss+cluster://`` one or more nodes of a Cluster, and ``redis+sentinel://`` and ``rediss+sentinel://``
 Sentinels, with the names of their masters as path::
 
-    redis+sentinel://[user:password@]10.0.0.1:26379,10.0.0.2:26379/mymaster[,other][?db=0]
+    redis+sentinel://[user:password@]10.0.0.1:26379,[::1]:26379/mymaster[,other][?db=0]
 
-User, password and options there are those of the masters.
+User, password and options there are those of the masters.  IPv6 addresses stand in brackets.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
-
-from redis.connection import parse_url
 
 from channels.layers.redis.layer import RedisChannelLayer
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+from channels.layers.redis.urlparts import split_url
 
 _SERVERS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 _SENTINELS = ("redis+sentinel://", "rediss+sentinel://")
@@ -50,30 +48,13 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
 
 
 def _sentinel_layer(url: str, options: dict[str, Any]) -> RedisSentinelChannelLayer:
-    parts = urlsplit(url)
-    credentials, _, addresses = parts.netloc.rpartition("@")
-    # What remains is an ordinary URL, whose address is never used.
-    plain = f"redis://{credentials}{'@' if credentials else ''}localhost?{parts.query}"
-    parsed = parse_url(plain)  # type: ignore[no-untyped-call]  # redis-py has no types here
-    parsed.pop("host")
-    kwargs = {**options.pop("connection_kwargs", {}), **parsed}
+    parts = split_url(url)
+    kwargs = {**options.pop("connection_kwargs", {}), **parts.options}
     if parts.scheme.startswith("rediss"):
         kwargs["ssl"] = True
     return RedisSentinelChannelLayer(
-        hosts=[_address(address) for address in addresses.split(",") if address],
+        hosts=[(host, port or _SENTINEL_PORT) for host, port in parts.addresses],
         services=[name for name in parts.path.strip("/").split(",") if name],
         connection_kwargs=kwargs,
         **options,
     )
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, mark, port = text.rpartition(":")
-    if not mark:
-        return text, _SENTINEL_PORT
-    if not port.isdecimal():
-        raise ValueError(  # not quoted: it may be a part of the password
-            "the address of a Sentinel must be host:port; if the password holds one of / ? # @,"
-            " write it as %2F %3F %23 %40"
-        )
-    return host.strip("[]"), int(port)
