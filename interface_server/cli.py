@@ -20,6 +20,7 @@ from channels.interface_server.descriptors import (
 from channels.interface_server.net.endpoints import choose_endpoints
 from channels.interface_server.options import build_parser, parse
 from channels.interface_server.server import Server, StartError
+from channels.log import LogFormat, describe_process, make_formatter
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,14 @@ class CommandLineInterface:
         fill_standard()
         options = parse(self.parser, args)
         verbosity = min(max(options.verbosity, 0), 2)
-        set_up_logging(verbosity)
+        set_up_logging(verbosity, options.log_format)
         try:
             layer = load_layer(options.layer)
         except LayerError as error:
             log.debug("loading the layer failed", exc_info=True)
             self.parser.error(str(error))
+        finally:
+            keep_loggers()
         try:
             access_log = open_access_log(options.access_log, verbosity)
         except OSError as error:
@@ -118,6 +121,17 @@ def load_layer(source: str) -> Any:
     return found
 
 
+def keep_loggers() -> None:
+    """Let our loggers speak on, whatever the project's ``LOGGING`` did as its layer was loaded.
+
+    ``logging.config`` silences every logger that exists and that it does not name, unless
+    ``disable_existing_loggers`` is false; nobody means the server by that.
+    """
+    for name, logger in logging.Logger.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("channels", "twisted"):
+            logger.disabled = False
+
+
 def make_server(
     layer: Any, options: argparse.Namespace, verbosity: int, access_log: TextIO | None
 ) -> Server:
@@ -132,7 +146,9 @@ def make_server(
             options.unix_socket,
             options.file_descriptor,
         ),
-        action_logger=None if access_log is None else AccessLogGenerator(access_log),
+        action_logger=None
+        if access_log is None
+        else AccessLogGenerator(access_log, log_format=options.log_format),
         http_timeout=options.http_timeout,
         websocket_timeout=options.websocket_timeout,
         websocket_connect_timeout=options.websocket_connect_timeout,
@@ -191,15 +207,19 @@ def close_access_log(stream: TextIO | None) -> None:
             close_unless_standard(stream.fileno())
 
 
-def set_up_logging(verbosity: int) -> None:
+def set_up_logging(verbosity: int, log_format: LogFormat = "text") -> None:
     """Log to stderr; safe to call again.
 
     Twisted's own log is worth reading while looking for a fault (verbosity 2);
     otherwise only its errors are.
     """
-    pattern = "%(asctime)-15s %(levelname)-8s %(message)s"
-    logging.basicConfig(level=_LEVELS[verbosity], format=pattern)
-    logging.getLogger().setLevel(_LEVELS[verbosity])
+    describe_process("server", log_format)
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(make_formatter())
+        root.addHandler(handler)
+    root.setLevel(_LEVELS[verbosity])
 
     from channels.interface_server.net.twisted_log import forward_twisted_log
 

@@ -11,6 +11,7 @@ import math
 from typing import NoReturn
 
 from channels.interface_server.config import Config
+from channels.log import FORMATS
 
 DESCRIPTION = """\
 Accept HTTP and WebSocket connections and pass them to workers over the channel
@@ -259,6 +260,13 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="append the access log to this file; - for stdout, which is also the default with"
         " verbosity 1 and 2",
+    )
+    group.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default="text",
+        help="how both logs are written: text, or json for one object a line (default:"
+        " %(default)s)",
     )
 
 

@@ -66,13 +66,34 @@ class Connected(Protocol):
 
 @dataclass(slots=True)
 class Origin:
-    """Where a request comes from, by its socket or by a trusted proxy."""
+    """Where a request comes from, by its socket or by a trusted proxy.
+
+    Attributes:
+        client: Who asks; ``None`` on a UNIX socket without a proxy's word.
+        server: Where it was asked.
+        scheme: ``http`` or ``https``.
+        root_path: Part of the path that belongs to the server.
+        headers: As the application gets them.
+        forwarded: Whether a proxy named the client.
+    """
 
     client: Address | None
     server: Address | None
     scheme: str
     root_path: str
     headers: Pairs
+    forwarded: bool = False
+
+    def describe(self) -> str | None:
+        """Return the client for the logs; ``None`` if nobody knows it.
+
+        The port that a proxy reports is the one that it was asked on, so it tells nothing
+        about the client.
+        """
+        if self.client is None:
+            return None
+        host, port = self.client
+        return str(host) if self.forwarded else f"{host}:{port}"
 
 
 @dataclass(slots=True)
@@ -134,7 +155,8 @@ class Context:
         """
         config = self.config
         headers = request_headers(raw_headers)
-        client, scheme = address(peer), "https" if secure else "http"
+        socket_client = client = address(peer)
+        scheme = "https" if secure else "http"
         if config.proxy_forwarded_address_header:
             client, forwarded_scheme = parse_x_forwarded_for(
                 _gathered(headers),
@@ -154,6 +176,7 @@ class Context:
             scheme=scheme,
             root_path=asked if trusted and asked is not None else config.root_path,
             headers=headers if websocket else rest,
+            forwarded=client is not socket_client,
         )
 
 
@@ -162,11 +185,6 @@ def address(twisted_address: Any) -> Address | None:
     host = getattr(twisted_address, "host", None)
     port = getattr(twisted_address, "port", None)
     return None if host is None or port is None else [str(host), int(port)]
-
-
-def client_text(client: Address | None) -> str | None:
-    """Return a client for the access log."""
-    return None if client is None else f"{client[0]}:{client[1]}"
 
 
 def unsent_bytes(transport: Any) -> int:

@@ -13,7 +13,6 @@ from channels.interface_server.health import health_page
 from channels.interface_server.net.context import (
     Context,
     Origin,
-    client_text,
     unsent_bytes,
     untaken_bytes,
 )
@@ -22,7 +21,6 @@ from channels.interface_server.protocol.pages import error_headers, error_page
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.ports import HttpEnd
-    from channels.interface_server.protocol.headers import Address
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +66,7 @@ class HttpExchange:
         self._request = request
         self._context = context
         self._end: HttpEnd | None = None
-        self._client: Address | None = None
+        self._client: str | None = None
         self._started = False
         self._over = False
         self._choked = False
@@ -90,7 +88,7 @@ class HttpExchange:
             request.isSecure(),
             websocket=False,
         )
-        self._client = origin.client
+        self._client = origin.describe()
         return origin
 
     def announce(self) -> None:
@@ -307,7 +305,7 @@ class HttpExchange:
             path=request.uri.decode("latin-1"),
             status=request.code,
             method=request.method.decode("latin-1"),
-            client=client_text(self._client),
+            client=self._client,
             time_taken=self._context.wheel.clock() - self._started_at,
             size=request.sentLength,
         )

@@ -11,7 +11,7 @@ from autobahn.websocket import xormasker
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.protocols.policies import ProtocolWrapper
 
-from channels.interface_server.net.context import Context, client_text
+from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.lean import lean_class
 from channels.interface_server.net.websocket import WebSocketShell
@@ -90,7 +90,7 @@ class WebSocketUpgrade:
             server=origin.server,
         )
         path = request.uri.partition(b"?")[0].decode("latin-1")
-        protocol = self._protocol(path, client_text(origin.client), connect)
+        protocol = self._protocol(path, origin.describe(), connect)
         handshake = _raw_request(request)
         transport = _detach(request)
         # TLS is a protocol round ours, and our transport.

@@ -348,7 +348,10 @@ class WebSocketShell(LeanProtocol):
     def _log(self, action: str) -> None:
         context = self.context
         if context.action_logger is not None:
-            context.log_action("websocket", action, path=self._path, client=self._client)
+            taken = context.wheel.clock() - self._born
+            context.log_action(
+                "websocket", action, path=self._path, client=self._client, time_taken=taken
+            )
 
     # -- deadlines -------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
@@ -10,9 +11,22 @@ from django.core.management.base import CommandError
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from channels.layers.base import BaseChannelLayer
+from channels.log import FORMATS
 
 #: A channel that nobody uses.
 _NOBODYS = "channels.is-anybody-there"
+
+
+def add_log_format(parser: ArgumentParser) -> None:
+    """Declare the option of what the log looks like."""
+    parser.add_argument(
+        "--log-format",
+        dest="log_format",
+        choices=FORMATS,
+        default="text",
+        help="how log lines are written: text, or json for one object a line (default:"
+        " %(default)s)",
+    )
 
 
 def find_layer(alias: str) -> ChannelLayerWrapper:

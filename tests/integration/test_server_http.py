@@ -279,7 +279,7 @@ def test_the_access_log_shows_sizes_and_quotes_what_clients_send(server, peer):
     peer.ask("/size?q=1")
     peer.ask('/a"b')
 
-    assert server.logged('"GET /size?q=1" 200 9\n')
+    assert server.logged('"GET /size?q=1" 200 9 0.0')
     assert server.logged('"GET /a\\"b" 200')
     assert server.logged(f"127.0.0.1:{peer.sock.getsockname()[1]} - - [")
 
@@ -303,16 +303,20 @@ def test_a_response_that_the_client_does_not_wait_for_is_logged(server, peer):
     peer.until(b"begun")
     peer.sock.close()
 
-    assert server.logged('"GET /begun?left" 200 5\n')
+    assert server.logged('"GET /begun?left" 200 5 ')
 
 
 def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
     forwarded = "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\n"
-    peer.ask("/", headers=forwarded)
+    peer.ask("/forwarded", headers=forwarded)
     assert server.next("request")["client"][0] == "127.0.0.1"
+    assert server.logged('"GET /forwarded" 200 ')
+    (line,) = [line for line in server.log.splitlines() if "GET /forwarded" in line]
+    assert line.startswith(f"127.0.0.1:{peer.sock.getsockname()[1]} - - [")
 
     with (
         running(
+            access=True,
             proxy_forwarded_address_header="X-Forwarded-For",
             proxy_forwarded_port_header="X-Forwarded-Port",
             proxy_forwarded_proto_header="X-Forwarded-Proto",
@@ -322,6 +326,13 @@ def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
         behind.ask("/", headers=forwarded)
         request = trusting.next("request")
         assert (request["client"], request["scheme"]) == (["1.2.3.4", 0], "https")
+        # The port that a proxy tells is its own: it has no place beside the client's address.
+        behind.ask("/port", headers=forwarded + "X-Forwarded-Port: 8443\r\n")
+        behind.open("/socket", headers=forwarded + "X-Forwarded-Port: 8443\r\n")
+        for shown in ("GET /", "GET /port", "WSCONNECTING /socket", "WSCONNECT /socket"):
+            assert trusting.logged(f'"{shown}"')
+            (line,) = [line for line in trusting.log.splitlines() if f'"{shown}"' in line]
+            assert line.startswith("1.2.3.4 - - [")
 
 
 def test_the_server_answers_for_its_health_itself():

@@ -340,7 +340,7 @@ def test_the_access_log_shows_each_step(server, peer):
     peer.rest()
 
     for verb in ("WSCONNECTING", "WSCONNECT", "WSDISCONNECT"):
-        assert server.logged(f'"{verb} /logged" - -\n')
+        assert server.logged(f'"{verb} /logged" - - 0.')
 
 
 # -- deadlines -------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from unittest import mock
 
 import pytest
@@ -105,7 +106,9 @@ def test_only_a_talkative_worker_logs_each_message(worker_class, written):
 
     callback("http.request", mock.Mock())
 
-    assert written.getvalue().endswith(" - DEBUG - runworker - http.request\n")
+    assert written.getvalue().endswith(
+        f" DEBUG worker[{os.getpid()}] django.channels: http.request\n"
+    )
 
 
 @pytest.mark.parametrize("verbosity", ["0", "1"])
@@ -124,7 +127,7 @@ def test_the_log_tells_which_layer_it_works_for(worker_class, group_class, writt
 
     assert channels.log.handler in logging.getLogger("django.channels").handlers
     text = written.getvalue()
-    assert f" - INFO - runworker - {says} channel layer other (" in text
+    assert f" INFO worker[{os.getpid()}] django.channels: {says} channel layer other (" in text
     assert "OtherProcessesLayer)" in text
 
 

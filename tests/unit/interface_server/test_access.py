@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import time
+from datetime import datetime
 
 import pytest
 
@@ -38,7 +41,9 @@ def test_a_request_is_a_line_with_status_and_size(log, stream):
 
     line = stream.getvalue()
     assert re.fullmatch(
-        r"127\.0\.0\.1:1234 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\] \"GET /a\?b=1\" 200 42\n", line
+        r"127\.0\.0\.1:1234 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
+        r" \"GET /a\?b=1\" 200 42 0\.100\n",
+        line,
     )
 
 
@@ -46,7 +51,7 @@ def test_nothing_sent_is_a_dash_and_nobody_is_none(log, stream):
     log("http", "complete", http(size=0, client=None))
 
     assert stream.getvalue().startswith("None - - [")
-    assert stream.getvalue().endswith(" 200 -\n")
+    assert stream.getvalue().endswith(" 200 - 0.100\n")
 
 
 @pytest.mark.parametrize(
@@ -59,10 +64,33 @@ def test_nothing_sent_is_a_dash_and_nobody_is_none(log, stream):
     ],
 )
 def test_a_step_of_a_socket_is_a_line_without_status(log, stream, action, verb):
-    log("websocket", action, {"path": "/chat", "client": "::1:5"})
+    log("websocket", action, {"path": "/chat", "client": "::1:5", "time_taken": 61.0})
 
     assert stream.getvalue().startswith("::1:5 - - [")
-    assert stream.getvalue().endswith(f'"{verb} /chat" - -\n')
+    assert stream.getvalue().endswith(f'"{verb} /chat" - - 61.000\n')
+
+
+def test_each_line_may_be_an_object(stream, monkeypatch):
+    monkeypatch.setattr("channels.log._tier", "server")
+    log = AccessLogGenerator(stream, clock=lambda: 0.0, log_format="json")
+    forged = 'x"}\n{'
+    log("http", "complete", http())
+    log("websocket", "disconnected", {"path": forged, "client": None, "time_taken": 1.5})
+
+    request, socket = map(json.loads, stream.getvalue().splitlines())
+    assert datetime.fromisoformat(request.pop("time")).timestamp() == 0
+    assert request == {
+        "level": "INFO",
+        "tier": "server",
+        "pid": os.getpid(),
+        "logger": "channels.interface_server.access",
+        "client": "127.0.0.1:1234",
+        "message": "GET /a?b=1",
+        "status": 200,
+        "size": 42,
+        "seconds": 0.1,
+    }
+    assert (socket["message"], socket["seconds"]) == (f"WSDISCONNECT {forged}", 1.5)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +114,7 @@ def test_a_client_that_a_header_names_can_forge_no_line_either(log, stream):
     log("http", "complete", http(client='1.2.3.4:0 - - [x] "GET /" 200 9\x1b\xff'))
 
     line = stream.getvalue()
-    assert line.count(" ") == 7
+    assert line.count(" ") == 9
     assert line.startswith(
         '1.2.3.4:0\\x20-\\x20-\\x20[x]\\x20\\"GET\\x20/\\"\\x20200\\x209\\x1b\\xff - - ['
     )
@@ -124,5 +152,7 @@ def test_the_time_is_local_and_moves_on(stream):
         log("http", "complete", http())
 
     stamps = re.findall(r"\[(.*?)\]", stream.getvalue())
-    first, later = (time.strftime("%d/%b/%Y:%H:%M:%S", time.localtime(second)) for second in (0, 1))
+    first, later = (
+        time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second)) for second in (0, 1)
+    )
     assert stamps == [first, first, later]

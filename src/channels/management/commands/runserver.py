@@ -28,7 +28,7 @@ from django.utils import autoreload
 from channels import DEFAULT_CHANNEL_LAYER, channel_layers, conf
 from channels.asgi import ChannelLayerWrapper
 from channels.handler import ViewConsumer
-from channels.log import setup_logger
+from channels.log import describe_process, setup_logger
 from channels.startup import check_reachable, find_layer
 from channels.worker import Worker
 from channels.worker.backoff import Backoff
@@ -122,6 +122,7 @@ class Command(RunserverCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Set the logger up, then run, under the autoreloader if it is asked for."""
         self.verbosity = options.get("verbosity", 1)
+        describe_process("runserver")
         self.logger = setup_logger("django.channels", self.verbosity)
         self.http_timeout = options.get("http_timeout", 60)
         self.websocket_handshake_timeout = options.get("websocket_handshake_timeout", 5)

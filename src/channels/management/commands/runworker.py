@@ -13,10 +13,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from channels import DEFAULT_CHANNEL_LAYER
-from channels.log import setup_logger
+from channels.log import describe_process, setup_logger
 from channels.message import Message
 from channels.signals import worker_process_ready
-from channels.startup import check_reachable, find_shared_layer
+from channels.startup import add_log_format, check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
 from channels.worker.lifeline import ChildProcess, Lifeline, same_command
 from channels.worker.parent import run_processes
@@ -83,6 +83,7 @@ class Command(BaseCommand):
             default=True,
             help="with --threads: on a signal, end at once and lose the messages in hand",
         )
+        add_log_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop.
@@ -92,6 +93,7 @@ class Command(BaseCommand):
                 can't be reached.
         """
         self.verbosity = options.get("verbosity", 1)
+        describe_process("worker", options.get("log_format", "text"))
         self.logger = setup_logger("django.channels", self.verbosity)
         self.channel_layer = find_shared_layer(options["layer"])
         check_reachable(self.channel_layer)

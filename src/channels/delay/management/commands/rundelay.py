@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.delay.worker import Worker
-from channels.log import setup_logger
-from channels.startup import check_reachable, find_shared_layer
+from channels.log import describe_process, setup_logger
+from channels.startup import add_log_format, check_reachable, find_shared_layer
 
 
 class Command(BaseCommand):
@@ -47,6 +47,7 @@ class Command(BaseCommand):
             help="longest time between two looks at the database, for messages that other"
             " processes put there; its own are delivered on time (default: %(default)s)",
         )
+        add_log_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop.
@@ -56,6 +57,7 @@ class Command(BaseCommand):
                 reached.
         """
         self.verbosity = options.get("verbosity", 1)
+        describe_process("delay", options.get("log_format", "text"))
         self.logger = setup_logger("django.channels", self.verbosity)
         self.channel_layer = find_shared_layer(options["layer"])
         check_reachable(self.channel_layer)
