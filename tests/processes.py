@@ -63,7 +63,11 @@ class Process:
         cwd: Path = ROOT,
     ) -> None:
         self.command = [str(part) for part in command]
-        self._output = tempfile.NamedTemporaryFile(prefix="output-", delete=False)  # noqa: SIM115 (closed in end)
+        self.cwd = cwd
+        handle, name = tempfile.mkstemp(prefix="output-")
+        os.close(handle)
+        # Appended to: what supervisor opens anew as /dev/stdout must not write over the rest.
+        self._output = open(name, "ab")  # noqa: SIM115 (closed in end)
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         environment.update(env or {})

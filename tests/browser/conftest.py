@@ -3,11 +3,11 @@
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.demo_project import checkout, manage, prepared
 from tests.processes import BIN, ROOT, Process, fetch, free_port, running
 
 FLAGS = [
@@ -65,22 +65,6 @@ class Site:
         manage(self.env, *arguments)
 
 
-def manage(env: dict[str, str], *arguments: str) -> None:
-    process = Process([BIN / "python", "project/manage.py", *arguments], env=env)
-    try:
-        assert process.wait(60) == 0, process.output
-    finally:
-        process.end()
-
-
-def prepared(folder: Path, **env: str) -> dict[str, str]:
-    """Return the environment of a demo with a database of its own, filled."""
-    env["DATABASE"] = str(folder / "demo.sqlite3")
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "seed")
-    return env
-
-
 @pytest.fixture
 def runserver_site(tmp_path):
     """What ``make demo`` starts: one process, nothing else needed."""
@@ -94,10 +78,10 @@ def runserver_site(tmp_path):
 
 @pytest.fixture
 def honcho_site(tmp_path, redis_server):
-    """The Procfile, run by honcho, with two workers."""
+    """The Procfile, run by honcho: one interface server, a pool of two workers."""
     env = prepared(tmp_path, REDIS_URL=redis_server.url)
     port = free_port()
-    command = [BIN / "honcho", "start", "--port", str(port), "--concurrency", "worker=2"]
+    command = [BIN / "honcho", "start", "--port", str(port)]
     with running(*command, env=env) as process:
         process.wait_for_port(port)
         fetch(f"http://127.0.0.1:{port}/")
@@ -106,10 +90,11 @@ def honcho_site(tmp_path, redis_server):
 
 @pytest.fixture
 def supervisor_site(tmp_path, redis_server):
-    """deploy/supervisord.conf: one interface server, two workers."""
+    """deploy/supervisord.conf: one interface server, a pool of two workers."""
     port = free_port()
-    env = prepared(tmp_path, REDIS_URL=redis_server.url, PORT=str(port), RUN_DIR=str(tmp_path))
-    with running(BIN / "supervisord", "-c", "deploy/supervisord.conf", env=env) as process:
+    env = prepared(tmp_path, REDIS_URL=redis_server.url, PORT=str(port))
+    command = [BIN / "supervisord", "-c", "deploy/supervisord.conf"]
+    with running(*command, env=env, cwd=checkout(tmp_path)) as process:
         process.wait_for_port(port)
         fetch(f"http://127.0.0.1:{port}/")
         yield Site(f"http://127.0.0.1:{port}", env, process)

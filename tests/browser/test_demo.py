@@ -143,8 +143,8 @@ def test_restarting_the_workers_disconnects_nobody(supervisor_site, windows):
     expect(two.locator("#log li p")).to_have_text(["before"])
 
     restart = Process(
-        [BIN / "supervisorctl", "-c", "deploy/supervisord.conf", "restart", "workers:*"],
-        env=supervisor_site.env,
+        [BIN / "supervisorctl", "-c", "deploy/supervisord.conf", "restart", "workers"],
+        cwd=supervisor_site.process.cwd,
     )
     try:
         assert restart.wait(60) == 0, restart.output

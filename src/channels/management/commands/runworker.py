@@ -73,8 +73,11 @@ class Command(BaseCommand):
             type=_positive,
             default=1,
             metavar="N",
-            help="processes to keep running, each with its threads; SIGHUP restarts them one at"
-            " a time with the code then on disk (default: %(default)s)",
+            help="processes to keep running, each with its threads: one that dies is replaced."
+            " From 2 on, 'kill -HUP' of the command's own pid deploys: each process is replaced"
+            " in turn by one with the code then on disk, which takes messages before the old one"
+            " leaves, so no client notices; if the new code does not start, the old processes"
+            " stay (default: %(default)s)",
         )
         parser.add_argument(
             "--disable-graceful-stop",
