@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import close_old_connections, connections
@@ -22,6 +23,7 @@ from channels.message import Message
 from channels.outbox import Item
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
+from channels.worker.contexts import CleanContexts
 from channels.worker.coroutines import CoroutineRunner
 from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
 from channels.worker.timers import Timers
@@ -73,6 +75,7 @@ class Dispatcher:
         self._retries = retries
         self.coroutines = CoroutineRunner()
         self.timers = Timers(time.time)
+        self._contexts = CleanContexts()
         self._items: list[Item] = []
 
     def collect(self, items: list[Item]) -> None:
@@ -84,13 +87,16 @@ class Dispatcher:
         self.coroutines.close()
 
     def run(self, channel: str, content: dict[str, Any], ordered: bool = False) -> Ran:
-        """Run one message; never raises.
+        """Run one message, in a clean context; never raises.
 
         Args:
             channel: Where it was taken from.
             content: Its content, which the consumer may change.
             ordered: Becomes :attr:`Message.ordered`.
         """
+        return self._contexts.run(partial(self._run, channel, content, ordered))
+
+    def _run(self, channel: str, content: dict[str, Any], ordered: bool) -> Ran:
         ran = Ran()
         message = None
         verdict = "failed"

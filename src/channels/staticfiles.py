@@ -50,6 +50,11 @@ class StaticFilesHandler(AsgiHandler):
         """Whether a path is under ``STATIC_URL``, and that is on this host."""
         return path.startswith(self.base_url.path) and not self.base_url.netloc
 
+    def _static_path(self, request: HttpRequest) -> str | None:
+        """Return the path that is under ``STATIC_URL``, which need not have the script name."""
+        paths = (request.path, request.path_info)
+        return next((path for path in paths if self._should_handle(path)), None)
+
     def file_path(self, url: str) -> str:
         """Return the part of a URL path behind ``STATIC_URL``, as a path of this system."""
         return url2pathname(url[len(self.base_url.path) :])
@@ -61,12 +66,13 @@ class StaticFilesHandler(AsgiHandler):
             Http404: There is none.
         """
         # Whoever builds this handler has asked for files to be served without DEBUG.
-        response: HttpResponseBase = serve(request, self.file_path(request.path), insecure=True)
+        path = self.file_path(self._static_path(request) or request.path)
+        response: HttpResponseBase = serve(request, path, insecure=True)
         return response
 
     def get_response(self, request: HttpRequest) -> Any:
         """Return a static file, or else the view's response."""
-        if self._should_handle(request.path):
+        if self._static_path(request) is not None:
             try:
                 return self.serve(request)
             except Http404 as error:

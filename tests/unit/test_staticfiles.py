@@ -34,6 +34,18 @@ def test_a_file_is_served_without_debug_as_well():
     assert [reply.get("content") for reply in replies] == [b"body {}", None]
 
 
+@pytest.mark.parametrize("url", ["/static/", "/forced/static/"])
+@pytest.mark.parametrize("sent", ["", "/forced"])
+def test_files_are_served_also_under_a_forced_script_name(settings, url, sent):
+    settings.FORCE_SCRIPT_NAME = "/forced"
+    settings.STATIC_URL = url
+
+    replies = get(f"{sent}/static/css/a b.css")
+
+    assert replies[0]["status"] == 200
+    assert replies[0]["content"] == b"body {}"
+
+
 def test_other_paths_go_to_the_views():
     assert get("/hello/")[0]["content"] == b"Hello you"
 

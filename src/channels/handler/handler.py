@@ -29,7 +29,7 @@ from django.urls import set_script_prefix
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.handler.encode import encode_headers, stream_parts
 from channels.handler.later import HttpResponseLater
-from channels.handler.request import AsgiRequest
+from channels.handler.request import AsgiRequest, script_name_of
 from channels.message import Message
 
 logger = logging.getLogger("django.request")
@@ -58,7 +58,7 @@ class AsgiHandler(BaseHandler):
 
     def __call__(self, message: Message) -> Generator[dict[str, Any], None, None]:
         """Yield the replies to a request; none if somebody else answers or nobody waits."""
-        set_script_prefix(message.get("root_path") or "")
+        set_script_prefix(script_name_of(message))
         request_started.send(sender=self.__class__, message=message)
         request: AsgiRequest | None = None
         response: HttpResponseBase | None

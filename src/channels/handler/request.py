@@ -61,9 +61,8 @@ class AsgiRequest(HttpRequest):
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False
-        self.path = message["path"]
-        self.script_name = message.get("root_path") or ""
-        self.path_info = _path_info(self.path, self.script_name)
+        self.script_name = script_name_of(message)
+        self.path, self.path_info = _paths(message["path"], self.script_name, message)
         self.method = message["method"].upper()
         self.META = {
             "REQUEST_METHOD": self.method,
@@ -195,6 +194,27 @@ class AsgiRequest(HttpRequest):
         """Close uploaded files and the body."""
         super().close()
         self._stream.close()
+
+
+def script_name_of(message: Message) -> str:
+    """Return the part of the URL that is not the project's to route.
+
+    As in Django's own handlers ``FORCE_SCRIPT_NAME`` wins over what the server says.
+    """
+    forced = settings.FORCE_SCRIPT_NAME
+    return (message.get("root_path") or "") if forced is None else forced
+
+
+def _paths(path: Any, script_name: str, message: Message) -> tuple[Any, str]:
+    """Return ``path`` and ``path_info``.
+
+    A proxy may have cut off a script name that is forced: then it is put back.
+    """
+    info = _path_info(path, script_name)
+    if settings.FORCE_SCRIPT_NAME is None or info != path:
+        return path, info
+    info = _path_info(path, message.get("root_path") or "")
+    return script_name.rstrip("/") + info, info
 
 
 def _text(value: str | bytes) -> str:

@@ -111,6 +111,11 @@ class TestViews:
 
 
 class TestMiddleware:
+    def test_the_script_prefix_is_the_forced_script_name(self, settings):
+        settings.FORCE_SCRIPT_NAME = "/forced"
+
+        assert content(get("/app/prefix/", root_path="/app")) == b"/forced/ /forced/prefix/"
+
     def test_it_is_loaded_once_for_each_handler(self, settings):
         settings.MIDDLEWARE = ["tests.unit.handler.middleware.Noting"]
         handler = AsgiHandler()

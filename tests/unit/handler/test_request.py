@@ -48,6 +48,30 @@ class TestTheLine:
         assert isinstance(request, HttpRequest)
         assert missing == []
 
+    @pytest.mark.parametrize(
+        ("forced", "root", "sent", "name", "path", "info"),
+        [
+            ("/f", "", "/x/", "/f", "/f/x/", "/x/"),  # a proxy has cut it off
+            ("/f/", "", "/x/", "/f/", "/f/x/", "/x/"),
+            ("/f", "", "/f/x/", "/f", "/f/x/", "/x/"),
+            ("/f", "/f", "/f/x/", "/f", "/f/x/", "/x/"),
+            ("/f", "", "/fx/", "/f", "/f/fx/", "/fx/"),
+            ("/f", "/r", "/r/x/", "/f", "/f/x/", "/x/"),
+            ("", "/r", "/r/x/", "", "/x/", "/x/"),
+            (None, "/r", "/r/x/", "/r", "/r/x/", "/x/"),
+        ],
+    )
+    def test_a_forced_script_name_wins_over_the_servers(
+        self, settings, forced, root, sent, name, path, info
+    ):
+        settings.FORCE_SCRIPT_NAME = forced
+
+        request = make(sent, root_path=root)
+
+        assert (request.script_name, request.path, request.path_info) == (name, path, info)
+        assert request.META["SCRIPT_NAME"] == name
+        assert request.build_absolute_uri("y").endswith(f"{path}y")
+
     def test_what_is_written_for_wsgi_finds_what_it_expects(self):
         request = make("/b/c/", root_path="/b", query_string=b"d=e")
 
