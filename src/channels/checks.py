@@ -1,7 +1,7 @@
 """System checks: what is wrong with the environment or the settings, in one sentence each.
 
 =================  =======================================================
-``channels.E001``  another distribution provides the same package
+``channels.E001``  another distribution provides the same package (:mod:`channels.models`)
 ``channels.E002``  an entry of ``CHANNEL_LAYERS`` cannot be used
 ``channels.W001``  a layer in the memory of one process, in production
 ``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any
 
 from django.conf import settings
@@ -30,24 +29,7 @@ from channels.routing.shadows import find_shadowed
 
 def register() -> None:
     """Register the checks with Django; once, however often it is called."""
-    checks.register(check_distributions, "channels")
     checks.register(check_layers, "channels")
-
-
-def check_distributions(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Find the distribution whose package has the same name as ours."""
-    try:
-        other = metadata.distribution("channels")
-    except metadata.PackageNotFoundError:
-        return []
-    return [
-        checks.Error(
-            f"The distribution 'channels' {other.version} is installed beside 'channels-classic':"
-            " both provide the package 'channels', and their files are mixed.",
-            hint="Run 'pip uninstall channels channels-classic', then install the one you want.",
-            id="channels.E001",
-        )
-    ]
 
 
 def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:

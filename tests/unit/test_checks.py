@@ -9,7 +9,7 @@ import pytest
 from django.core import checks as django_checks
 from django.core import mail
 
-from channels import checks, package_checks
+from channels import checks, models, package_checks
 from channels.exceptions import LayerUnavailable
 from channels.routing import include, route
 from tests.unit.test_asgi import RECORDING, entry
@@ -69,11 +69,11 @@ def test_the_other_distribution_is_found(tmp_path, monkeypatch):
     info = tmp_path / "channels-4.2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: channels\nVersion: 4.2.0\n")
-    assert checks.check_distributions() == []
+    assert models.check_distributions() == []
 
     monkeypatch.syspath_prepend(tmp_path)
 
-    (found,) = checks.check_distributions()
+    (found,) = models.check_distributions()
     assert found.id == "channels.E001"
     assert found.is_serious()
     assert "'channels' 4.2.0 is installed beside 'channels-classic'" in found.msg
