@@ -180,8 +180,8 @@ def _add_timeouts(parser: argparse.ArgumentParser, defaults: Config) -> None:
     seconds(
         "--drain",
         default=10.0,
-        help="longest wait for open requests on shutdown, over which closing the WebSockets"
-        " is spread (default: %(default)s)",
+        help="longest wait on shutdown for open requests, for clients and for workers that have"
+        " not answered; closing the WebSockets is spread over most of it (default: %(default)s)",
     )
 
 

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How long clients may take to answer the close frame of a server that stops, in seconds.
+#: How long clients may take to answer the close frame of a server that stops, and workers to
+#: finish what its sockets said, if the drain is shorter, in seconds.
 CLOSING_GRACE = 1.0
 
-#: How long the last disconnects may take when somebody is in a hurry, in seconds.
-HURRIED_STOP = 2.0
+#: Part of the drain over which closing the sockets is spread; the rest is for their answers.
+SPREAD = 0.8
+
+#: How long leaving the layer may take once the drain is over, in seconds.
+LEAVE_TIMEOUT = 3.0
 
 #: How often a stop looks whether everybody is gone, in seconds.
 STOP_CHECK = 0.02
@@ -351,31 +355,22 @@ class Server:
     async def _drain(self, context: Context, bridge: BridgePort) -> None:
         context.draining = True
         bridge.refuse_new()
-        bridge.close_sockets(1012, self.config.drain)
-        now = time.monotonic
-        until = now() + self.config.drain
-        await self._wait_until(lambda: not context.requests, until)
+        bridge.close_sockets(1012, self.config.drain * SPREAD)
+        now = time.monotonic()
+        await self._wait_until(lambda: not context.requests, now + self.config.drain)
         for request in list(context.requests):
             request.give_up()
         await self._wait_until(
-            lambda: not bridge.sockets and not context.sockets, until + CLOSING_GRACE
+            lambda: not (bridge.sockets or context.sockets or bridge.unfinished),
+            now + max(self.config.drain, CLOSING_GRACE),
         )
         for socket in list(context.sockets):
             socket.transport.abortConnection()
         await asyncio.sleep(0)  # connectionLost is called in the next turn
-        last = asyncio.ensure_future(bridge.stop())
-        hurried = asyncio.ensure_future(self._hurried())
-        await asyncio.wait({last, hurried}, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if last.done():
-            last.result()
-        else:
-            last.cancel()
+        try:
+            await asyncio.wait_for(bridge.stop(), LEAVE_TIMEOUT)
+        except asyncio.TimeoutError:  # noqa: UP041 (another class on Python 3.10)
             log.warning("stopped before every disconnect had left for the layer")
-
-    async def _hurried(self) -> None:
-        await self._hurry.wait()
-        await asyncio.sleep(HURRIED_STOP)
 
     async def _wait_until(self, done: Callable[[], bool], until: float) -> None:
         """Wait until ``done``, a time, or somebody is in a hurry."""

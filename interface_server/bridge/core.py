@@ -84,6 +84,7 @@ class Core:
     Attributes:
         up: Whether the layer answers.
         refusing: Whether new sockets and requests are turned away (draining).
+        stopping: Whether disconnects wait for nothing any more.
         links: Sockets and requests by the local part of their reply channel.
         in_flight: Frames without a receipt so far, in the order of sending.
         farewells: The same for disconnects, which nobody waits for.
@@ -104,6 +105,7 @@ class Core:
         self.counters = Counters()
         self.up = False
         self.refusing = False
+        self.stopping = False
         self.links: dict[str, Link] = {}
         self.in_flight: dict[int, Owner] = {}
         self.farewells: dict[int, Owner] = {}

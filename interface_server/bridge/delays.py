@@ -37,6 +37,16 @@ class DelayQueue(Generic[T]):
         """Forget a thing; no harm if it does not wait."""
         self._due.pop(thing, None)
 
+    def hasten(self, seconds: float) -> None:
+        """Fire everything that waits now, and what is added later after so many seconds."""
+        self._seconds = seconds
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._due = self._due, {}
+        for thing in waiting:
+            self._fire(thing)
+
     def _tick(self) -> None:
         self._timer = None
         now = self._clock.monotonic()

@@ -43,6 +43,10 @@ MAILBOX_LENGTH = 16
 #: Sockets are closed in steps of at least so many seconds while draining.
 DRAIN_STEP = 0.02
 
+#: Seconds that a stop gives a receipt whose socket ends meanwhile; also how often it looks whether
+#: a layer that is away came back.
+LAST_WAIT = 0.1
+
 
 def open_face(layer: Any, kind: str = "web") -> ServerFace:
     """Return the server's side of a layer, under a mailbox of its own.
@@ -112,6 +116,11 @@ class Hub:
     def sockets(self) -> int:
         """Number of WebSockets that are not gone."""
         return self._core.sockets
+
+    @property
+    def unfinished(self) -> int:
+        """Number of announced sockets whose disconnect has not left."""
+        return self._core.unfinished
 
     @property
     def up(self) -> bool:
@@ -199,7 +208,7 @@ class Hub:
             self._core.clock.call_later(step, lambda: self._close_some(code, each, step))
 
     async def stop(self) -> None:
-        """Wait until every disconnect has left for the layer, then leave it.
+        """Send every disconnect, without waiting for the frame before it, then leave the layer.
 
         Sockets that are still open are closed with 1012 first.  Gives up after
         ``stop_timeout`` seconds; another process then tells of what is left.
@@ -207,6 +216,14 @@ class Hub:
         core = self._core
         self.refuse_new()
         self.close_sockets(1012, 0)
+        if len(core.overdue):
+            log.warning(
+                "%d sockets have ended whose last message no worker has answered yet, their"
+                " disconnects go ahead: the time to stop is over",
+                len(core.overdue),
+            )
+        core.stopping = True
+        core.overdue.hasten(LAST_WAIT)
         if core.unfinished:
             self._finished = asyncio.get_running_loop().create_future()
             timer = core.clock.call_later(core.settings.stop_timeout, self._all_finished)

@@ -169,6 +169,11 @@ class BridgePort(Protocol):
         ...
 
     @property
+    def unfinished(self) -> int:
+        """Number of announced sockets whose end the application was not told yet."""
+        ...
+
+    @property
     def up(self) -> bool:
         """Whether the layer answers."""
         ...
@@ -178,5 +183,5 @@ class BridgePort(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Wait until every disconnect has left for the layer, then leave it."""
+        """Send every disconnect that is left, at once, then leave the layer."""
         ...

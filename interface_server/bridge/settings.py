@@ -33,7 +33,8 @@ class BridgeSettings:
             before what follows is spooled.
         spool_limit: Bytes of one response spooled on disk before the body list
             is no longer read.
-        stop_timeout: Seconds that a stop waits for the last disconnects to leave.
+        stop_timeout: Seconds that the last disconnects may take to leave, once nothing
+            else is waited for.
     """
 
     expiry: float = 60.0
@@ -49,7 +50,7 @@ class BridgeSettings:
     body_ahead: int = 8
     write_ahead: int = 256 * 1024
     spool_limit: int = 64 * 1024 * 1024
-    stop_timeout: float = 20.0
+    stop_timeout: float = 2.0
 
 
 @dataclass(slots=True)

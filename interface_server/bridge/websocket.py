@@ -248,13 +248,14 @@ class WebSocketLink:
         core.counters.unanswered += 1
         dropped = inbound.discard()
         core.counters.undelivered += dropped
-        log.warning(
-            "%s: no receipt within %s s of its end, its disconnect goes ahead;"
-            " %d messages were dropped",
-            self.reply_channel,
-            core.settings.farewell_timeout,
-            dropped,
-        )
+        if not core.stopping:  # then one line tells of all of them
+            log.warning(
+                "%s: no receipt within %s s of its end, its disconnect goes ahead;"
+                " %d messages were dropped",
+                self.reply_channel,
+                core.settings.farewell_timeout,
+                dropped,
+            )
         core.in_flight.pop(self._receipt, None)
         core.lines.leave(RECEIVE, self)
         self._frame = None

@@ -208,6 +208,10 @@ class FakeBridge:
     def sockets(self):
         return len(self.ends)
 
+    @property
+    def unfinished(self):
+        return 0
+
     def close_sockets(self, code, within):
         ends = list(self.ends)
         for n, end in enumerate(ends):

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -266,3 +267,38 @@ def test_a_stop_tells_of_every_socket(redis_server: RedisServer) -> None:
         assert site.process.wait() == 0
         wait_until(lambda: len(disconnects(worker)) == 5, "the disconnects arrive")
         assert set(disconnects(worker)) == {1012}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_frame_without_a_receipt_does_not_hold_the_stop(
+    redis_server: RedisServer, gone: bool
+) -> None:
+    """The drain bounds it all, whether client and worker are there or gone; nothing is untold."""
+    with (
+        serving(redis_server, redis_server.url, "--drain", "0") as site,
+        site.worker() as busy,
+        site.socket() as socket,
+    ):
+        socket.send("hello")
+        assert receive(socket) == ["hello"]
+        if gone:
+            busy.stop()
+            socket.send("to nobody")
+            socket.close()
+        else:
+            socket.send("hold")
+            wait_until(lambda: busy.ran[-1][1].get("text") == "hold", "the frame is held")
+        site.process.signal(signal.SIGTERM)
+        began = time.monotonic()
+        if not gone:
+            with pytest.raises(ConnectionClosed):
+                socket.recv(PATIENCE)
+
+        assert site.process.wait() == 0
+        assert time.monotonic() - began < 4
+        busy.release.set()
+        with site.worker() as other:
+            wait_until(
+                lambda: disconnects(busy) + disconnects(other) == [1000 if gone else 1012],
+                "the disconnect arrives",
+            )

@@ -255,6 +255,30 @@ class TestStopping:
         assert bench.face.stopped
         assert "1 disconnects have not left" in caplog.text
 
+    def test_stop_waits_for_no_receipt_but_leaves_no_disconnect_out(self, bench, caplog):
+        """One socket has gone before, one goes meanwhile; a frame of each is unanswered."""
+        _, gone = bench.open()
+        gone.received("a")
+        gone.gone(1001)
+        _, going = bench.open()
+        going.received("b")
+        assert bench.face.on(DISCONNECT) == []
+
+        async def scenario():
+            stopping = asyncio.ensure_future(bench.hub.stop())
+            await asyncio.sleep(0)
+            going.gone(1012)
+            bench.clock.advance(0.1)
+            bench.face.resolve()
+            bench.face.resolve()
+            await stopping
+
+        asyncio.run(scenario())
+        codes = [sent.messages[0]["code"] for sent in bench.face.on(DISCONNECT)]
+        assert codes == [1001, 1012]
+        assert bench.hub.unfinished == 0
+        assert caplog.text.count("go ahead") == 1
+
     def test_the_layers_refusal_to_start_is_the_callers(self):
         clock = FakeClock()
         face = FakeFace(clock)
