@@ -96,7 +96,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
         " layer does not answer or it is stopping",
     )
-    parser.add_argument("--force-sync", "--force_sync", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--force-sync",
+        "--force_sync",
+        action="store_true",
+        help="accepted for command lines of old, without effect: there is one way to read replies",
+    )
     parser.add_argument(
         "layer",
         nargs="?",

@@ -369,7 +369,7 @@ class Server:
         await asyncio.sleep(0)  # connectionLost is called in the next turn
         try:
             await asyncio.wait_for(bridge.stop(), LEAVE_TIMEOUT)
-        except asyncio.TimeoutError:  # noqa: UP041 (another class on Python 3.10)
+        except asyncio.TimeoutError:
             log.warning("stopped before every disconnect had left for the layer")
 
     async def _wait_until(self, done: Callable[[], bool], until: float) -> None:

@@ -8,6 +8,7 @@ connection, which move to the class.
 
 from __future__ import annotations
 
+import codecs
 from collections import deque
 from typing import Any
 
@@ -17,6 +18,12 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 CONNECTING = WebSocketServerProtocol.STATE_CONNECTING
 OPEN = WebSocketServerProtocol.STATE_OPEN
 CLOSED = WebSocketServerProtocol.STATE_CLOSED
+
+# Autobahn knows the registry of close codes as it was before "Bad Gateway".
+if 1014 not in WebSocketServerProtocol.CLOSE_STATUS_CODES_ALLOWED:
+    WebSocketServerProtocol.CLOSE_STATUS_CODES_ALLOWED.append(1014)
+
+_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 #: What Autobahn remembers of the handshake, and nobody asks for.
 _HANDSHAKE_LEFTOVERS = frozenset(
@@ -38,6 +45,7 @@ _HANDSHAKE_LEFTOVERS = frozenset(
         "_wskey",
         "_subprotocol",
         "_handshake",
+        "_request_line",
     ]
 )
 
@@ -68,6 +76,8 @@ class LeanProtocol(WebSocketServerProtocol):
     send_queue: deque[Any] = deque()
 
     _inflated = 0
+    #: Checks a text message that does not arrive in one piece.
+    _decoder: Any = None
 
     #: What is on the class instead of on each connection.
     _initial: dict[str, Any]
@@ -133,10 +143,29 @@ class LeanProtocol(WebSocketServerProtocol):
             if 0 < self.maxMessagePayloadSize < self._inflated:
                 limit = self.maxMessagePayloadSize
                 self._max_message_size_exceeded(self._inflated, limit, "message too large")
+                return
+        frame = self.current_frame
+        if not self.message_is_binary and (
+            self._decoder is not None
+            or not frame.fin
+            or self.current_frame_masker.pointer() < frame.length
+        ):
+            self._check_text(payload)
+
+    def _check_text(self, payload: bytes) -> None:
+        """Fail the connection as soon as a part of a text can't be UTF-8."""
+        if self._decoder is None:
+            self._decoder = _new_decoder()
+        try:
+            self._decoder.decode(payload)
+        except UnicodeDecodeError:
+            self._invalid_payload("text that is not UTF-8")
 
     def onMessageEnd(self) -> None:
         """Pass on a complete message."""
         parts, self.message_data = self.message_data, None
+        if self._decoder is not None:
+            del self._decoder
         if not self.failedByMe:
             payload = parts[0] if len(parts) == 1 else b"".join(parts)
             self.onMessage(payload, self.message_is_binary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from typing import Any
@@ -15,11 +16,12 @@ from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.lean import lean_class
 from channels.interface_server.net.websocket import WebSocketShell
+from channels.interface_server.protocol.extensions import choose_deflate, parse_offers
 from channels.interface_server.protocol.messages import websocket_connect
 
 log = logging.getLogger(__name__)
 
-#: The headers that make a handshake.
+#: The headers that make a handshake; what its extensions come to is added.
 _CHECKED = (
     b"Host",
     b"Upgrade",
@@ -27,7 +29,6 @@ _CHECKED = (
     b"Sec-WebSocket-Key",
     b"Sec-WebSocket-Version",
     b"Sec-WebSocket-Protocol",
-    b"Sec-WebSocket-Extensions",
 )
 
 
@@ -61,6 +62,7 @@ class WebSocketUpgrade:
             versions=[8, 13],
             webStatus=False,
             utf8validateIncoming=False,  # decoding says the same, once
+            echoCloseCodeReason=True,
             maxMessagePayloadSize=max(0, config.max_message),
             maxFramePayloadSize=max(0, config.max_message),
             failByDrop=False,
@@ -89,31 +91,43 @@ class WebSocketUpgrade:
             client=origin.client,
             server=origin.server,
         )
-        path = request.uri.partition(b"?")[0].decode("latin-1")
-        protocol = self._protocol(path, origin.describe(), connect)
-        handshake = _raw_request(request)
-        transport = _detach(request)
+        request_line = (request.method, request.uri)
+        protocol = self._protocol(request_line, origin.describe(), connect)
+        offered = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Extensions", ())
+        handshake: bytes | None = None
+        with contextlib.suppress(ValueError):  # no list of offers: RFC 6455 wants it refused
+            deflate = choose_deflate(parse_offers(offered))
+            handshake = _raw_request(request, deflate if context.config.compression else None)
+        transport, early = _detach(request)
         # TLS is a protocol round ours, and our transport.
         setattr(transport, "wrappedProtocol" if _is_wrapper(transport) else "protocol", protocol)
         protocol.makeConnection(transport)
+        if handshake is None:
+            protocol.failHandshake("Sec-WebSocket-Extensions is malformed")
+            return
         protocol.dataReceived(handshake)
+        if early:
+            protocol.dataReceived(early)
 
 
-def _raw_request(request: HttpRequest) -> bytes:
+def _raw_request(request: HttpRequest, deflate: str | None) -> bytes:
     """Write down again what Autobahn checks of a handshake.
 
     Without the origin: the server admits every one, also those that Autobahn can't
-    parse; whom to serve is the application's to decide.
+    parse; whom to serve is the application's to decide.  Of the extensions the one that
+    is accepted: Autobahn would refuse a client for others that it does not understand.
     """
     lines = [b"%s %s %s" % (request.method, request.uri, request.clientproto)]
     for name in _CHECKED:
         values = request.requestHeaders.getRawHeaders(name, ())
         lines.extend(b"%s: %s" % (name, value) for value in values)
+    if deflate is not None:
+        lines.append(b"Sec-WebSocket-Extensions: " + deflate.encode())
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _detach(request: HttpRequest) -> Any:
-    """Return the connection of a request, nothing of HTTP left on it."""
+def _detach(request: HttpRequest) -> tuple[Any, bytes]:
+    """Return the connection of a request, nothing of HTTP left on it, and what came behind it."""
     channel: Any = request.channel
     transport = channel.transport
     transport.unregisterProducer()
@@ -121,8 +135,10 @@ def _detach(request: HttpRequest) -> Any:
     if request.content is not None:
         request.content.close()
     channel.requests.clear()
+    early = b"".join(channel._dataBuffer) + channel._buffer
+    channel._dataBuffer, channel._buffer = [], b""
     del request.channel
-    return transport
+    return transport, early
 
 
 def _is_wrapper(transport: Any) -> bool:

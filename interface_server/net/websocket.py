@@ -35,7 +35,7 @@ CLOSING_TIMEOUT = 10.0
 #: seconds, before the connection is cut.
 LINGER = 2.0
 
-#: How much a client may send before its handshake is answered (it should not send anything).
+#: How much of what a client sends before its handshake is answered is kept; then it is not read.
 EARLY_LIMIT = 64 * 1024
 
 #: What a refused client is told; never the text of an exception (F-28).
@@ -54,21 +54,29 @@ class WebSocketShell(LeanProtocol):
     wheel_slot = 0
     _end: WebSocketEnd | None = None
     _handshake: dict[str, Any] | None = None
+    _request_line = (b"", b"")
     _subprotocol: str | None = None
     _gone = False
     _deaf = False
     _paused_at: float | None = None
     _reading = False
     _choked = False
+    _held_back = False
     _pinged_at: float | None = None
     _born = _heard_at = 0.0
 
     #: Set on the subclass that is made for each server.
     context: Context
 
-    def __init__(self, path: str, client: str | None, handshake: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        request_line: tuple[bytes, bytes],
+        client: str | None,
+        handshake: dict[str, Any],
+    ) -> None:
         super().__init__()
-        self._path = path
+        self._request_line = request_line
+        self._path = request_line[1].partition(b"?")[0].decode("latin-1")
         self._client = client
         self._handshake = handshake
 
@@ -92,8 +100,10 @@ class WebSocketShell(LeanProtocol):
             self._read()
         elif self._handshake is not None:
             self.consumeData()
-        elif len(self.data) > EARLY_LIMIT:
-            self.transport.abortConnection()
+        elif len(self.data) > EARLY_LIMIT and not self._held_back:
+            self._held_back = True
+            self.transport.pauseProducing()
+            detect_dead_peer(self.transport)
 
     def _read(self) -> None:
         """Process frames until there are no more, or the bridge has had enough."""
@@ -159,6 +169,9 @@ class WebSocketShell(LeanProtocol):
         self._log("connected")
         self._schedule()
         self.data = early
+        if self._held_back:
+            del self._held_back
+            self.transport.resumeProducing()
         if early and self._end is not None:
             self._read()
 
@@ -175,6 +188,8 @@ class WebSocketShell(LeanProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         """Answer with a status line, and close."""
         self._deaf = True
+        if self._handshake is not None:  # it was never announced, so nothing else tells of it
+            self._log_refused(code)
         self.wasNotCleanReason = reason
         self.sendHttpErrorResponse(code, reason, responseHeaders)
         self.dropConnection(abort=False)
@@ -344,6 +359,20 @@ class WebSocketShell(LeanProtocol):
         if self.closedByMe:
             return self.localCloseCode or 1000
         return 1005 if code is None else code
+
+    def _log_refused(self, status: int) -> None:
+        context = self.context
+        method, uri = self._request_line
+        context.log_action(
+            "http",
+            "complete",
+            path=uri.decode("latin-1"),
+            status=status,
+            method=method.decode("latin-1"),
+            client=self._client,
+            time_taken=context.wheel.clock() - self._born,
+            size=0,
+        )
 
     def _log(self, action: str) -> None:
         context = self.context

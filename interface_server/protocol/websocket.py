@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from channels.exceptions import SENDABLE_CLOSE_CODES, is_sendable_close_code
 from channels.names import FAILED
 
 #: Close code for "the server met a condition that kept it from going on".
@@ -190,8 +191,8 @@ class Socket:
         if not isinstance(close, int):
             return f"close must be True or an int, not {type(close).__name__}"
         code = 1000 if close is True else close
-        if code != 1000 and not 3000 <= code <= 4999:
-            return f"close code {code} cannot be sent: use True, 1000 or 3000 to 4999"
+        if not is_sendable_close_code(code):
+            return f"close code {code} cannot be sent: use True, {SENDABLE_CLOSE_CODES}"
         actions.extend(self._end(403, code))
         return None
 

@@ -114,16 +114,17 @@ class WebsocketCloseException(ChannelSocketException):
     """Close the socket of the message.
 
     Args:
-        code: Close code: 1000 or 3000 to 4999 (RFC 6455 section 7.4); None means 1000.
+        code: Close code: 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 section 7.4 and
+            its registry); None means 1000.
 
     Raises:
         ValueError: The code is anything else.
     """
 
     def __init__(self, code: int | None = None) -> None:
-        if code is not None and not _is_sendable_close_code(code):
+        if code is not None and not is_sendable_close_code(code):
             raise ValueError(
-                f"close code {code!r} cannot be sent: use None, 1000 or 3000 to 4999"
+                f"close code {code!r} cannot be sent: use None, {SENDABLE_CLOSE_CODES}"
                 " (RFC 6455 section 7.4)"
             )
         super().__init__(code)
@@ -144,7 +145,12 @@ class SendNotAvailableOnDemultiplexer(Exception):
     """
 
 
-def _is_sendable_close_code(code: object) -> bool:
+#: The close codes that an endpoint may send, in words: RFC 6455 section 7.4 and its registry.
+SENDABLE_CLOSE_CODES = "1000 to 1003, 1007 to 1014 or 3000 to 4999"
+
+
+def is_sendable_close_code(code: object) -> bool:
+    """Return whether a close frame may carry this code; others only say what was (not) received."""
     if not isinstance(code, int) or isinstance(code, bool):
         return False
-    return code == 1000 or 3000 <= code <= 4999
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

@@ -212,14 +212,17 @@ class Peer:
         self.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body)
         return self.response(method)
 
-    def upgrade(self, target: str = "/", headers: str = "", version: str = "13") -> None:
-        """Send a handshake."""
+    def upgrade(
+        self, target: str = "/", headers: str = "", version: str = "13", rest: bytes = b""
+    ) -> None:
+        """Send a handshake, and what follows in the same segment."""
         self.send(
             (
                 f"GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: WebSocket\r\n"
                 f"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
                 f"Sec-WebSocket-Version: {version}\r\n{headers}\r\n"
             ).encode()
+            + rest
         )
 
     def open(self, target: str = "/", headers: str = "") -> dict[str, str]:

@@ -120,6 +120,7 @@ def test_version_8_is_spoken_too(peer):
 def test_invalid_handshakes_are_answered_and_not_announced(server, peer, sent, status):
     peer.send(f"{sent}\r\n".encode())
     assert peer.rest().startswith(f"HTTP/1.1 {status} ".encode())
+    assert server.logged(f'"{sent.split(" HTTP")[0]}" {status} -')
 
     with Peer(server.port) as other:
         other.open("/valid")
@@ -173,6 +174,19 @@ def test_what_is_sent_before_the_answer_does_no_harm(server, peer):
     first, payload = peer.frame()  # read as a frame, in which RSV bits are set
     assert (first, close_code(payload)) == (CLOSE, 1002)
     assert server.next("gone")["code"] == 1006
+
+
+@pytest.mark.parametrize("path", ["/", "/later"])
+def test_what_comes_in_one_segment_with_the_handshake_is_kept(server, peer, path):
+    """Behind the handshake itself, and behind a body that it should not have; also a lot of it."""
+    server.forget()
+    frames = masked(TEXT, b"one") + masked(TEXT, b"two") + masked(BINARY, b"x" * 90_000)
+    peer.upgrade(path, "Content-Length: 2\r\n", rest=b"ab" + frames)
+
+    assert peer.response()[0] == 101
+    assert [peer.frame()[1] for _ in range(3)] == [b"one", b"two", b"x" * 90_000]
+    peer.send(masked(TEXT, b"three"))
+    assert peer.frame()[1] == b"three"
 
 
 # -- frames ----------------------------------------------------------------------------
@@ -243,6 +257,37 @@ def test_broken_frames_get_the_close_code_of_the_rfc(server, peer, sent, code):
     assert server.next("gone")["code"] == 1006
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        masked(0x01, b"\xce\xba\xff"),
+        masked(0x01, b"\xce") + masked(0x00, b"\x41"),
+        masked(TEXT, b"fine \xf4\x90" + b"x" * 100)[:20],
+        masked(0x01, b"x" * 70_000 + b"\xed\xa0\x80"),
+    ],
+)
+def test_text_that_is_not_utf_8_is_not_read_to_its_end(server, peer, sent):
+    """In fragments, over their border, and in a frame of which only a part has come."""
+    peer.open("/broken")
+    peer.send(sent)
+
+    first, payload = peer.frame()
+    assert (first, close_code(payload)) == (CLOSE, 1007)
+
+
+def test_text_in_pieces_that_part_a_character_is_text(server, peer):
+    server.forget()
+    peer.open()
+    text = "\u20ac" * 3000
+    raw = text.encode()
+    sent = masked(0x01, raw[:1000]) + masked(0x00, raw[1000:7001]) + masked(0x80, raw[7001:])
+    peer.send(sent[:500])
+    peer.send(sent[500:] + masked(TEXT, b"and \xe2\x82\xac"))
+
+    assert peer.frame()[1] == raw
+    assert peer.frame()[1] == b"and \xe2\x82\xac"
+
+
 def test_a_client_that_broke_the_protocol_and_stays_is_cut_off(server, peer):
     peer.open()
     peer.send(b"\x81\x02hi")
@@ -290,10 +335,11 @@ def test_a_client_that_does_not_read_is_closed_and_others_do_not_notice(server, 
 @pytest.mark.parametrize(
     ("sent", "answer", "code"),
     [
-        (b"", b"\x03\xe8", 1005),
+        (b"", b"", 1005),
         (b"\x03\xe8", b"\x03\xe8", 1000),
-        (b"\x0f\xa1bye", b"\x03\xe8", 4001),
-        (b"\x03\xe9", b"\x03\xe8", 1001),
+        (b"\x0f\xa1bye", b"\x0f\xa1bye", 4001),
+        (b"\x03\xe9", b"\x03\xe9", 1001),
+        (b"\x03\xf6", b"\x03\xf6", 1014),
     ],
 )
 def test_a_client_that_closes_is_answered_and_its_code_reported(server, peer, sent, answer, code):
@@ -305,7 +351,7 @@ def test_a_client_that_closes_is_answered_and_its_code_reported(server, peer, se
     assert server.next("gone")["code"] == code
 
 
-@pytest.mark.parametrize("code", [1000, 1012, 1013, 3000, 4999])
+@pytest.mark.parametrize("code", [1000, 1001, 1010, 1014, 3000, 4999])
 def test_a_server_that_closes_reports_its_own_code(server, code):
     server.forget()
     with connect(f"ws://127.0.0.1:{server.port}/") as socket:
@@ -388,35 +434,6 @@ def test_a_negative_time_out_of_the_handshake_is_none_at_all():
         peer.sock.settimeout(0.6)
         with pytest.raises(TimeoutError):
             peer.take(1)
-
-
-# -- compression -----------------------------------------------------------------------
-
-
-def test_compression_is_not_negotiated_unless_it_is_on(server):
-    with connect(f"ws://127.0.0.1:{server.port}/") as socket:
-        assert socket.protocol.extensions == []
-
-
-def test_compressed_messages_are_read_written_and_prepared():
-    with running(compression=True, max_message=200_000) as server:
-        url = f"ws://127.0.0.1:{server.port}/"
-        with (
-            connect(url) as one,
-            connect(url) as two,
-            connect(url, compression=None) as plain,
-        ):
-            assert one.protocol.extensions
-            one.send("x" * 100_000)
-            assert one.recv(timeout=10) == "x" * 100_000
-            one.send("all " + "y" * 1_000)
-            for socket in (one, two, plain):
-                assert socket.recv(timeout=10) == "all " + "y" * 1_000
-
-            two.send("x" * 200_001)  # a bomb: a few hundred bytes on the wire
-            with pytest.raises(ConnectionClosed) as caught:
-                two.recv(timeout=10)
-            assert caught.value.rcvd.code == 1009
 
 
 def test_a_refusal_is_understood_by_a_library(server):

@@ -70,12 +70,12 @@ def test_a_duplicate_says_the_same(error, duplicate):
     assert vars(again) == vars(error)
 
 
-@pytest.mark.parametrize("code", [None, 1000, 3000, 4999])
+@pytest.mark.parametrize("code", [None, 1000, 1001, 1014, 3000, 4999])
 def test_a_socket_can_be_closed_with_the_codes_of_the_rfc(code):
     assert WebsocketCloseException(code).code == code
 
 
-@pytest.mark.parametrize("code", [0, 999, 1001, 1006, 2999, 5000, True, "1000", 1000.0])
+@pytest.mark.parametrize("code", [0, 999, 1005, 1006, 1015, 2999, 5000, True, "1000", 1000.0])
 def test_other_close_codes_are_refused(code):
     with pytest.raises(ValueError, match="close code"):
         WebsocketCloseException(code)

@@ -139,7 +139,7 @@ class WebsocketConsumer(BaseConsumer):
         Group(name).send(_frame(text, bytes, close))
 
     def close(self, status: bool | int = True) -> None:
-        """Close the socket, with a code of 1000 or 3000 to 4999; True is 1000."""
+        """Close the socket: True is 1000, else 1000 to 1003, 1007 to 1014 or 3000 to 4999."""
         self._reply({"close": status})
 
     def _reply(self, content: dict[str, Any]) -> None:

@@ -160,7 +160,8 @@ class TestWhileOpen:
         assert opened.reply({"text": absent}) == []
 
     @pytest.mark.parametrize(
-        ("close", "code"), [(True, 1000), (1000, 1000), (3000, 3000), (4999, 4999)]
+        ("close", "code"),
+        [(True, 1000), *((code, code) for code in (1000, 1001, 1003, 1007, 1014, 3000, 4999))],
     )
     def test_close_sends_the_code(self, opened, close, code):
         assert opened.reply({"close": close}) == [Close(code)]
@@ -177,7 +178,7 @@ class TestWhileOpen:
     def test_empty_text_with_close_only_closes(self, opened):
         assert opened.reply({"text": "", "close": True}) == [Close(1000)]
 
-    @pytest.mark.parametrize("close", [1, 999, 1001, 1006, 2999, 5000, -3000])
+    @pytest.mark.parametrize("close", [1, 999, 1004, 1005, 1006, 1015, 2999, 5000, -3000])
     def test_a_code_that_cannot_be_sent_is_malformed(self, opened, close):
         actions = opened.reply({"close": close})
 
