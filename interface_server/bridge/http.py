@@ -93,7 +93,8 @@ class HttpExchange:
         if self._port is not None:
             if self._body is not None:
                 self._body.abandon()
-            self._ended()
+            # The last reply may have come, and its client be slow to take it.
+            self._ended(unfinished=self._machine.state is not State.COMPLETE)
 
     def drained(self) -> None:
         """Take note that the client's socket took everything."""
@@ -158,10 +159,10 @@ class HttpExchange:
         core.in_flight.pop(self._receipt, None)
         if isinstance(error, ChannelFull):
             core.counters.requests_refused += 1
-            self._fail(503, QUEUE_FULL, core.settings.retry_after)
+            self._fail(503, QUEUE_FULL, core.settings.retry_after, known=False)
         else:
             log.error("%s: the request cannot be carried: %s", self.reply_channel, error)
-            self._fail(500, PROCESSING)
+            self._fail(500, PROCESSING, known=False)
 
     def _body_broken(self, error: Exception) -> None:
         log.error("%s: the request body cannot be carried: %s", self.reply_channel, error)
@@ -172,15 +173,20 @@ class HttpExchange:
         log.error("%s: response cut short: %s", self.reply_channel, reason)
         self._fail(502, PROCESSING)
 
-    def _fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
+    def _fail(
+        self, status: int, reason: str, retry_after: int | None = None, *, known: bool = True
+    ) -> None:
+        """End it without a response; ``known`` says whether some worker may go on replying."""
         port = self._port
         if port is not None:
-            self._ended()
+            self._ended(unfinished=known)
             port.fail(status, reason, retry_after)
 
-    def _ended(self) -> None:
-        """Forget the request, and tell whoever wants to know."""
+    def _ended(self, unfinished: bool = False) -> None:
+        """Forget the request, and tell whoever wants to know: those who may reply still, too."""
         core = self._core
+        if unfinished:
+            core.face.gone(self.local)
         self._port = None
         self._machine.end()
         self._out.stop()

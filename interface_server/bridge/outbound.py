@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.groups import fan_out
@@ -32,8 +32,7 @@ class Outbound:
                     if link is not None:
                         link.reply(item.message)
                     else:
-                        core.counters.unknown += 1
-                        log.debug("a reply to %s, who is gone, is dropped", item.local)
+                        self._to_nobody(item)
                 elif type(item) is Receipt:
                     owner = in_flight.pop(item.number, None)
                     if owner is None:
@@ -65,10 +64,20 @@ class Outbound:
             owner.answered(number)
             core.lines.room(channel)
 
+    def _to_nobody(self, reply: Reply) -> None:
+        core = self._core
+        core.counters.unknown += 1
+        log.debug("a reply to %s, who is gone, is dropped", reply.local)
+        message = reply.message
+        if isinstance(message, Mapping) and message.get("more_content"):
+            core.face.gone(reply.local)  # its sender has not heard, or forgotten
+
     def _more_body(self, local: str) -> None:
         link = self._core.links.get(local)
         if isinstance(link, HttpExchange):
             link.more_body()
+        elif link is None:
+            self._core.face.gone(local)
 
     def _broken(self, item: Item) -> None:
         """End the one socket or request that an item of the mailbox broke."""

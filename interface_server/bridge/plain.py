@@ -114,6 +114,9 @@ class PlainServerFace:
     def keep(self, locals_: Collection[str]) -> None:
         """Do nothing, for the same reason."""
 
+    def gone(self, local: str) -> None:
+        """Do nothing: such a layer has no way to ask."""
+
     async def read_body(self, local: str, limit: int) -> list[Message]:
         """Return nothing: everything comes through the mailbox."""
         return []

@@ -42,6 +42,7 @@ def read_body(
     *,
     timeout: float,
     memory_limit: int,
+    gone: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Body:
@@ -53,6 +54,7 @@ def read_body(
         layer: Layer of that channel.
         timeout: Seconds that all of it may take.
         memory_limit: Bytes from which on it is kept in a file.
+        gone: Asked while nothing comes: whether nothing will.
         clock: Monotonic time, in seconds.
         sleep: Waits for so many seconds.
 
@@ -69,7 +71,7 @@ def read_body(
     spool = tempfile.SpooledTemporaryFile(max_size=max(1, memory_limit))  # noqa: SIM115 (closed by the request)
     try:
         size = spool.write(start) + _spool_rest(
-            spool, body_channel, layer, timeout=timeout, clock=clock, sleep=sleep
+            spool, body_channel, layer, timeout=timeout, gone=gone, clock=clock, sleep=sleep
         )
         spool.seek(0)
     except BaseException:
@@ -84,6 +86,7 @@ def _spool_rest(
     layer: Any,
     *,
     timeout: float,
+    gone: Callable[[], bool],
     clock: Callable[[], float],
     sleep: Callable[[float], object],
 ) -> int:
@@ -96,6 +99,8 @@ def _spool_rest(
             raise RequestTimeout(f"the body was not complete within {timeout:g} seconds")
         _, chunk = layer.receive([body_channel], block=True)
         if chunk is None:
+            if gone():
+                raise RequestAborted("whoever sent its body is gone")
             sleep(max(0.0, EMPTY_PAUSE - (clock() - asked)))
             continue
         if chunk.get("closed"):

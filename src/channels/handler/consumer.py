@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from typing import Any
 
+from channels.exceptions import RequestAborted
 from channels.handler.handler import AsgiHandler
 from channels.handler.replies import ReplySender
 from channels.message import Message
+
+logger = logging.getLogger("django.channels")
 
 
 class ViewConsumer:
@@ -49,7 +53,10 @@ class ViewConsumer:
         if message.reply_channel is None:
             raise ValueError("an http.request needs a reply_channel: there is no one to answer")
         sender = ReplySender(message.reply_channel)
-        with contextlib.closing(self.handler(message)) as replies:
-            for reply in replies:
-                if not sender.send(reply):
-                    break
+        try:
+            with contextlib.closing(self.handler(message)) as replies:
+                for reply in replies:
+                    if not sender.send(reply):
+                        break
+        except RequestAborted:
+            logger.debug("The client of %s went away", message.get("path"))

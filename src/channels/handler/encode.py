@@ -8,12 +8,15 @@ the latter in memory first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator, Iterable
+from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connections
 from django.http.response import HttpResponseBase
+
+from channels.exceptions import RequestAborted
+from channels.handler.presence import LOOK_INTERVAL
 
 
 def encode_headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
@@ -33,19 +36,33 @@ def _encode(value: str | bytes, encoding: str) -> bytes:
 
 
 def stream_parts(response: Any) -> Iterable[bytes]:
-    """Return the parts of a streaming response, each as soon as it is there."""
+    """Return the parts of a streaming response, each as soon as it is there.
+
+    Waiting for a part of an asynchronous one, it asks ``response._client_gone``, if there is
+    such a function, whether anybody still wants it.
+    """
     if getattr(response, "is_async", False):
-        return iterate_async(response)
+        return iterate_async(response, getattr(response, "_client_gone", None))
     parts: Iterable[bytes] = response
     return parts
 
 
-def iterate_async(content: AsyncIterable[bytes]) -> Generator[bytes, None, None]:
+def iterate_async(
+    content: AsyncIterable[bytes], gone: Callable[[], bool] | None = None
+) -> Generator[bytes, None, None]:
     """Yield what an asynchronous iterable gives, in a thread without an event loop.
 
     All of it runs in one task of one loop, so the iterable may hold time-outs,
     locks and task groups open while it yields.  The loop stands still between
     two parts.
+
+    Args:
+        content: Closed at the end, whatever the end is.
+        gone: Asked now and then while there is no part: whether nobody waits for one.
+
+    Raises:
+        RequestAborted: Nobody waits for the next part.
+        Exception: Whatever the content raised.
     """
     loop = asyncio.new_event_loop()
     parts: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
@@ -53,9 +70,12 @@ def iterate_async(content: AsyncIterable[bytes]) -> Generator[bytes, None, None]
     try:
         while True:
             part = loop.run_until_complete(_next_part(parts, pump))
-            if part is None:
+            if part is not None:
+                yield part
+            elif pump.done() and parts.empty():
                 return
-            yield part
+            elif gone is not None and gone():
+                raise RequestAborted("the client went away before its response was complete")
     finally:
         _close(loop)
 
@@ -72,20 +92,23 @@ async def _pump(content: AsyncIterable[bytes], parts: asyncio.Queue[bytes]) -> N
 
 
 async def _next_part(parts: asyncio.Queue[bytes], pump: asyncio.Task[None]) -> bytes | None:
-    """Return the next part, or None after the last.
+    """Return the next part, or None: after the last, or if none came for a while.
 
     Raises:
         Exception: Whatever the content raised.
     """
     if parts.empty() and not pump.done():
         getting = asyncio.ensure_future(parts.get())
-        await asyncio.wait({getting, pump}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {getting, pump}, timeout=LOOK_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+        )
         if getting.done():
             return getting.result()
         getting.cancel()
     if not parts.empty():
         return parts.get_nowait()
-    await pump
+    if pump.done():
+        await pump
     return None
 
 

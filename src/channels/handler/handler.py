@@ -29,6 +29,7 @@ from django.urls import set_script_prefix
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.handler.encode import encode_headers, stream_parts
 from channels.handler.later import HttpResponseLater
+from channels.handler.presence import ClientWatch
 from channels.handler.request import AsgiRequest, script_name_of
 from channels.message import Message
 
@@ -75,6 +76,9 @@ class AsgiHandler(BaseHandler):
             request_finished.send(sender=self.__class__)
             return
         response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
+        if response.streaming:
+            watch = ClientWatch(message.reply_channel)
+            response._client_gone = watch.gone  # type: ignore[attr-defined]  # see stream_parts
         try:
             yield from self.encode_response(response)
         finally:

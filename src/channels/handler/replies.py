@@ -15,6 +15,7 @@ from typing import Any
 
 from channels import exceptions
 from channels.asgi import ChannelLayerWrapper
+from channels.handler.presence import ClientWatch
 from channels.layers.base import DEFAULT_EXPIRY, is_customised
 from channels.names import is_process_local
 from channels.outbox import count_dropped, pending_message_store
@@ -27,7 +28,7 @@ MAILBOX_SHARE = 1024 * 1024
 #: First pause between two tries while there is no room and the longest, in
 #: seconds; each is half as long again.
 FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 1.0
+LONGEST_PAUSE = 0.5
 
 BodySend = Callable[[str, Mapping[str, Any]], None]
 
@@ -51,6 +52,7 @@ class ReplySender:
         self._channel = reply_channel
         self._clock = clock
         self._sleep = sleep
+        self._watch = ClientWatch(reply_channel, clock=clock)
         self._sent = 0
         self._body_send: BodySend | None = None
 
@@ -58,7 +60,8 @@ class ReplySender:
         """Send a reply, or have it sent first when the consumer ends.
 
         While there is no room for it, it waits: until a message would have
-        expired (known-flaws.md F-04).  Then it is logged, counted and dropped.
+        expired (known-flaws.md F-04).  Then it is logged, counted and dropped.  A reply that
+        nobody waits for any more is just dropped.
 
         Returns:
             Whether the response may go on; False once a reply was dropped.
@@ -68,6 +71,9 @@ class ReplySender:
         """
         if self._is_whole(reply) and pending_message_store.keep_first(self._channel, reply):
             return True
+        if self._watch.gone():
+            logger.debug("Nobody waits at %s any more", self._channel.name)
+            return False
         size = len(reply.get("content", b""))
         # The first reply, which has the status, always takes the common way;
         # behind the first that did not, all others must follow.
@@ -94,6 +100,8 @@ class ReplySender:
                     deadline = now + getattr(layer, "expiry", DEFAULT_EXPIRY)
                 if now >= deadline:
                     break
+                if self._watch.gone():
+                    return False
                 self._sleep(min(pause, deadline - now))
                 pause = min(pause * 1.5, LONGEST_PAUSE)
             else:

@@ -8,6 +8,7 @@ two faces that only this project's processes use are in
 
 from __future__ import annotations
 
+import enum
 import fnmatch
 import functools
 import re
@@ -33,6 +34,18 @@ DEFAULT_CAPACITY = 100
 DEFAULT_MAX_MESSAGE_SIZE = 4 * 1024 * 1024
 
 ChannelCapacity = Mapping["str | re.Pattern[str]", int]
+
+
+class Presence(enum.Enum):
+    """Whether anybody is there to take what is sent to a process-local channel."""
+
+    #: As far as is known.
+    HERE = "here"
+    #: Its process said that whoever the channel led to is gone for good.
+    GONE = "gone"
+    #: Its process is an interface server without a heartbeat: it has stopped or died, or
+    #: the layer stood still and it is about to write one.
+    SILENT = "silent"
 
 
 class BaseChannelLayer:
@@ -129,6 +142,16 @@ class BaseChannelLayer:
             TypeError, AssertionError, MessageTooLarge, LayerUnavailable: As :meth:`send`.
         """
         self.send(channel, message)
+
+    def presence(self, channel: str) -> Presence:
+        """Return whether somebody is there to take what is sent to the channel.
+
+        One round trip at most.  Layers without a server face can't tell: ``HERE``.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+        """
+        return Presence.HERE
 
     # -- the faces that only our own processes use -------------------------------
 

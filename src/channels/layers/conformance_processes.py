@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from channels.layers.base import Presence
 from channels.layers.conformance_common import CAPACITY, Clock, Layer, MakeLayer
 from channels.layers.conformance_serving import MAILBOX, MEBIBYTE, Servers
 from channels.layers.faces import (
@@ -221,6 +222,26 @@ class ProcessRules(Servers):
 
                 assert len(await face.read_body("a", 2)) == 2
                 layer.send_body(MAILBOX + "a", chunk)
+
+        self.run(test())
+
+    def test_who_sends_to_a_client_that_is_gone_can_know(self, layer: Layer) -> None:
+        async def test() -> None:
+            async with self.serving(layer) as (face, _):
+                for local in ("a", "b"):
+                    layer.send_body(MAILBOX + local, {"n": 1})
+                assert layer.presence(MAILBOX + "a") is Presence.HERE
+                await face.mark()
+
+                face.gone("a")
+                await face.mark()
+
+                assert layer.presence(MAILBOX + "a") is Presence.GONE
+                assert layer.presence(MAILBOX + "b") is Presence.HERE
+                assert layer.presence("web.plain!a") is Presence.HERE
+                assert layer.presence("main") is Presence.HERE
+                assert await face.read_body("a", 3) == []
+                assert await face.read_body("b", 3) == [{"n": 1}]
 
         self.run(test())
 

@@ -32,6 +32,10 @@ from typing import Any, Protocol
 HEARTBEAT_INTERVAL = 2.0
 HEARTBEAT_TTL = 10.0
 
+#: How long it is known that a channel leads to nobody any more, in seconds.  Longer is of no
+#: use: what arrives for it later has its server say so again.
+GONE_EXPIRY = 300.0
+
 Message = dict[str, Any]
 
 
@@ -347,6 +351,13 @@ class ServerFace(Protocol):
 
     def keep(self, locals_: Collection[str]) -> None:
         """Renew the memberships of these live sockets for another ``group_expiry``."""
+        ...
+
+    def gone(self, local: str) -> None:
+        """Tell whoever still sends to ``local`` that nobody is there, for :data:`GONE_EXPIRY`.
+
+        They ask with the layer's ``presence``.  What waits in the response body list goes, too.
+        """
         ...
 
     async def read_body(self, local: str, limit: int) -> list[Message]:

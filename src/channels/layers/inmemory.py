@@ -24,6 +24,7 @@ from channels.layers.base import (
     DEFAULT_MAX_MESSAGE_SIZE,
     BaseChannelLayer,
     ChannelCapacity,
+    Presence,
 )
 from channels.layers.faces import SocketEntry
 from channels.layers.inmemory_faces import InMemoryServerFace, InMemoryWorkerFace
@@ -126,6 +127,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if not self._store.push_body(channel, copied, size):
             # A test client, say: it reads the mailbox and knows of no lists.
             self._store.push(channel, [copied], size)
+
+    def presence(self, channel: str) -> Presence:
+        """See :meth:`BaseChannelLayer.presence`; nobody is silent in one process."""
+        names.check_channel_name(channel)
+        return Presence.GONE if self._store.register.is_gone(channel) else Presence.HERE
 
     # -- groups --------------------------------------------------------------------
 

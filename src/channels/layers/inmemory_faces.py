@@ -264,6 +264,11 @@ class InMemoryServerFace:
         """Renew the memberships of these sockets for another ``group_expiry``."""
         self._store.keep(self.mailbox + local for local in locals_)
 
+    def gone(self, local: str) -> None:
+        """Tell whoever still sends to this channel that nobody is there."""
+        self._store.register.mark_gone(self.mailbox + local)
+        self._store.drop_body(self.mailbox + local)
+
     async def read_body(self, local: str, limit: int) -> list[Message]:
         """Take up to ``limit`` chunks from the response body list of ``local``, in order."""
         return self._store.pop_body(self.mailbox + local, limit)

@@ -335,6 +335,10 @@ class Bodies:
         self._bodies = {name: body for name, body in self._bodies.items() if body.expires > now}
         return min((body.expires for body in self._bodies.values()), default=math.inf)
 
+    def drop(self, channel: str) -> None:
+        """Forget one body."""
+        self._bodies.pop(channel, None)
+
     def drop_mailbox(self, mailbox: str) -> None:
         """Forget the bodies of one server."""
         for channel in [name for name in self._bodies if name.startswith(mailbox)]:

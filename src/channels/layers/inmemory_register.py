@@ -1,4 +1,4 @@
-"""The in-memory layer's register: which servers and workers there are, and their sockets."""
+"""The in-memory layer's register: servers, workers, sockets, and channels that lead nowhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry, SocketEntry
+from channels.layers.faces import GONE_EXPIRY, HEARTBEAT_INTERVAL, ProcessEntry, SocketEntry
 
 
 class Register:
@@ -25,6 +25,7 @@ class Register:
         self._lock = threading.RLock()
         self._processes: dict[str, Callable[[], ProcessEntry]] = {}
         self._sockets: dict[str, dict[str, SocketEntry]] = {}
+        self._gone: dict[str, float] = {}
 
     def add(
         self,
@@ -75,3 +76,15 @@ class Register:
         """Return the sockets of a server."""
         with self._lock:
             return list(self._sockets.get(mailbox, {}).values())
+
+    def mark_gone(self, channel: str) -> None:
+        """Note, for some time, that a channel leads to nobody any more."""
+        with self._lock:
+            now = self._now()
+            self._gone = {name: until for name, until in self._gone.items() if until > now}
+            self._gone[channel] = now + GONE_EXPIRY
+
+    def is_gone(self, channel: str) -> bool:
+        """Whether that was noted, and not too long ago."""
+        with self._lock:
+            return self._gone.get(channel, float("-inf")) > self._now()

@@ -363,6 +363,11 @@ class Store:
             self._expire()
             return self._bodies.take(channel, limit)
 
+    def drop_body(self, channel: str) -> None:
+        """Forget what nobody will take of a response body."""
+        with self._lock:
+            self._bodies.drop(channel)
+
     # -- servers -----------------------------------------------------------------
 
     def open_server(self, mailbox: str, server: Server) -> None:

@@ -9,12 +9,8 @@ from django.urls import path
 
 from channels import Channel, Group, route
 from channels.handler import ViewConsumer
-
-
-def note(*words):
-    """Append one line to the notes; atomic, so that several processes can."""
-    with open(os.environ["NOTES"], "a") as notes:
-        notes.write(" ".join(map(str, words)) + "\n")
+from tests.faults.site.notes import note
+from tests.faults.site.streams import stream
 
 
 def connect(message):
@@ -66,7 +62,7 @@ def hello(request):
     return HttpResponse("hello")
 
 
-urlpatterns = [path("slow/", slow), path("hello/", hello)]
+urlpatterns = [path("slow/", slow), path("hello/", hello), path("stream/<kind>/", stream)]
 
 routing = [
     route("http.request", raw, path="^/raw/$"),

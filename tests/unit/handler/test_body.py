@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.exceptions import LayerUnavailable, RequestTimeout
+from channels.exceptions import LayerUnavailable, RequestAborted, RequestTimeout
 from channels.handler.body import read_body
 from tests.unit.handler.messages import Clock
 
@@ -103,3 +103,16 @@ def test_a_layer_that_fails_ends_it_because_a_chunk_may_be_lost():
 
     with pytest.raises(LayerUnavailable):
         read(layer, clock)
+
+
+def test_a_server_that_died_sends_no_more_of_it():
+    clock = Clock()
+    layer = ScriptedLayer(clock, {"content": b"a", "more_content": True}, takes=5)
+
+    with pytest.raises(RequestAborted):
+        read_body(
+            b"", "body?x", layer, timeout=60, memory_limit=100, gone=lambda: clock.now > 1010,
+            clock=clock, sleep=clock.sleep,
+        )  # fmt: skip
+
+    assert len(layer.asked) == 3

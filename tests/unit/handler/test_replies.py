@@ -10,6 +10,7 @@ from channels.asgi import ChannelLayerWrapper
 from channels.channel import Channel
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.handler.replies import MAILBOX_SHARE, ReplySender
+from channels.layers.base import Presence
 from channels.outbox import dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.unit.handler.messages import REPLY_CHANNEL, Clock
@@ -37,6 +38,15 @@ class PlainLayer:
             self.refusals -= 1
             raise self.error
         self.sent.append((way, channel, message))
+
+
+class LeftLayer(PlainLayer):
+    """Knows whether the client is there."""
+
+    presence_now = Presence.HERE
+
+    def presence(self, channel):
+        return self.presence_now
 
 
 class BodyLayer(PlainLayer):
@@ -186,7 +196,7 @@ class TestNoRoom:
             assert not sender.send({"content": b"y"})
 
         assert sum(clock.sleeps) == pytest.approx(60)
-        assert max(clock.sleeps) == 1.0
+        assert max(clock.sleeps) == 0.5
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert REPLY_CHANNEL in caplog.text
         assert dropped()["full"] == before + 1
@@ -210,3 +220,25 @@ class TestNoRoom:
             make_sender(layer).send({"status": 200, "more_content": True})
 
         assert layer.tries == 1
+
+
+class TestTheClientIsGone:
+    def test_the_next_part_is_not_sent(self):
+        layer, clock = LeftLayer(), Clock()
+        sender = make_sender(layer, clock)
+        assert sender.send({"status": 200, "more_content": True})
+
+        layer.presence_now = Presence.GONE
+        clock.now += 1
+
+        assert not sender.send({"content": b"x", "more_content": True})
+        assert len(layer.sent) == 1
+
+    def test_one_that_waits_for_room_waits_no_longer(self, caplog):
+        layer, clock = LeftLayer(refusals=1000), Clock()
+        layer.presence_now = Presence.GONE
+
+        assert not make_sender(layer, clock).send({"status": 200, "more_content": True})
+
+        assert sum(clock.sleeps) < 1
+        assert not caplog.records

@@ -89,6 +89,7 @@ class FakeFace:
         self.register: list[ProcessEntry] = []
         self.waiting: dict[str, set[int]] = {}
         self.marks = 0
+        self.gone_locals: list[str] = []
         self.on_mark = lambda: None
         self.failing: Exception | None = None
         self.stopped = False
@@ -127,6 +128,9 @@ class FakeFace:
 
     def keep(self, locals_):
         self.kept.append(list(locals_))
+
+    def gone(self, local):
+        self.gone_locals.append(local)
 
     async def read_body(self, local, limit):
         if self.failing:

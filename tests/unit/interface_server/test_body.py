@@ -559,3 +559,36 @@ class TestSpool:
 def test_a_reply_while_nothing_runs_is_no_harm(bench):
     bench.hub.deliver([Reply("nobody", {"status": 200})])
     run_now(bench.face.stop())
+
+
+class TestWhoStillReplies:
+    """A worker that goes on answering can know that nobody waits."""
+
+    @pytest.mark.parametrize("ending", ["gone", "timed_out", "broken"])
+    def test_the_end_of_an_unfinished_response_is_told(self, bench, end, ending):
+        bench.face.reply(end, {"status": 200, "more_content": True})
+        assert bench.face.gone_locals == []
+
+        getattr(end, ending)()
+
+        assert bench.face.gone_locals == [local_of(end)]
+
+    def test_a_complete_one_and_one_that_was_never_stored_are_not(self, bench, port, end):
+        port.unsent = KIB * KIB
+        bench.face.reply(end, {"status": 200, "content": b"x"})
+        end.gone()  # before it took the last byte
+        bench.hub.open_http(FakeRequest(), REQUEST, None)
+        bench.face.resolve(ChannelFull("http.request", 1))
+
+        assert bench.face.gone_locals == []
+
+    def test_it_is_told_again_to_whoever_did_not_hear(self, bench, end):
+        local = local_of(end)
+        end.gone()
+        bench.face.gone_locals.clear()
+
+        bench.face.reply(end, {"content": b"x"})  # its last, nobody needs to hear
+        bench.face.reply(end, {"content": b"x", "more_content": True})
+        bench.face.listener.deliver([MoreBody(local)])
+
+        assert bench.face.gone_locals == [local, local]

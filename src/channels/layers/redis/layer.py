@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
-from channels.layers.base import BaseChannelLayer, ChannelCapacity, check_message
+from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.faces import Message, ServerFace, WorkerFace
 from channels.layers.redis import items, reading, scripts
 from channels.layers.redis.cluster import ClusterHost
@@ -296,6 +296,27 @@ class RedisChannelLayer(BaseChannelLayer):
         (stored,) = self.places.run(self.places.index(mailbox), [command])
         if not stored:
             raise ChannelFull(channel)
+
+    def presence(self, channel: str) -> Presence:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.presence`."""
+        names.check_channel_name(channel)
+        if not names.is_process_local(channel):
+            return Presence.HERE
+        mailbox, _, local = channel.partition("!")
+        mailbox += "!"
+        keys = self.keys
+        # Only our interface servers write a capacity; other readers have no heartbeat.
+        gone, is_server, is_alive = self.places.run(
+            self.places.index(mailbox),
+            [
+                ("EXISTS", keys.gone(mailbox, local)),
+                ("HEXISTS", keys.meta(mailbox), "cap"),
+                ("EXISTS", keys.entry(mailbox)),
+            ],
+        )
+        if gone:
+            return Presence.GONE
+        return Presence.SILENT if is_server and not is_alive else Presence.HERE
 
     def flush(self) -> None:
         """Remove all messages, groups and statistics; they are gone when it returns.

@@ -20,6 +20,7 @@ import msgpack
 from channels import names
 from channels.exceptions import LayerUnavailable, MessageTooLarge
 from channels.layers.faces import (
+    GONE_EXPIRY,
     HEARTBEAT_TTL,
     Done,
     MailboxListener,
@@ -229,6 +230,15 @@ class RedisServerFace:
                 self._pipelines.call(command, None, lane)
         if renewed:
             self._pipelines.call(("PEXPIRE", self._keys.groups(self.mailbox), ttl_ms))
+
+    # -- what nobody is there for ---------------------------------------------------------------
+
+    def gone(self, local: str) -> None:
+        """See :class:`ServerFace`."""
+        if self._session.up:
+            mark = self._keys.gone(self.mailbox, local)
+            self._pipelines.call(("SET", mark, 1, "PX", round(GONE_EXPIRY * 1000)))
+            self._pipelines.call(("DEL", self._keys.body(self.mailbox, local)))
 
     # -- questions --------------------------------------------------------------------------------
 

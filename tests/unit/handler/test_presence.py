@@ -1,0 +1,96 @@
+"""When the client of a request counts as gone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from channels.exceptions import LayerUnavailable
+from channels.handler.presence import SILENCE, ClientWatch
+from channels.layers.base import Presence
+from tests.unit.handler.messages import Clock
+
+
+class Layer:
+    """Answers with what it was told last."""
+
+    def __init__(self):
+        self.answer = Presence.HERE
+        self.asked = 0
+
+    def presence(self, channel):
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def layer():
+    return Layer()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def watch(layer, clock):
+    return ClientWatch(SimpleNamespace(channel_layer=layer), clock=clock)
+
+
+def test_a_mark_of_the_server_is_believed_at_once_and_for_good(watch, layer, clock):
+    clock.now += 1
+    assert not watch.gone()
+
+    layer.answer = Presence.GONE
+    clock.now += 1
+
+    assert watch.gone()
+    layer.answer = Presence.HERE
+    clock.now += 1
+    assert watch.gone()
+
+
+def test_the_layer_is_asked_twice_a_second_at_most_and_not_in_the_beginning(watch, layer, clock):
+    for _ in range(49):
+        watch.gone()
+        clock.now += 0.01
+    assert layer.asked == 0
+
+    for _ in range(200):
+        clock.now += 0.01
+        watch.gone()
+
+    assert layer.asked in (4, 5)
+
+
+def test_a_server_without_a_heartbeat_is_dead_after_some_seconds(watch, layer, clock):
+    layer.answer = Presence.SILENT
+    clock.now += 1
+    assert not watch.gone()
+    clock.now += SILENCE - 0.1
+    assert not watch.gone()
+    clock.now += 1
+    assert watch.gone()
+
+
+def test_a_server_that_writes_its_heartbeat_again_is_not(watch, layer, clock):
+    for answer in (Presence.SILENT, Presence.HERE, Presence.SILENT):
+        layer.answer = answer
+        clock.now += SILENCE - 1
+        assert not watch.gone()
+
+
+def test_nothing_is_known_of_a_layer_that_does_not_answer_or_cannot_tell(watch, layer, clock):
+    layer.answer = LayerUnavailable("away")
+    clock.now += 10
+    assert not watch.gone()
+
+    plain = ClientWatch(SimpleNamespace(channel_layer=object()), clock=clock)
+    nobody = ClientWatch(None, clock=clock)
+    clock.now += 10
+    assert not plain.gone()
+    assert not nobody.gone()
