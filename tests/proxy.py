@@ -1,4 +1,4 @@
-"""A TCP proxy that loses answers on purpose: "did it, then the reply was lost"."""
+"""A TCP proxy that loses answers on purpose, goes silent, or leads elsewhere from now on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ class Proxy:
 
     Attributes:
         port: Where the proxy listens.
+        accepted: How many connections it has accepted so far.
     """
 
     def __init__(self, port: int) -> None:
         self._server = port
+        self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._swallow: Callable[[bytes], bool] | None = None
-        self._sockets: list[socket.socket] = []
+        self._links: list[_Link] = []
         self.swallowed = threading.Event()
         self._start(self._accept)
 
@@ -33,24 +35,48 @@ class Proxy:
         self.swallowed.clear()
         self._swallow = lambda request: part in request
 
+    @property
+    def url(self) -> str:
+        """Where it listens, as a Redis."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def stall(self) -> None:
+        """Lose what is sent on the connections that are open, and end none; new ones work.
+
+        What a NAT does that forgot a connection: packets vanish.
+        """
+        with self._lock:
+            for link in self._links:
+                link.stalled = True
+
+    def lead_to(self, port: int) -> None:
+        """Pass new connections on to another server: the name has moved."""
+        self._server = port
+
+    def hang_up(self, keep: int | None = None) -> None:
+        """End the connections that are open, but that whose client has the port ``keep``."""
+        with self._lock:
+            for link in self._links:
+                if link.client_port != keep:
+                    link.close()
+
     def close(self) -> None:
         """Hang up everywhere."""
         # A thread that waits in accept() is only woken by a shutdown.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            for one in self._sockets:
-                _hang_up(one)
+        self.hang_up()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._server))
-                with self._lock:
-                    self._sockets += [client, server]
                 link = _Link(client, server)
+                with self._lock:
+                    self._links.append(link)
+                    self.accepted += 1
                 self._start(lambda link=link: self._pass_requests(link))
                 self._start(lambda link=link: self._pass_answers(link))
 
@@ -61,8 +87,9 @@ class Proxy:
                 if swallow is not None and swallow(request):
                     self._swallow = None
                     link.doomed = True
-                link.server.sendall(request)
-        link.close()
+                if not link.stalled:
+                    link.server.sendall(request)
+        link.ended()
 
     def _pass_answers(self, link: _Link) -> None:
         with contextlib.suppress(OSError):
@@ -70,8 +97,9 @@ class Proxy:
                 if link.doomed:
                     self.swallowed.set()
                     break
-                link.client.sendall(answer)
-        link.close()
+                if not link.stalled:
+                    link.client.sendall(answer)
+        link.ended()
 
     @staticmethod
     def _start(target: Callable[[], None]) -> None:
@@ -84,7 +112,14 @@ class _Link:
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
+        self.client_port = client.getpeername()[1]
         self.doomed = False
+        self.stalled = False
+
+    def ended(self) -> None:
+        """One side has hung up; the other hears of it unless nothing is passed on."""
+        if not self.stalled:
+            self.close()
 
     def close(self) -> None:
         _hang_up(self.client)

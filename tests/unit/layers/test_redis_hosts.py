@@ -552,6 +552,47 @@ class TestCluster:
             layer.flush()
             self.move(redis_cluster, slot, owner)
 
+    def test_a_cluster_that_is_incomplete_is_an_outage_until_it_is_whole(
+        self, redis_cluster, layer
+    ):
+        key = layer.keys.queue("work")
+        slot = redis_cluster.nodes[0].client.execute_command("CLUSTER", "KEYSLOT", key)
+        layer.send("work", {"n": 1})
+        owner = self.owner(redis_cluster, layer, key)
+        owner.client.execute_command("CLUSTER", "DELSLOTS", slot)
+        try:
+            with pytest.raises(LayerUnavailable, match=r"CLUSTERDOWN|no node of the cluster"):
+                layer.send("work", {"n": 2})
+        finally:
+            owner.client.execute_command("CLUSTER", "ADDSLOTS", slot)
+        wait_until(lambda: not layer.send("work", {"n": 3}), "it is whole again")
+        layer.flush()
+
+    def test_a_slot_that_is_on_its_way_is_tried_again(self, redis_cluster, layer):
+        """TRYAGAIN says that nothing was done: some of its keys are here, some are there."""
+        key = layer.keys.queue("work")
+        slot = redis_cluster.nodes[0].client.execute_command("CLUSTER", "KEYSLOT", key)
+        layer.send("work", {"n": 1})
+        owner = self.owner(redis_cluster, layer, key)
+        owner.client.delete(layer.keys.statistics("work"))
+        other = next(node for node in redis_cluster.nodes if node is not owner)
+        target = other.client.execute_command("CLUSTER", "MYID")
+        owner.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target)
+        stopped = threading.Timer(
+            0.1, owner.client.execute_command, ("CLUSTER", "SETSLOT", slot, "STABLE")
+        )
+        stopped.start()
+        try:
+            layer.send("work", {"n": 2})
+        finally:
+            stopped.join()
+
+        assert layer.receive(["work"]) == ("work", {"n": 1})
+        assert layer.receive(["work"]) == ("work", {"n": 2})
+
+    def owner(self, cluster, layer, key):
+        return next(n for n in cluster.nodes if str(n.port) in str(layer.hosts[0].target(key)))
+
     def move(self, cluster, slot, owner):
         name = owner.client.execute_command("CLUSTER", "MYID")
         for node in [owner, *cluster.nodes]:

@@ -28,6 +28,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis import scripts
+from channels.layers.redis.errors import cannot_serve, code_of
 from channels.layers.redis.scripts import Command
 
 #: Called with one answer for each command, in order, or with why there are none.
@@ -36,32 +37,22 @@ Answered = Callable[["list[Any] | None", "LayerUnavailable | None"], None]
 #: Makes a connection that is not connected yet; may ask others for the address.
 Connector = Callable[[], Awaitable[AbstractConnection]]
 
-#: What a server says that is no master any more, is still loading, or lost its cluster:
-#: nothing was carried out, and this connection is of no use.
-_USELESS = (
-    "LOADING",
-    "READONLY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "MOVED",
-    "TRYAGAIN",
-    "NOREPLICAS",
-    "MISCONF",
-)
-
 _WAITING: Any = object()
 
 _pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command
 
 
 def is_useless(answer: object) -> bool:
-    """Whether an answer means that the command belongs on another connection."""
-    return isinstance(answer, ResponseError) and str(answer).startswith(_USELESS)
+    """Whether an answer means that the command belongs on another connection.
+
+    So does that of a Cluster's node about a slot that it lost: all nodes are looked up anew.
+    """
+    return cannot_serve(answer) or code_of(answer) == "MOVED"
 
 
 def is_unknown_script(answer: object) -> bool:
     """Whether a script was not run because Redis does not know it (any more)."""
-    return isinstance(answer, ResponseError) and str(answer).startswith("NOSCRIPT")
+    return code_of(answer) == "NOSCRIPT"
 
 
 class Link(asyncio.Protocol):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
 from redis.cluster import ClusterNode
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, ResponseError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.errors import RedisUnavailable
-from channels.layers.redis.links import Clock, Link, Links, Packable, Target
+from channels.layers.redis.errors import RedisUnavailable, cannot_serve
+from channels.layers.redis.links import Clock, Doubt, Link, Links, Packable, Target
 from channels.layers.redis.scripts import Command
+
+#: How often a command is run again that its node would not run because the slot is moving,
+#: and the pause after TRYAGAIN in seconds.
+TRIES = 5
+PAUSE = 0.05
 
 
 class ClusterHost:
@@ -35,6 +41,7 @@ class ClusterHost:
         self._timeout = timeout
         self._slots: list[tuple[int, int, Target]] = []
         self._nodes: dict[str, Links] = {}
+        self._doubt = Doubt()
         self._client: redis.RedisCluster | None = None
 
     def __str__(self) -> str:
@@ -54,8 +61,8 @@ class ClusterHost:
         for target, indexes in parts.values():
             found = self._run(target, [commands[index] for index in indexes])
             for index, answer in zip(indexes, found, strict=True):
-                if isinstance(answer, MovedError | AskError):
-                    answer = self._redirect(answer, commands[index])
+                if isinstance(answer, ResponseError):
+                    answer = self._follow(target, commands[index], answer)
                 answers[index] = answer
         for index in everywhere:
             answers[index] = self._ask_everywhere(commands[index])
@@ -77,7 +84,7 @@ class ClusterHost:
 
     def link(self, key: str, timeout: float | None = None) -> Link:
         """See :class:`Host`."""
-        return Link(lambda: self.target(key), self.clock, timeout=timeout or self._timeout)
+        return self._link(lambda: self.target(key), timeout)
 
     def target(self, key: str | None = None) -> Target:
         """See :class:`Host`."""
@@ -133,10 +140,25 @@ class ClusterHost:
 
     def _run(self, target: Target, commands: Sequence[Packable]) -> list[Any]:
         try:
-            return self._links(target).execute(commands)
+            answers = self._links(target).execute(commands)
         except LayerUnavailable:
             self.suspect()
             raise
+        if any(map(cannot_serve, answers)):
+            self.suspect()
+        return answers
+
+    def _follow(self, target: Target, command: Packable, answer: Any) -> Any:
+        """Run one command again that was not run, because its slot is elsewhere or on its way."""
+        for _ in range(TRIES):
+            if isinstance(answer, MovedError | AskError):
+                answer = self._redirect(answer, command)
+            elif isinstance(answer, TryAgainError):
+                time.sleep(PAUSE)
+                answer = self._run(target, [command])[0]
+            else:
+                break
+        return answer
 
     def _redirect(self, answer: MovedError | AskError, command: Packable) -> Any:
         """Run one command where its node said; it was not run before."""
@@ -149,10 +171,11 @@ class ClusterHost:
     def _links(self, target: Target) -> Links:
         name = str(target)
         if name not in self._nodes:
-            self._nodes[name] = Links(
-                lambda: Link(lambda: target, self.clock, timeout=self._timeout)
-            )
+            self._nodes[name] = Links(lambda: self._link(lambda: target))
         return self._nodes[name]
+
+    def _link(self, locate: Callable[[], Target], timeout: float | None = None) -> Link:
+        return Link(locate, self.clock, timeout=timeout or self._timeout, doubt=self._doubt)
 
     def _discover(self) -> None:
         reasons = []

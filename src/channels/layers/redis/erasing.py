@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from channels.layers.redis.errors import refusal
 from channels.layers.redis.links import Link
-from channels.layers.redis.places import Places, refusal
+from channels.layers.redis.places import Places
 from channels.layers.redis.scripts import Command
 from channels.layers.redis.targets import Target
 

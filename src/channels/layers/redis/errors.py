@@ -1,13 +1,64 @@
-"""What the Redis layers raise when a server does not answer."""
+"""What the Redis layers raise when a server does not answer, and what its errors mean.
+
+redis-py has classes for some of Redis' errors and strips the code off their text; the
+others, and all that come through our own asyncio connection, keep it as their first
+word.  :func:`code_of` tells both alike.
+"""
 
 from __future__ import annotations
 
-import redis.exceptions
+import redis.exceptions as errors
 
 from channels.exceptions import LayerUnavailable
 
+#: Codes that redis-py turns to classes; a class stands before those that it inherits from.
+_CODES: dict[type[Exception], str] = {
+    errors.MasterDownError: "MASTERDOWN",
+    errors.ClusterDownError: "CLUSTERDOWN",
+    errors.MovedError: "MOVED",
+    errors.AskError: "ASK",
+    errors.TryAgainError: "TRYAGAIN",
+    errors.ReadOnlyError: "READONLY",
+    errors.BusyLoadingError: "LOADING",
+    errors.NoScriptError: "NOSCRIPT",
+    errors.OutOfMemoryError: "OOM",
+    errors.NoPermissionError: "NOPERM",
+    errors.AuthenticationError: "NOAUTH",
+}
 
-class RedisUnavailable(LayerUnavailable, redis.exceptions.ConnectionError):
+#: What a server says that cannot serve this connection: nothing was carried out, and the
+#: address must be asked for again.  It is no master any more, or its master is out of reach
+#: (READONLY, MASTERDOWN, UNBLOCKED: a wait that ended as it was demoted), it was cut off
+#: from its replicas and will be replaced (NOREPLICAS), its Cluster has no majority
+#: (CLUSTERDOWN), it is still loading (LOADING), its disk is full so that it takes no writes
+#: at all (MISCONF), or forgot who we are (NOAUTH).
+#:
+#: Others are about one command, on a connection that is as good as any: OOM (taking goes on,
+#: and makes room), TRYAGAIN and ASK (one slot of a Cluster is on its way), NOPERM, BUSY.
+_CANNOT_SERVE = frozenset(
+    {
+        "READONLY",
+        "MASTERDOWN",
+        "UNBLOCKED",
+        "NOREPLICAS",
+        "CLUSTERDOWN",
+        "LOADING",
+        "MISCONF",
+        "NOAUTH",
+    }
+)
+
+#: What to do about some of them.
+_ADVICE = {
+    "READONLY": "it is a replica now; the next try asks for the address of the master again",
+    "OOM": "its memory is full: raise maxmemory, or find out why nobody takes what waits",
+    "MISCONF": "it takes no writes because it cannot save to its disk: see its log",
+    "MOVED": "it is a node of a Cluster: the layer's URL must start with redis+cluster://",
+    "NOPERM": "give the layer's user this command in Redis' ACL",
+}
+
+
+class RedisUnavailable(LayerUnavailable, errors.ConnectionError):
     """A Redis server did not answer, refused the connection or hung up.
 
     Whatever was on its way may or may not have happened.  It is one of redis-py's errors as
@@ -16,3 +67,30 @@ class RedisUnavailable(LayerUnavailable, redis.exceptions.ConnectionError):
     """
 
     __repr__ = Exception.__repr__  # with the text, which redis-py leaves out
+
+
+def code_of(answer: object) -> str:
+    """Return the code of an error that Redis answered with; ``""`` for any other answer."""
+    if not isinstance(answer, errors.RedisError):
+        return ""
+    for kind, code in _CODES.items():
+        if isinstance(answer, kind):
+            return code
+    word = str(answer).partition(" ")[0]
+    return word if word.isupper() else "ERR"
+
+
+def cannot_serve(answer: object) -> bool:
+    """Whether an answer means that the command belongs on another connection."""
+    return isinstance(answer, errors.RedisError) and code_of(answer) in _CANNOT_SERVE
+
+
+def refusal(answer: Exception) -> RedisUnavailable:
+    """Return what to raise for an error that Redis answered with."""
+    text, code = str(answer), code_of(answer)
+    if "unknown command" in text.lower():
+        return RedisUnavailable(f"the server lacks a command that the layer needs: {text}")
+    if code != "ERR" and not text.startswith(code):
+        text = f"{code} {text}"
+    advice = _ADVICE.get(code)
+    return RedisUnavailable(f"Redis refused: {text}{f' ({advice})' if advice else ''}")

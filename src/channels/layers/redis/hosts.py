@@ -19,6 +19,7 @@ import redis
 from channels.layers.redis.links import (
     BLOCK_SECONDS,
     Clock,
+    Doubt,
     Link,
     Links,
     Packable,
@@ -248,7 +249,8 @@ class DirectHost:
         self._target = target
         self._timeout = timeout
         self._client: redis.Redis | None = None
-        self._links = Links(lambda: Link(self.target, self.clock, timeout=timeout))
+        self._doubt = Doubt()
+        self._links = Links(lambda: self.link(""))
         self.execute = self._links.execute
 
     def __str__(self) -> str:
@@ -260,7 +262,8 @@ class DirectHost:
 
     def link(self, key: str, timeout: float | None = None) -> Link:
         """See :class:`Host`."""
-        return Link(self.target, self.clock, timeout=timeout or self._timeout)
+        timeout = timeout or self._timeout
+        return Link(self.target, self.clock, timeout=timeout, doubt=self._doubt)
 
     def target(self, key: str | None = None) -> Target:
         """See :class:`Host`."""

@@ -23,6 +23,7 @@ from channels.layers.faces import Done
 from channels.layers.redis import scripts
 from channels.layers.redis.alink import Link, is_unknown_script, is_useless
 from channels.layers.redis.commands import Commands
+from channels.layers.redis.errors import refusal
 from channels.layers.redis.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
@@ -146,7 +147,7 @@ class Lane:
         if error is not None:
             batch.finish(0, error)
         elif isinstance(answer, Exception):
-            refused = LayerUnavailable(f"Redis refused a push to {batch.channel!r}: {answer}")
+            refused = refusal(answer)
             refused.__cause__ = answer
             batch.finish(0, refused)
         else:
@@ -195,7 +196,7 @@ class Lane:
             link.submit([single for single, _ in pair], partial(self._arrived, pair))
             return True
         if is_useless(answer):
-            error = LayerUnavailable(f"Redis cannot serve: {answer}")
+            error = refusal(answer)
             error.__cause__ = answer
             if handler is not None:
                 handler(None, error)

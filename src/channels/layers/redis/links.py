@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.redis import scripts
 from channels.layers.redis.clock import Clock
-from channels.layers.redis.errors import RedisUnavailable
+from channels.layers.redis.errors import RedisUnavailable, cannot_serve
 from channels.layers.redis.scripts import Command
 from channels.layers.redis.targets import DEFAULT_TIMEOUT, Target
 
@@ -37,6 +37,7 @@ __all__ = [
     "BLOCK_TIMEOUT",
     "DEFAULT_TIMEOUT",
     "Clock",
+    "Doubt",
     "Link",
     "Links",
     "Packable",
@@ -55,9 +56,9 @@ BLOCK_TIMEOUT = 10.0
 #: a server that was restarted meanwhile must not cost an error.
 IDLE_SECONDS = 0.02
 
-#: Answers of a server that cannot serve: nothing was carried out, and this
-#: connection is of no use.
-_USELESS = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF")
+#: A link that was idle for longer is not used again, in seconds: firewalls and NATs forget
+#: such connections without telling anybody, and then the next command would wait in vain.
+STALE_SECONDS = 60.0
 
 #: A command, or the bytes of one that was packed before.
 Packable = Command | bytes
@@ -70,6 +71,20 @@ class UnsupportedRedis(LayerError):
     """The server is older than Redis 7 (or Valkey's like): it lacks commands of the layer."""
 
 
+class Doubt:
+    """What all links of one host learn from the first of them that failed.
+
+    They lead to the same server, which has moved, was demoted, or fell silent: each would
+    cost an error or a time-out of its own.
+
+    Attributes:
+        since: Links that were not heard of after this are not to be used again.
+    """
+
+    def __init__(self) -> None:
+        self.since = float("-inf")
+
+
 class Link:
     """One connection; connects at the first command, and anew after an error.
 
@@ -80,6 +95,7 @@ class Link:
         timeout: Seconds that an answer may take; None for what the target says.
         check: Called with this link once it is connected and set up.
         plain: Whether to leave out the set-up (scripts, version): a Sentinel has none.
+        doubt: Shared by the links of one host.
     """
 
     def __init__(
@@ -90,6 +106,7 @@ class Link:
         timeout: float | None = None,
         check: Callable[[Link], None] | None = None,
         plain: bool = False,
+        doubt: Doubt | None = None,
     ) -> None:
         self._locate = locate
         self._clock = clock or Clock()
@@ -97,6 +114,8 @@ class Link:
         self._check = check
         self._plain = plain
         self._connection: redis.Connection | None = None
+        self._doubt = doubt or Doubt()
+        self._asked = 0.0
         self._used = 0.0
         self.client_id = 0
         self.target: Target | None = None
@@ -120,8 +139,8 @@ class Link:
             if isinstance(answer, ResponseError):
                 if isinstance(answer, NoScriptError):
                     answers[index] = self._load_and_repeat(commands[index])
-                elif str(answer).startswith(_USELESS):
-                    self.close()
+                elif cannot_serve(answer):
+                    self.give_up()
         return answers
 
     def send(self, commands: Sequence[Packable]) -> None:
@@ -131,6 +150,7 @@ class Link:
             LayerUnavailable: They may or may not have been sent.
         """
         connection = self._ready()
+        self._asked = time.monotonic()
         packed = b"".join(
             [command if isinstance(command, bytes) else pack(command) for command in commands]
         )
@@ -191,6 +211,12 @@ class Link:
             with contextlib.suppress(RedisError, OSError):
                 connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py
 
+    def give_up(self) -> None:
+        """Disconnect because the server does not serve; links idle since then connect anew, too."""
+        if self._connection is not None:
+            self._doubt.since = max(self._asked, self._doubt.since)
+        self.close()
+
     # -- connecting ------------------------------------------------------------------
 
     def connect(self) -> None:
@@ -209,7 +235,10 @@ class Link:
                 # After a fork: the parent's socket, forgotten and not closed politely.
                 self._connection = None
                 return self._connect()
-            if time.monotonic() - self._used < IDLE_SECONDS or not self.readable():
+            idle = time.monotonic() - self._used
+            if self._used > self._doubt.since and (
+                idle < IDLE_SECONDS or (idle < STALE_SECONDS and not self.readable())
+            ):
                 return connection
             # Nothing was asked, so nothing can be there to read but the end.
             self.close()
@@ -260,7 +289,7 @@ class Link:
         return self.read(2)[1]
 
     def _lost(self, error: Exception) -> LayerUnavailable:
-        self.close()
+        self.give_up()
         if isinstance(error, RedisTimeoutError):
             return RedisUnavailable(f"Redis at {self.target} did not answer in time: {error}")
         if isinstance(error, RedisConnectionError | InvalidResponse | OSError):

@@ -65,6 +65,7 @@ class Mailbox:
         pipelines: Sends commands.
         capacity: What ``channel_capacity`` says of the mailbox, if anything.
         lifetime: Seconds that a message lives.
+        patience: Seconds that a mark may take while nothing else comes either.
         authority_lost: Called when the registry found out that Redis lost its memory.
 
     Attributes:
@@ -84,6 +85,7 @@ class Mailbox:
         *,
         capacity: int | None,
         lifetime: float,
+        patience: float,
         authority_lost: Callable[[], None],
     ) -> None:
         self.intake = Intake(registry, codec, clock, lifetime=lifetime, marked=self._mark_passed)
@@ -109,6 +111,9 @@ class Mailbox:
         self._taking = False
         self._ending: asyncio.Future[None] | None = None
         self._marks: dict[int, asyncio.Future[None]] = {}
+        self._patience = patience
+        #: Takes that brought something.
+        self._brought = 0
         self._last_mark = FIRST_MARK - 1
 
     # -- the connection --------------------------------------------------------------
@@ -178,6 +183,7 @@ class Mailbox:
         elif answer is None:
             self._take()
         else:
+            self._brought += 1
             self.intake.feed(answer[1])
             self._read()
 
@@ -269,14 +275,22 @@ class Mailbox:
     async def mark(self) -> None:
         """Return when everything that is in the mailbox now was delivered.
 
+        A link that brings nothing although something waits there is given up: it has gone
+        silent, or leads to where the mailbox was before.
+
         Raises:
             LayerUnavailable: The connection ended before.
         """
+        self.raise_if_lost()
         self._last_mark = number = self._last_mark + 1
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._marks[number] = passed
 
+        waits = False
+
         def pushed(answer: Any, error: LayerUnavailable | None) -> None:
+            nonlocal waits
+            waits = True
             if isinstance(answer, Exception):
                 error = LayerUnavailable(f"Redis refused a mark: {answer}")
             if error is not None and not passed.done():
@@ -285,9 +299,22 @@ class Mailbox:
         item = items.receipt_item(number)
         self._pipelines.call(self._commands.post(self._name, [scripts.CONTROL, item]), pushed)
         try:
+            while not passed.done():
+                before = waits, self._brought
+                await asyncio.wait([passed], timeout=self._patience)
+                if not passed.done() and before == (True, self._brought):
+                    self._fall_silent()
             await passed
         finally:
             self._marks.pop(number, None)
+
+    def _fall_silent(self) -> None:
+        error = LayerUnavailable(
+            f"the mailbox brought nothing for {self._patience:g} s, though something waits there"
+        )
+        if self._link is not None:
+            self._link.lose(error)
+        self.interrupt(error)
 
     def _mark_passed(self, number: int) -> None:
         # In the next turn: what came before it in this take is delivered first.

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.errors import RedisUnavailable
+from channels.layers.redis.errors import refusal
 from channels.layers.redis.hosts import Host, ring_index
 from channels.layers.redis.links import BLOCK_TIMEOUT, Link, Links, Packable
 
@@ -83,10 +81,3 @@ class Places:
             host.close()
         for links in self._waiting.values():
             links.close()
-
-
-def refusal(answer: Exception) -> LayerUnavailable:
-    """Return what to raise for an error that Redis answered with."""
-    if isinstance(answer, ResponseError) and "unknown command" in str(answer).lower():
-        return RedisUnavailable(f"the server lacks a command that the layer needs: {answer}")
-    return RedisUnavailable(f"Redis refused: {answer}")

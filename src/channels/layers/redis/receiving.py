@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from channels import names
 from channels.layers.faces import Frame, Message
 from channels.layers.redis import items, reading
+from channels.layers.redis.errors import refusal
 from channels.layers.redis.items import Undecodable
-from channels.layers.redis.places import refusal
 from channels.layers.redis.scripts import Command
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import redis
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.errors import RedisUnavailable
-from channels.layers.redis.links import Clock, Link, Links, Packable, Target, pack
+from channels.layers.redis.links import Clock, Doubt, Link, Links, Packable, Target, pack
 from channels.layers.redis.scripts import Command
 
 #: How long an answer of a Sentinel is used if ``sentinel_refresh_interval`` is 0, in
@@ -50,7 +50,7 @@ class Sentinels:
         with self._lock:
             for link in list(self._links):
                 try:
-                    (answer,) = link.execute([("SENTINEL", *command)])
+                    (answer,) = self._ask(link, command)
                 except LayerUnavailable as error:
                     reasons.append(str(error))
                     continue
@@ -60,6 +60,17 @@ class Sentinels:
                     return answer
                 reasons.append(f"the Sentinel at {link.target} said {answer!r}")
         raise RedisUnavailable(f"no Sentinel could tell: {'; '.join(reasons)}")
+
+    @staticmethod
+    def _ask(link: Link, command: Sequence[str]) -> list[Any]:
+        """Ask one of them; once more if that was a connection from before, which may be dead."""
+        known = link.connected
+        try:
+            return link.execute([("SENTINEL", *command)])
+        except LayerUnavailable:
+            if not known:
+                raise
+            return link.execute([("SENTINEL", *command)])
 
     def services(self) -> list[str]:
         """Return the names of all masters that they watch, sorted.
@@ -110,6 +121,7 @@ class SentinelHost:
         self._timeout = timeout
         self._target: Target | None = None
         self._asked = 0.0
+        self._doubt = Doubt()
         self._links = Links(lambda: self.link(""))
         self._client: tuple[Target, redis.Redis] | None = None
 
@@ -139,7 +151,11 @@ class SentinelHost:
     def link(self, key: str, timeout: float | None = None) -> Link:
         """See :class:`Host`."""
         return Link(
-            self.target, self.clock, timeout=timeout or self._timeout, check=self._must_be_master
+            self.target,
+            self.clock,
+            timeout=timeout or self._timeout,
+            check=self._must_be_master,
+            doubt=self._doubt,
         )
 
     def target(self, key: str | None = None) -> Target:

@@ -29,7 +29,7 @@ from channels.layers.redis.hosts import Host, ring_index
 from channels.layers.redis.items import Codec, answer_for
 from channels.layers.redis.keys import Keys
 from channels.layers.redis.lanes import Lane
-from channels.layers.redis.links import BLOCK_TIMEOUT
+from channels.layers.redis.links import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
 from channels.layers.redis.mailbox import Mailbox
 from channels.layers.redis.pipelines import Pipelines
 from channels.layers.redis.recovery import Recovery
@@ -43,6 +43,10 @@ logger = logging.getLogger("channels.layers.redis")
 #: random part of it, so that a hundred servers don't come back as one.
 FIRST_BACKOFF = 0.05
 LAST_BACKOFF = 5.0
+
+#: How long connecting as a whole may take, in time-outs of one answer.  Each step of it has a
+#: time-out of its own; this is for what nobody thought of.
+PATIENCE = 6
 
 
 class ServerLayer(Protocol):
@@ -142,6 +146,7 @@ class Session:
             self.pipelines,
             capacity=layer.configured_capacity(self._name),
             lifetime=layer.expiry,
+            patience=layer.timeout or DEFAULT_TIMEOUT,
             authority_lost=self._memory_lost,
         )
 
@@ -211,23 +216,32 @@ class Session:
             LayerUnavailable: It did not work out.
         """
         self._state = _State.CONNECTING
+        patience = PATIENCE * (self._layer.timeout or DEFAULT_TIMEOUT)
         try:
-            await self.places.open(self._link_lost)
-            memories = await self._read_memories()
-            await self._put_right(memories)
-            await self._open_mailbox()
-            if self._recovery.due:
-                await self._recovery.write_back()
-            await self.mailbox.mark()  # it is read again
-            self.places.raise_if_lost()
+            memories = await asyncio.wait_for(self._make_connections(), patience)
         except BaseException as error:
+            if isinstance(error, asyncio.TimeoutError):
+                error = LayerUnavailable(f"connecting took longer than {patience:g} s")
+                # It may be what kept us: it leads to where the mailbox was before, say.
+                self.mailbox.close(error)
             self._state = _State.DOWN
             self._disconnect(LayerUnavailable(f"connecting failed: {error}"))
-            raise
+            raise error
         self._memories = memories
         self.settled_since = self.clock.now_ms() / 1000
         self._state = _State.UP
         self.up = True
+
+    async def _make_connections(self) -> tuple[Memory, ...]:
+        await self.places.open(self._link_lost)
+        memories = await self._read_memories()
+        await self._put_right(memories)
+        await self._open_mailbox()
+        if self._recovery.due:
+            await self._recovery.write_back()
+        await self.mailbox.mark()  # it is read again
+        self.places.raise_if_lost()
+        return memories
 
     async def _open_mailbox(self) -> None:
         """Go on reading through the link that is there, or else through a new one.
@@ -289,8 +303,11 @@ class Session:
     # -- outages -----------------------------------------------------------------------------
 
     def _link_lost(self, error: LayerUnavailable) -> None:
+        if self._state is _State.CONNECTING:
+            # Fail what connecting waits for: commands have failed already, marks would not.
+            self.mailbox.interrupt(error)
         if self._state is not _State.UP:
-            return  # whoever is connecting finds out
+            return
         self._state = _State.DOWN
         logger.warning("Redis is unavailable: %s", error)
         self._disconnect(error)

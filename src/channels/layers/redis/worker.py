@@ -28,10 +28,11 @@ from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Frame, Operation
 from channels.layers.redis import reading
+from channels.layers.redis.errors import refusal
 from channels.layers.redis.flushing import Flush
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.links import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
-from channels.layers.redis.places import Places, refusal
+from channels.layers.redis.places import Places
 from channels.layers.redis.rota import Rota
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class RedisWorkerFace:
             self.counters["takes_lost"] += 1
             raise
         if isinstance(answer, Exception):
-            link.close()
+            link.give_up()
             host.suspect()
             raise refusal(answer) from answer
         return self._open(self._home, answer)

@@ -1,0 +1,36 @@
+"""Both tiers as they are started, and a network that forgets their connections to Redis."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.site_stack import SiteStack
+from tests.processes import fetch
+from tests.proxy import Proxy
+
+pytestmark = pytest.mark.redis
+
+#: How long either tier may take to be back, in seconds.
+SOON = 15.0
+
+
+def test_a_site_is_back_by_itself_when_its_connections_to_redis_go_silent(redis_server, tmp_path):
+    """The server's lanes, mailbox and heartbeat, and the worker's waiting take, all at once."""
+    way = Proxy(redis_server.port)
+    running = SiteStack(tmp_path, {"REDIS_URL": way.url}, [way.url])
+    hello = f"http://127.0.0.1:{running.port}/hello/"
+    try:
+        worker = running.start_worker()
+        running.server.wait_for_port(running.port)
+        assert fetch(hello) == "hello"
+        way.stall()
+        started = time.monotonic()
+        running.server.wait_for_output("Redis is available again", SOON)
+        assert fetch(hello) == "hello"
+        assert time.monotonic() - started < SOON
+        assert "may or may not have arrived" not in worker.output
+    finally:
+        running.close()
+        way.close()
