@@ -10,6 +10,7 @@ import argparse
 import math
 from typing import NoReturn
 
+from channels import __version__
 from channels.interface_server.config import Config
 from channels.log import FORMATS
 
@@ -95,6 +96,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
         " layer does not answer or it is stopping",
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"channels-classic {__version__}",
+        help="print the version of channels-classic and exit",
     )
     parser.add_argument(
         "--force-sync",

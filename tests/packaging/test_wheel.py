@@ -1,7 +1,9 @@
 """What is built and installed is what the tree holds, and it works without the repository."""
 
+import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -104,6 +106,26 @@ def test_the_wheel_holds_exactly_the_files_of_the_tree(wheel):
         found = {item for item in archive.namelist() if ".dist-info/" not in item}
 
     assert found == expected
+
+
+def test_an_index_shows_readme_and_changelog(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (item for item in archive.namelist() if item.endswith("/METADATA"))
+        shown = archive.read(name).decode()
+
+    assert "Description-Content-Type: text/markdown" in shown
+    assert (ROOT / "README.md").read_text().strip() in shown
+    assert (ROOT / "CHANGELOG.md").read_text().strip() in shown
+
+
+def test_what_the_readme_links_to_is_in_the_sdist(wheel):
+    (sdist,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text())
+    assert "docs/porting.md" in links
+    assert set(links) - held == set()
 
 
 def test_runserver_works_from_the_wheel(clean_python, site):

@@ -538,3 +538,13 @@ def test_time_is_not_wasted_on_threads_that_are_gone():
     runserver._end([])
 
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("app", ["channels", "django.contrib.staticfiles"])
+def test_the_help_speaks_of_what_the_command_does_with_channels(app):
+    """Whichever of the two apps the command is taken from."""
+    told = load_command_class(app, "runserver").create_parser("manage.py", "runserver")
+
+    shown = " ".join(told.format_help().split())
+    assert "HTTP, WebSocket and the workers in one process" in shown
+    assert "Tells Django" not in shown

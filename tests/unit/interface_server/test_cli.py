@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from channels import __version__
 from channels.interface_server import cli
 from channels.interface_server.cli import CommandLineInterface, LayerError, load_layer
 from channels.interface_server.server import Server, StartError
@@ -283,3 +284,11 @@ def test_help_tells_defaults_examples_and_exit_statuses(capsys):
     text = capsys.readouterr().out
     for expected in ("default: 120", "--max-message BYTES", "examples:", "exit status: 0"):
         assert expected in text
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        CommandLineInterface().run(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"channels-classic {__version__}\n"

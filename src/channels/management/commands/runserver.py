@@ -42,6 +42,17 @@ WORKER_THREADS = 4
 END_PATIENCE = 5.0
 
 
+#: Django says these in its own way, and staticfiles' command adds its own last.
+_HELP = {
+    "addrport": "where to listen: a port, or ADDRESS:PORT (default: 127.0.0.1:8000)",
+    "use_ipv6": "listen on an IPv6 address (default: [::1]:8000)",
+    "use_threading": "run one worker instead of several",
+    "use_reloader": "don't restart when code changes",
+    "use_static_handler": "don't serve static files at STATIC_URL",
+    "insecure_serving": "serve static files also with DEBUG off",
+}
+
+
 class _InterfaceServer:
     """Stands for the interface server's class until somebody asks for it.
 
@@ -77,6 +88,15 @@ class Command(RunserverCommand):
     port: str
     use_ipv6: bool
     _raw_ipv6: bool
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser, which explains the command as it is with Channels."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        if parser.description == StaticRunserver.help:
+            parser.description = Command.help
+        for action in parser._actions:
+            action.help = _HELP.get(action.dest, action.help)
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options: Django's, ours, and those of staticfiles if it does not do so."""
