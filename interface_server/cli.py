@@ -164,7 +164,7 @@ def make_server(
         drain=options.drain,
         dedicated=True,
         trusted_proxies=options.trusted_proxies,
-        trust_root_path_header=not options.ignore_root_path_header,
+        trust_root_path_header=options.trust_root_path_header,
         max_body=options.max_body,
         max_message=options.max_message,
         send_buffer=options.send_buffer,

@@ -26,7 +26,8 @@ class Config:
             dropped; 0 or less: never.
         ws_protocols: Subprotocols to choose from.
         root_path: Part of the path that belongs to the server.
-        trust_root_path_header: Whether the header ``Daphne-Root-Path`` overrides it.
+        trust_root_path_header: Whether the header ``Daphne-Root-Path`` overrides it: only
+            where a proxy sets it for every request, as clients can send it, too.
         proxy_forwarded_address_header: Header with the client's address; ``None``
             to believe the socket.
         proxy_forwarded_port_header: Header with the client's port.
@@ -57,7 +58,7 @@ class Config:
     ping_timeout: float = 30.0
     ws_protocols: tuple[str, ...] = ()
     root_path: str = ""
-    trust_root_path_header: bool = True
+    trust_root_path_header: bool = False
     proxy_forwarded_address_header: str | None = None
     proxy_forwarded_port_header: str | None = None
     proxy_forwarded_proto_header: str | None = None

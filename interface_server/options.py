@@ -250,9 +250,10 @@ def _add_proxy(parser: argparse.ArgumentParser) -> None:
         help="part of the path that belongs to the server, URL-encoded",
     )
     group.add_argument(
-        "--ignore-root-path-header",
+        "--trust-root-path-header",
         action="store_true",
-        help="do not let the request header Daphne-Root-Path override it",
+        help="let the request header Daphne-Root-Path override it: for a proxy of yours that sets"
+        " or removes it in every request, as clients can send it, too (default: ignored)",
     )
 
 

@@ -167,7 +167,8 @@ class Context:
                 scheme,
                 config.trusted_proxies,
             )
-            scheme = forwarded_scheme or scheme
+            # Of a handshake it is told again as ws or wss, where its message is made.
+            scheme = (forwarded_scheme or scheme).replace("ws", "http")
         asked, rest = take_root_path(headers)
         trusted = config.trust_root_path_header and asked is not None
         return Origin(

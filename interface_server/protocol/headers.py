@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 #: Header that sets ``root_path`` of one request (known-flaws.md F-35: anyone can
-#: send it, so that it can be switched off).
+#: send it, so it is believed only where a proxy is said to overwrite it).
 ROOT_PATH = b"daphne-root-path"
 
 Pairs = list[tuple[bytes, bytes]]
 
 #: What an address is in a message.
 Address = list[Any]
+
+#: Schemes that a proxy can report; a client may have written anything else into its header.
+_SCHEMES = frozenset(["http", "https", "ws", "wss"])
 
 
 def request_headers(raw: Iterable[tuple[bytes, Iterable[bytes]]]) -> Pairs:
@@ -68,42 +71,49 @@ def parse_x_forwarded_for(
         headers: A dict (names ``str`` or ``bytes`` in any case, values ``bytes``, ``str``
             or a list of them) or Twisted ``Headers``.
         address_header_name: Header with the addresses; empty or absent from the
-            request, or without an address: both originals are returned.
-        port_header_name: Header with the port; 0 is returned without one.
-        proto_header_name: Header with the scheme.
+            request, or without an address: both originals are returned.  A port
+            behind an address, and brackets round one, are not part of it.
+        port_header_name: Header with the port; 0 is returned without a valid one.
+        proto_header_name: Header with the scheme, in any case; the original is
+            returned without one of ``http``, ``https``, ``ws`` and ``wss``.
         original_addr: Address of the socket's other end.
         original_scheme: Scheme of the connection.
-        trusted_proxies: How many proxies of ours append to the address header:
-            the address is the one that the outermost of them wrote, this many
-            from the right.  0 takes the leftmost, which any client can forge
-            (known-flaws.md F-36).
+        trusted_proxies: How many proxies of ours append to the headers: what the
+            outermost of them wrote counts, the item that is this many from the
+            right (the first, if there are fewer).  0 takes the leftmost, which any
+            client can forge (known-flaws.md F-36).
     """
     if not address_header_name:
         return original_addr, original_scheme
     values = _by_name(headers)
-    forwarded = values.get(address_header_name.lower())
-    if not forwarded:
-        return original_addr, original_scheme
-    if trusted_proxies:
-        addresses = ",".join(forwarded).split(",")
-        host = addresses[max(0, len(addresses) - trusted_proxies)].strip()
-    else:
-        host = forwarded[0].split(",")[0].strip()
+
+    def item(name: str | None) -> str:
+        return _item(values.get(name.lower(), []) if name else [], trusted_proxies)
+
+    host = _without_port(item(address_header_name))
     if not host:
         return original_addr, original_scheme
+    scheme = item(proto_header_name).lower()
+    return [host, _port(item(port_header_name))], scheme if scheme in _SCHEMES else original_scheme
 
-    scheme = original_scheme
-    if proto_header_name and values.get(proto_header_name.lower()):
-        scheme = values[proto_header_name.lower()][0]
-    port = 0
-    if port_header_name and values.get(port_header_name.lower()):
-        try:
-            port = int(values[port_header_name.lower()][0])
-        except ValueError:
-            port = 0
-        if not 0 <= port <= 65535:
-            port = 0
-    return [host, port], scheme
+
+def _item(lines: list[str], trusted_proxies: int) -> str:
+    """Return the item of a list that counts, empty if there is none."""
+    items = ",".join(lines).split(",")
+    return items[max(0, len(items) - trusted_proxies) if trusted_proxies else 0].strip()
+
+
+def _without_port(address: str) -> str:
+    """Return ``1.2.3.4`` of ``1.2.3.4:56``, ``::1`` of ``[::1]:56`` and of ``[::1]``."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+def _port(text: str) -> int:
+    """Return a port, 0 for what is none."""
+    port = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+    return port if port <= 65535 else 0
 
 
 def _by_name(headers: Any) -> dict[str, list[str]]:

@@ -53,12 +53,12 @@ def test_odd_targets_are_passed_on_and_answered(peer, target):
     assert status == 200
 
 
-def test_header_names_with_underscores_are_left_out_and_the_root_path_is_taken(server, peer):
+def test_header_names_with_underscores_are_left_out_and_a_root_path_is_not_believed(server, peer):
     peer.ask("/", headers="X_Evil: 1\r\nDaphne-Root-Path: /a%20b\r\n")
 
     request = server.next("request")
     assert request["headers"] == [["host", "x"]]
-    assert request["root_path"] == "/a b"
+    assert request["root_path"] == ""
 
 
 def test_a_body_is_passed_on_once_it_is_complete(server, peer):
@@ -307,7 +307,11 @@ def test_a_response_that_the_client_does_not_wait_for_is_logged(server, peer):
 
 
 def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
-    forwarded = "X-Forwarded-For: 1.2.3.4, 5.6.7.8\r\nX-Forwarded-Proto: https\r\n"
+    """Nor is the header that says what of the path belongs to the server."""
+    forwarded = (
+        "X-Forwarded-For: [::1]:99, 5.6.7.8\r\nX-Forwarded-Port: 443,80\r\n"
+        "X-Forwarded-Proto: HTTPS,http\r\nDaphne-Root-Path: /a%20b\r\n"
+    )
     peer.ask("/forwarded", headers=forwarded)
     assert server.next("request")["client"][0] == "127.0.0.1"
     assert server.logged('"GET /forwarded" 200 ')
@@ -320,19 +324,26 @@ def test_forwarded_addresses_are_ignored_unless_trusted(server, peer):
             proxy_forwarded_address_header="X-Forwarded-For",
             proxy_forwarded_port_header="X-Forwarded-Port",
             proxy_forwarded_proto_header="X-Forwarded-Proto",
+            trust_root_path_header=True,
         ) as trusting,
         Peer(trusting.port) as behind,
     ):
         behind.ask("/", headers=forwarded)
         request = trusting.next("request")
-        assert (request["client"], request["scheme"]) == (["1.2.3.4", 0], "https")
+        assert (request["client"], request["scheme"]) == (["::1", 443], "https")
+        assert request["root_path"] == "/a b"
+        behind.ask("/wss", headers="X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: wss\r\n")
+        assert trusting.next("request")["scheme"] == "https"
         # The port that a proxy tells is its own: it has no place beside the client's address.
         behind.ask("/port", headers=forwarded + "X-Forwarded-Port: 8443\r\n")
         behind.open("/socket", headers=forwarded + "X-Forwarded-Port: 8443\r\n")
+        connect = trusting.next("connect")
+        assert (connect["client"][0], connect["scheme"]) == ("::1", "wss")
+        assert connect["root_path"] == "/a b"
         for shown in ("GET /", "GET /port", "WSCONNECTING /socket", "WSCONNECT /socket"):
             assert trusting.logged(f'"{shown}"')
             (line,) = [line for line in trusting.log.splitlines() if f'"{shown}"' in line]
-            assert line.startswith("1.2.3.4 - - [")
+            assert line.startswith("::1 - - [")
 
 
 def test_the_server_answers_for_its_health_itself():

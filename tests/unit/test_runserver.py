@@ -173,11 +173,12 @@ class TestTheServer:
         settings.CHANNELS_WS_PROTOCOLS = ["graphql-ws"]
         settings.FORCE_SCRIPT_NAME = "/app"
 
-        run("--http_timeout=7", "--websocket_handshake_timeout", "9")
+        run("--http_timeout=7", "--websocket_handshake_timeout", "9", "--trust-root-path-header")
 
         arguments = server.made[0].arguments
         assert arguments["http_timeout"] == 7
         assert arguments["websocket_handshake_timeout"] == 9
+        assert arguments["trust_root_path_header"] is True
         assert arguments["ws_protocols"] == ["graphql-ws"]
         assert arguments["root_path"] == "/app"
 

@@ -115,7 +115,7 @@ def test_options_reach_the_server(run, args, attribute, value):
         (["--on-lost-message", "close"], "on_lost_message", "close"),
         (["--compression"], "compression", True),
         (["--trusted-proxies", "2"], "trusted_proxies", 2),
-        (["--ignore-root-path-header"], "trust_root_path_header", False),
+        (["--trust-root-path-header"], "trust_root_path_header", True),
     ],
 )
 def test_our_own_options_reach_the_configuration(run, args, field, value):

@@ -73,6 +73,19 @@ def test_trusted_proxies_count_from_the_right(proxies, expected):
     assert address == [expected, 0]
 
 
+@pytest.mark.parametrize(
+    ("item", "address"),
+    [
+        ("1.2.3.4:5678", "1.2.3.4"),
+        ("[::1]:5", "::1"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("fe80::1%eth0, 10.0.0.1:80", "fe80::1%eth0"),
+    ],
+)
+def test_an_address_is_taken_without_its_port(item, address):
+    assert parse_x_forwarded_for({"X-Forwarded-For": item})[0] == [address, 0]
+
+
 def test_ipv6_addresses_pass_through():
     assert parse_x_forwarded_for({"X-Forwarded-For": "1043::a321:0001"})[0] == [
         "1043::a321:0001",
@@ -80,18 +93,51 @@ def test_ipv6_addresses_pass_through():
     ]
 
 
-@pytest.mark.parametrize("addresses", ["", " ", ",", " , 10.1.2.3"])
+@pytest.mark.parametrize("addresses", ["", " ", ",", " , 10.1.2.3", "[]:5", ":80"])
 def test_a_header_without_an_address_is_no_header(addresses):
     headers = {"X-Forwarded-For": addresses, "X-Forwarded-Proto": "https"}
 
     assert parse_x_forwarded_for(headers, original_addr=["::1", 5]) == (["::1", 5], None)
 
 
-@pytest.mark.parametrize("port", ["abc", "-5", "65536", ""])
+@pytest.mark.parametrize("port", ["abc", "-5", "65536", "", "4_4", "\uff19", "9" * 5000])
 def test_a_bad_port_is_0(port):
     headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": port}
 
     assert parse_x_forwarded_for(headers)[0] == ["10.1.2.3", 0]
+
+
+@pytest.mark.parametrize(
+    ("proto", "scheme"),
+    [
+        ("https,http", "https"),
+        ("HTTPS", "https"),
+        (" wss ,ws", "wss"),
+        ("javascript", "http"),
+        ("javascript, https", "http"),
+        ("", "http"),
+    ],
+)
+def test_the_first_scheme_counts_if_it_is_a_known_one(proto, scheme):
+    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": proto}
+
+    assert parse_x_forwarded_for(headers, original_scheme="http")[1] == scheme
+
+
+def test_the_first_port_counts():
+    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": " 443 ,80"}
+
+    assert parse_x_forwarded_for(headers)[0] == ["10.1.2.3", 443]
+
+
+def test_behind_proxies_that_append_all_three_headers_count_from_the_right():
+    headers = {
+        "X-Forwarded-For": "6.6.6.6, 10.1.2.3, 10.0.0.1",
+        "X-Forwarded-Port": "666, 443, 80",
+        "X-Forwarded-Proto": "http, https, http",
+    }
+
+    assert parse_x_forwarded_for(headers, trusted_proxies=2) == (["10.1.2.3", 443], "https")
 
 
 def test_the_scheme_is_taken_if_there_is_one():

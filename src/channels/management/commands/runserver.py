@@ -134,6 +134,13 @@ class Command(RunserverCommand):
             metavar="SECONDS",
             help="longest duration of a WebSocket's opening handshake (default: %(default)s)",
         )
+        parser.add_argument(
+            "--trust-root-path-header",
+            action="store_true",
+            dest="trust_root_path_header",
+            help="let the request header Daphne-Root-Path say what of the path belongs to the"
+            " server: for a proxy that sets or removes it in every request (default: ignored)",
+        )
         if apps.is_installed("django.contrib.staticfiles") and not isinstance(
             self, StaticRunserver
         ):
@@ -249,7 +256,8 @@ class Command(RunserverCommand):
         return workers
 
     def _make_server(self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Any:
-        # These arguments and no others: projects put their own server here.
+        # These arguments and no others, unless asked for: projects put their own server here.
+        asked = {name: True for name in ("trust_root_path_header",) if options.get(name)}
         return self.server_cls(
             channel_layer=channel_layer,
             endpoints=[self._endpoint()],
@@ -260,6 +268,7 @@ class Command(RunserverCommand):
             ws_protocols=conf.ws_protocols(),
             root_path=conf.root_path(),
             websocket_handshake_timeout=self.websocket_handshake_timeout,
+            **asked,
         )
 
     def _endpoint(self) -> str:
