@@ -74,7 +74,7 @@ class AsgiRequest(HttpRequest):
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             **_addresses(message.get("client"), message.get("server")),
-            **_meta_headers(_header_pairs(message)),
+            **_meta_headers(header_pairs(message)),
         }
         self._take_content_type()
         self._take_body()
@@ -247,13 +247,13 @@ def _addresses(client: Any, server: Any) -> dict[str, Any]:
     return meta
 
 
-def _header_pairs(message: Message) -> Iterable[Any]:
-    """Return the headers as pairs; a dict of them is rewritten in the message."""
-    headers = message.get("headers") or []
+def header_pairs(message: Message) -> Iterable[Any]:
+    """Return the headers as pairs; a dict of them, as test clients send, is rewritten in place."""
+    headers: Any = message.get("headers")
     if isinstance(headers, dict):
         headers = [[_bytes(name), _bytes(value)] for name, value in headers.items()]
         message["headers"] = headers
-    return headers
+    return headers or ()
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from channels import conf
-from channels.handler.request import AsgiRequest
+from channels.handler.request import AsgiRequest, header_pairs
 from channels.message import Message
 from channels.sessions.sockets import note_socket
 from channels.sessions.stores import (
@@ -131,6 +131,8 @@ def _save_if_any(session: Any, consumer: object) -> None:
 def _http_session_key(message: Message) -> str | None:
     if "method" not in message:
         message["method"] = "FAKE"  # a WebSocket's messages have none, requests must
+    # Consumers find both as if the request below were always made, and of their message.
+    header_pairs(message)
     if "path" in message and not message.get("headers") and not message.get("query_string"):
         return None  # nearly every message of an open socket
     # Without its body, which can be read only once and is not ours.

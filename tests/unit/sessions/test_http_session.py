@@ -11,6 +11,11 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.utils import timezone
 
+from channels.auth import (
+    channel_and_http_session_user_from_http,
+    channel_session_user_from_http,
+    http_session_user,
+)
 from channels.exceptions import ConsumeLater
 from channels.message import Message
 from channels.sessions import channel_and_http_session, http_session
@@ -70,6 +75,42 @@ def test_old_dicts_of_headers_are_read():
     message = receive(headers={"cookie": f"{COOKIE}={key}".encode("ascii")})
 
     assert seen_by(http_session, message)["species"] == "horse"
+
+
+DECORATORS = [
+    http_session,
+    channel_and_http_session,
+    http_session_user,
+    channel_session_user_from_http,
+    channel_and_http_session_user_from_http,
+]
+
+
+@pytest.mark.parametrize("decorator", DECORATORS)
+@pytest.mark.parametrize("channel", ["websocket.connect", "websocket.receive"])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"cookie": b"a=1", "x-a": "1"}, [[b"cookie", b"a=1"], [b"x-a", b"1"]]),
+        ({}, []),
+        ([(b"x-a", b"1")], [(b"x-a", b"1")]),
+    ],
+)
+def test_consumers_find_pairs_of_headers_and_a_method(decorator, channel, given, found):
+    """As if a request had been made of the message; clients of tests send dicts of headers."""
+    message = receive(channel=channel, headers=given, query_string=b"")
+
+    decorator(lambda message: None)(message)
+
+    assert (message["headers"], message["method"]) == (found, "FAKE")
+
+
+def test_a_message_without_headers_gets_none():
+    message = receive()
+
+    seen_by(http_session, message)
+
+    assert "headers" not in message
 
 
 @pytest.mark.parametrize("message", [connect(), receive(), connect((b"cookie", b"other=1"))])
