@@ -35,7 +35,8 @@ class WSClient(Client):
         self._session: Any = None
         self._headers: dict[str, Any] = {}
         self._cookies: dict[str, str] = {}
-        self._with_session_cookie = True
+        # Tests of old set it, to send the session's cookie or not.
+        self._session_cookie = True
 
     # -- what a browser sends along ------------------------------------------------------
 
@@ -56,17 +57,14 @@ class WSClient(Client):
     def get_cookies(self) -> dict[str, str]:
         """Return the cookies that are sent: with the first message the session's too."""
         cookies = dict(self._cookies)
-        if self._with_session_cookie and apps.is_installed("django.contrib.sessions"):
+        if self._session_cookie and apps.is_installed("django.contrib.sessions"):
             cookies[settings.SESSION_COOKIE_NAME] = self.session.session_key
         return cookies
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The headers that are sent: those that were set, and the cookies as ASCII bytes."""
-        cookies = self.get_cookies()
-        if not cookies:
-            return dict(self._headers)
-        return {**self._headers, "cookie": _encode_cookies(cookies)}
+        """The headers that are sent: those that were set, and all cookies as ASCII bytes."""
+        return {**self._headers, "cookie": _encode_cookies(self.get_cookies())}
 
     @property
     def session(self) -> Any:
@@ -136,14 +134,14 @@ class WSClient(Client):
         Args:
             to: Channel.
             content: Content to start from; what it has is not replaced.
-            text: Becomes the key ``text``: as it is if it is text, else as JSON.
+            text: Becomes the key ``text``.  There, what is no text is sent as JSON.
             path: Path of the connection, with a query string for ``websocket.connect``.
         """
         to = str(to)
         if to != CONNECT:
             path = path.partition("?")[0]
         super().send(to, self._get_content(content, text, path))
-        self._with_session_cookie = False
+        self._session_cookie = False
 
     def _get_content(
         self, content: dict[str, Any] | None = None, text: Any = None, path: str = "/"
@@ -161,8 +159,10 @@ class WSClient(Client):
                 raise ValueError("the client is ordered: it numbers its messages itself")
             content["order"] = self.order
             self.order += 1
+        if text is None:
+            text = content.get("text")
         if text is not None:
-            content["text"] = text if isinstance(text, str) else json_module.dumps(text)
+            content["text"] = text if isinstance(text, (str, bytes)) else json_module.dumps(text)
         return content
 
     def receive(self, json: bool = True) -> Any:
@@ -208,10 +208,8 @@ class WSClient(Client):
         if check_accept and str(channel) == CONNECT:
             reply = self.receive(json=False)
             if reply != {"accept": True}:
-                raise AssertionError(
-                    f"The connection was not accepted: the reply is {reply!r} instead of"
-                    " {'accept': True}"
-                )
+                # Word for word: tests of old compare it.
+                raise AssertionError(f"Connection rejected: {reply} != '{{accept: True}}'")
         return result
 
 

@@ -88,11 +88,30 @@ class TestHeaders(ChannelTestCase):
         assert b"sessionid=" in first["headers"]["cookie"]
         assert second["headers"] == {"cookie": b"foo=bar"}
 
+    def test_tests_of_old_say_whether_the_session_cookie_goes_along(self):
+        client = WSClient()
+        assert client._session_cookie is True
+        client.send("test")
+        assert client._session_cookie is False
+        client._session_cookie = True
+        client.send("test")
+
+        first, second = (client.get_next_message("test") for _ in range(2))
+
+        assert first["headers"] == second["headers"]
+
+    def test_there_is_a_header_of_cookies_also_without_cookies(self):
+        """Tests of old look into it without asking whether it is there."""
+        client = WSClient()
+        client._session_cookie = False
+
+        assert client._get_content()["headers"] == {"cookie": b""}
+
     @override_settings(INSTALLED_APPS=["channels"])
     def test_without_sessions_there_is_no_cookie_and_no_session(self):
         client = WSClient()
 
-        assert client.headers == {}
+        assert client.headers == {"cookie": b""}
         with pytest.raises(EnvironmentError, match=r"django\.contrib\.sessions"):
             client.session  # noqa: B018
 
@@ -158,6 +177,16 @@ class TestContent(ChannelTestCase):
         assert client._get_content(text="")["text"] == ""
         assert json.loads(client._get_content(text={"a": [1]})["text"]) == {"a": [1]}
         assert client._get_content(text=0)["text"] == "0"
+
+    def test_so_does_that_of_the_content(self):
+        client = WSClient()
+        client.send("test", content={"text": {"a": [1]}})
+
+        assert client.get_next_message("test")["text"] == '{"a": [1]}'
+        for kept in ("as it is", "", None, b"bytes"):
+            assert client._get_content({"text": kept})["text"] == kept
+        assert client._get_content({"text": {"a": 1}}, text="told")["text"] == "told"
+        assert "text" not in client._get_content({"bytes": b"x"})
 
     def test_an_ordered_client_counts(self):
         client = WSClient(ordered=True)
@@ -226,9 +255,11 @@ class TestHandshake(ChannelTestCase):
                 if reply is not None:
                     message.reply_channel.send(reply)
 
-            client, refused = WSClient(), pytest.raises(AssertionError, match="not accepted")
-            with apply_routes(route("websocket.connect", consumer)), refused:
+            client, refused = WSClient(), pytest.raises(AssertionError)
+            with apply_routes(route("websocket.connect", consumer)), refused as caught:
                 client.send_and_consume("websocket.connect")
+            said = "hi" if reply and "text" in reply else reply
+            assert str(caught.value) == f"Connection rejected: {said} != '{{accept: True}}'"
 
     @apply_routes(route("websocket.connect", accept))
     def test_consuming_checks_too_unless_told(self):
@@ -410,7 +441,7 @@ class TestImplicitAccept(ChannelTestCase):
     def test_a_silent_consumer_accepts_if_the_settings_say_so(self):
         seen = []
         with apply_routes([route("websocket.connect", seen.append)]):
-            with pytest.raises(AssertionError, match="not accepted"):
+            with pytest.raises(AssertionError, match="Connection rejected: None"):
                 WSClient().send_and_consume("websocket.connect")
             with override_settings(CHANNELS_IMPLICIT_ACCEPT=True):
                 WSClient().send_and_consume("websocket.connect")
