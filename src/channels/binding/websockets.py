@@ -21,7 +21,7 @@ from channels.binding.base import Binding
 from channels.binding.selection import serialised_names, writable_names
 from channels.generic.websockets import WebsocketMultiplexer
 from channels.message import Message
-from channels.sessions import enforce_ordering
+from channels.sessions.ordering import order_as_declared
 from channels.utils import name_that_thing
 
 
@@ -32,7 +32,7 @@ class WebsocketBinding(Binding):
 
     Attributes:
         strict_ordering: As of class-based consumers.
-        slight_ordering: No longer exists.
+        slight_ordering: As of class-based consumers.
     """
 
     model: Any = None
@@ -63,15 +63,8 @@ class WebsocketBinding(Binding):
 
     @classmethod
     def get_handler(cls) -> Callable[..., Any]:
-        """Return the handler, in order if that is asked for.
-
-        Raises:
-            ValueError: ``slight_ordering`` is set.
-        """
-        handler = super().get_handler()
-        if cls.strict_ordering or cls.slight_ordering:
-            return enforce_ordering(slight=cls.slight_ordering)(handler)
-        return handler
+        """Return the handler, in order if that is asked for."""
+        return order_as_declared(super().get_handler(), cls, name_that_thing(cls))
 
     @classmethod
     def trigger_inbound(cls, message: Message, **kwargs: Any) -> None:

@@ -20,7 +20,7 @@ from channels.channel import Channel, Group
 from channels.exceptions import ConsumeLater, SendNotAvailableOnDemultiplexer
 from channels.generic.base import BaseConsumer, Handler, finish
 from channels.message import Message
-from channels.sessions import enforce_ordering
+from channels.sessions.ordering import order_as_declared
 from channels.utils import name_that_thing
 
 
@@ -33,7 +33,7 @@ class WebsocketConsumer(BaseConsumer):
         http_user_and_session: The same, and give every message the HTTP session.
         strict_ordering: Never run two messages of a socket at once or out of
             their order.  Behind our interface server that is so in any case.
-        slight_ordering: No longer exists; accepting before receiving replaced it.
+        slight_ordering: Deprecated; only gives the message its channel session.
         groups: Groups that each socket joins while it is connected.
         path: Path of the socket's URL.
     """
@@ -57,13 +57,7 @@ class WebsocketConsumer(BaseConsumer):
 
         Raises:
             KeyError: The message has no path, or a channel that is not mapped.
-            ValueError: ``slight_ordering`` is set.
         """
-        if self.slight_ordering:
-            raise ValueError(
-                f"{name_that_thing(self)}.slight_ordering no longer exists: remove it, since"
-                " nothing is received before the socket is accepted; or set strict_ordering"
-            )
         if self.http_user or self.http_user_and_session:
             self.channel_session_user = True
         self.path = message["path"]
@@ -72,9 +66,7 @@ class WebsocketConsumer(BaseConsumer):
             handler = channel_and_http_session_user_from_http(handler)
         elif self.http_user:
             handler = channel_session_user_from_http(handler)
-        if self.strict_ordering:
-            handler = enforce_ordering(handler)
-        return handler
+        return order_as_declared(handler, self, name_that_thing(self))
 
     def find_method(self, name: str) -> Handler:
         """Return a ``raw_`` method; as a coroutine if the one that it calls is ``async def``."""

@@ -172,11 +172,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
         """Return ``messages_count`` and ``channel_full_count`` of the whole layer."""
         return self._store.total_statistics()
 
-    def channel_statistics(self, channel: str) -> dict[str, float]:
+    def channel_statistics(self, channel: str) -> dict[str, int]:
         """Return the counters of a channel (or mailbox), and what waits there.
 
         The keys are ``messages_count``, ``messages_pending``, ``messages_max_age``
-        (seconds) and ``channel_full_count``.
+        (whole seconds) and ``channel_full_count``.
         """
         names.check_channel_name(channel)
         return self._store.channel_statistics(channel)

@@ -398,7 +398,7 @@ class Store:
         with self._lock:
             return self._statistics.total()
 
-    def channel_statistics(self, channel: str) -> dict[str, float]:
+    def channel_statistics(self, channel: str) -> dict[str, int]:
         """Return the counters of a channel or mailbox, and what waits there."""
         with self._lock:
             now = self._expire()
@@ -408,6 +408,6 @@ class Store:
             return {
                 "messages_count": stored,
                 "messages_pending": pending,
-                "messages_max_age": now - oldest if pending else 0.0,
+                "messages_max_age": int(now - oldest) if pending else 0,
                 "channel_full_count": refused,
             }

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, overload
 
@@ -53,22 +54,54 @@ def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
 
     Args:
         func: The consumer.
-        slight: Not supported: a connection is accepted before its first message is
-            received, which is all that it ensured.
-
-    Raises:
-        ValueError: ``slight`` was asked for.
+        slight: Deprecated.  It ensured that nothing is received before the connection was
+            accepted, which is always so: the consumer only gets the channel session.
     """
     if slight:
-        raise ValueError(
-            "slight ordering is no longer an option: receive messages always come after connect"
-            " was accepted. Leave the argument out, or use enforce_ordering without it."
-        )
+        warn_of_slight_ordering("enforce_ordering(slight=True)")
 
     def decorate(consumer: Consumer) -> Consumer:
-        return wrap(consumer, in_turn_scope, "enforce_ordering", returns=False)
+        scope = channel_session_scope if slight else in_turn_scope
+        return wrap(consumer, scope, "enforce_ordering", returns=False)
 
     return decorate if func is None else decorate(func)
+
+
+def warn_of_slight_ordering(what: str, stacklevel: int = 3) -> None:
+    """Warn that something of old asks for what is always so.
+
+    Args:
+        what: What asks for it.
+        stacklevel: As of :func:`warnings.warn`, from here.
+    """
+    warnings.warn(
+        f"{what} is no longer needed: nothing is received before the connection was accepted, and"
+        " the interface server keeps the order of all messages. Remove it, or ask for strict"
+        " ordering where messages also come from elsewhere.",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def order_as_declared(handler: Consumer, owner: Any, name: str) -> Consumer:
+    """Return a handler with the ordering that the attributes of its class ask for.
+
+    Args:
+        handler: What handles a message.
+        owner: The class, or an instance of it, with ``strict_ordering`` and ``slight_ordering``.
+        name: The class's dotted name; it is warned of once.
+    """
+    if owner.slight_ordering and name not in _warned:
+        _warned.add(name)
+        warn_of_slight_ordering(f"{name}.slight_ordering = True")
+    if owner.strict_ordering:
+        return enforce_ordering(handler)
+    if owner.slight_ordering:
+        return wrap(handler, channel_session_scope, "channel_session")
+    return handler
+
+
+_warned: set[str] = set()
 
 
 @contextlib.contextmanager

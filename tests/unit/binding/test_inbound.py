@@ -451,9 +451,13 @@ def test_strict_ordering_parks_what_comes_too_early(message, layer):
     assert [channel for channel, _ in layer.sent] == ["__wait__.server?socket"]
 
 
-def test_slight_ordering_is_refused(message):
-    with pytest.raises(ValueError, match="slight"):
-        bind(slight_ordering=True).consumer(message(action="delete", pk=1))
+def test_slight_ordering_is_a_warning_and_no_error(message):
+    binding = bind(slight_ordering=True)
+
+    with pytest.warns(DeprecationWarning, match="slight_ordering = True is no longer needed"):
+        binding.consumer(message(action="create", data={"title": "new"}))
+
+    assert Article.objects.filter(title="new").exists()
 
 
 # -- both ways -----------------------------------------------------------------------------

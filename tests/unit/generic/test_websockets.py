@@ -276,12 +276,20 @@ def test_a_route_can_ask_for_ordering(message, layer, db):
     assert not Recorder.strict_ordering
 
 
-def test_slight_ordering_is_refused(message):
+@pytest.mark.django_db
+def test_slight_ordering_is_a_warning_once_and_no_error(message):
     class Slight(Recorder):
         slight_ordering = True
 
-    with pytest.raises(ValueError, match=r"Slight\.slight_ordering"):
-        Slight(message("websocket.receive", text="hi"))
+    with pytest.warns(DeprecationWarning, match=r"Slight\.slight_ordering = True"):
+        Slight(message("websocket.receive", text="one"))
+    consumer = Slight(message("websocket.receive", text="two"))  # a warning would be an error
+
+    assert consumer.called
+    assert consumer.message.channel_session.session_key.startswith("chn")
+    strict = Slight.as_route({"strict_ordering": True}).consumer
+    late = strict(message("websocket.receive", ordered=False, text="hi", order=1))
+    assert not hasattr(late, "called")  # strict wins
 
 
 # -- coroutines ----------------------------------------------------------------------

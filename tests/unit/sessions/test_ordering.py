@@ -20,6 +20,7 @@ from channels.sessions import (
 from channels.sessions.stores import channel_session_store
 from channels.worker.dispatch import Dispatcher
 from tests.unit.sessions.connection import REPLY, WAIT
+from tests.unit.sessions.messages import receive, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -31,11 +32,25 @@ def test_the_wait_channel_is_derived_from_the_reply_channel():
     assert wait_channel_name("plain") == "__wait__.plain"
 
 
-def test_slight_ordering_is_refused():
-    with pytest.raises(ValueError, match="slight"):
-        enforce_ordering(slight=True)
-    with pytest.raises(ValueError, match="slight"):
-        enforce_ordering(lambda message: None, slight=True)
+def test_slight_ordering_is_what_everything_has_and_a_warning_says_so():
+    """As the pages of 2016 write it; messages need no order for it."""
+    seen = []
+
+    def consumer(message):
+        message.channel_session["n"] = 1
+        seen.append(message)
+
+    with pytest.warns(DeprecationWarning, match="slight=True. is no longer needed") as caught:
+        decorated = enforce_ordering(slight=True)(consumer)
+    with pytest.warns(DeprecationWarning, match="slight"):
+        enforce_ordering(consumer, slight=True)
+
+    assert [one.filename for one in caught] == [__file__]
+    message = receive()
+    assert "order" not in message
+    decorated(message)
+    assert seen == [message]
+    assert stored() == {"n": 1}
 
 
 @pytest.mark.parametrize("decorator", [enforce_ordering, enforce_ordering(slight=False)])

@@ -358,7 +358,7 @@ class RedisChannelLayer(BaseChannelLayer):
         """Return the counters of a channel, or of a mailbox given its name.
 
         Keys: ``messages_count``, ``messages_pending``, ``messages_max_age`` (of the oldest
-        one waiting, in seconds) and ``channel_full_count``.
+        one waiting, in whole seconds) and ``channel_full_count``.
         """
         return self._statistics.of_channel(channel)
 

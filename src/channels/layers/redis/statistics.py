@@ -118,14 +118,14 @@ class Statistics:
         return total
 
     @staticmethod
-    def _age_of_frame(raw: bytes | None, now_ms: int) -> float:
+    def _age_of_frame(raw: bytes | None, now_ms: int) -> int:
         if raw is None:
             return 0
         try:
             head = items.read_frame_head(raw)
         except Undecodable:
             return 0
-        return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) / 1000
+        return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) // 1000
 
     def _of_mailbox(self, mailbox: str) -> dict[str, Any]:
         index = self._places.index(mailbox)
@@ -145,7 +145,7 @@ class Statistics:
             "channel_full_count": sum(full),
         }
 
-    def _age_of_items(self, raws: list[bytes], now_ms: int) -> float:
+    def _age_of_items(self, raws: list[bytes], now_ms: int) -> int:
         for raw in raws:
             try:
                 item = items.read_item(raw)
@@ -153,5 +153,5 @@ class Statistics:
                 continue
             if item.kind in "RG":
                 # Items carry no lifetime; messages live for the layer's expiry.
-                return max(0, now_ms - (item.expiry_ms - self._layer.commands.ttl_ms)) / 1000
+                return max(0, now_ms - (item.expiry_ms - self._layer.commands.ttl_ms)) // 1000
         return 0
