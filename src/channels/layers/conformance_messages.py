@@ -3,6 +3,7 @@
 # ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
+import enum
 import threading
 import time
 from typing import Any
@@ -63,7 +64,9 @@ CANNOT_TRAVEL = [
     pytest.param(1j, id="complex"),
     pytest.param(2**64, id="too-large-int"),
     pytest.param(-(2**63) - 1, id="too-small-int"),
-    pytest.param({1: "one"}, id="int-key"),
+    pytest.param({2**64: "x"}, id="too-large-int-key"),
+    pytest.param({(1,): "x"}, id="tuple-key"),
+    pytest.param({"\ud800": "x"}, id="half-surrogate-key"),
     pytest.param("\ud800", id="half-surrogate"),
 ]
 
@@ -72,6 +75,12 @@ class StrSubclass(str):
     """As Django's ``SafeString`` is one."""
 
     __slots__ = ()
+
+
+class Level(enum.IntEnum):
+    """As an application's choices are one."""
+
+    HIGH = 3
 
 
 class MessageRules(Conformance):
@@ -158,7 +167,7 @@ class MessageRules(Conformance):
 
     def test_every_type_of_the_contract_travels(self, layer: Layer) -> None:
         message = {
-            "ints": [0, -1, 2**63 - 1, -(2**63)],
+            "ints": [0, -1, 2**63 - 1, 2**64 - 1, -(2**63)],
             "floats": [0.5, -1e300, float("inf")],
             "bools": [True, False],
             "none": None,
@@ -173,6 +182,32 @@ class MessageRules(Conformance):
         assert received is not None
         assert [type(value) for value in received["bools"]] == [bool, bool]
         assert type(received["floats"][0]) is float
+
+    @pytest.mark.parametrize(
+        "key", [0, -(2**63), 2**64 - 1, True, None, b"\xff", b"", StrSubclass("safe"), Level.HIGH]
+    )
+    def test_keys_below_the_message_keep_their_type(self, layer: Layer, key: Any) -> None:
+        """``{"counts": {pk: n}}`` is ordinary code; so is an enumeration as a key."""
+        message: dict[str, Any] = {"counts": {key: 1, "list": [{key: {key: [2]}}]}}
+        layer.group_add("group", "p!member")
+        layer.send("work", message)
+        layer.send_group("group", message)
+        message["counts"][key] = message["counts"]["list"][0][key] = "changed"
+
+        expected = {"counts": {key: 1, "list": [{key: {key: [2]}}]}}
+        kind = {StrSubclass: str, Level: int}.get(type(key), type(key))
+        for channel in ("work", "p!"):
+            _, received = self.receive(layer, channel)
+            assert received == expected
+            assert received is not None
+            assert {type(found) for found in received["counts"] if found != "list"} == {kind}
+
+    def test_a_key_of_the_message_itself_is_text(self, layer: Layer) -> None:
+        for key in (1, None, b"x", True):
+            with pytest.raises(TypeError, match="key"):
+                layer.send("work", {key: 1})
+
+        assert self.receive(layer, "work") == (None, None)
 
     def test_a_tuple_comes_back_as_a_sequence(self, layer: Layer) -> None:
         layer.send("work", {"headers": [(b"host", b"example.com")]})

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from channels import names
@@ -162,6 +164,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
         copied, size = packed_copy(message, group, self.max_message_size)
         self._store.push_group(group, copied, size)
 
+    # -- private names of old ----------------------------------------------------------
+
+    @property
+    def _channels(self) -> Mapping[str, Sequence[tuple[float, dict[str, Any]]]]:
+        """What waits on each channel or mailbox: a copy, to be read.  Warns."""
+        _warn("_channels", "channel_statistics(channel)['messages_pending'] or receive(channels)")
+        return MappingProxyType({name: tuple(q) for name, q in self._store.contents().items()})
+
+    @property
+    def _groups(self) -> Mapping[str, Mapping[str, float]]:
+        """The members of each group: a copy, to be read.  Warns."""
+        _warn("_groups", "group_channels(group)")
+        contents = self._store.group_contents()
+        return MappingProxyType({name: MappingProxyType(found) for name, found in contents.items()})
+
     # -- flush and statistics --------------------------------------------------------
 
     def flush(self) -> None:
@@ -198,3 +215,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def open_sockets(self, mailbox: str) -> list[SocketEntry]:
         """Return the sockets that an interface server has written down."""
         return self._store.register.sockets(mailbox)
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(
+        f"{old} of the in-memory layer is a private name of asgiref that will go; use {new}",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -177,6 +177,17 @@ class Queue:
         frames = [entry.content for entry in self.entries if isinstance(entry.content, Frame)]
         return {frame.receipt for frame in frames if frame.receipt is not None}
 
+    def contents(self, name: str) -> list[tuple[float, Message]]:
+        """Return copies of the messages that wait, and when each expires; ``name`` is its own."""
+        found = []
+        for entry in self.entries:
+            rest: Entry | None = entry
+            while rest is not None:
+                frame, rest = as_frame(name, rest)
+                if frame is not None:
+                    found += [(frame.expires, copy_message(one)) for one in frame.messages]
+        return found
+
     def pending(self) -> tuple[int, float]:
         """Return how many messages wait, and since when the oldest of them does."""
         waiting = [entry for entry in self.entries if not entry.is_control]
@@ -222,6 +233,10 @@ class Groups:
         for channel in [name for name, expires in members.items() if expires <= now]:
             self.discard(group, channel)
         return list(members)
+
+    def contents(self) -> dict[str, dict[str, float]]:
+        """Return a copy: for each group its members, and when each expires."""
+        return {group: dict(members) for group, members in self._members.items()}
 
     def groups_of(self, channel: str, now: float) -> set[str]:
         """Return the groups that a channel is in."""

@@ -260,6 +260,17 @@ class Store:
             del self._queues[name]
         return entry
 
+    def contents(self) -> dict[str, list[tuple[float, Message]]]:
+        """Return copies of all messages that wait, by channel or mailbox, and when each expires."""
+        with self._lock:
+            self._expire()
+            return {name: queue.contents(name) for name, queue in self._queues.items()}
+
+    def group_contents(self) -> dict[str, dict[str, float]]:
+        """Return for each group its members, and when each expires."""
+        with self._lock:
+            return self._groups.contents()
+
     def is_used(self, name: str) -> bool:
         """Whether anything waits on a channel, or somebody waits for it."""
         with self._lock:

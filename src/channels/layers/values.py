@@ -1,8 +1,9 @@
 """What a message may hold, and copies of it.
 
-Contract layer.md section 1.1: nested values are bytes, str, int (signed 64-bit), float,
-list, tuple, dict with str keys, bool and None.  Anything else is refused with a
-``TypeError`` that says where in the message it is.  Subclasses become plain types,
+Contract layer.md section 1.1: nested values are bytes, str, int (from -2^63 to 2^64-1), float,
+list, tuple, dict, bool and None.  Keys of the message itself are str; keys of dicts in it
+may be int, bool, None or bytes as well, as the layer of old carried them.  Anything else is
+refused with a ``TypeError`` that says where in the message it is.  Subclasses become plain types,
 and ``bytearray`` and ``memoryview`` become ``bytes``, as they would on their way
 through Redis.  Tuples stay tuples.
 
@@ -26,8 +27,12 @@ MAX_DEPTH = 100
 #: Steps of the path to a bad value that an error shows.
 _SHOWN_STEPS = 10
 
-_MIN_INT = -(2**63)
-_MAX_INT = 2**63 - 1
+#: What msgpack has a form for.
+MIN_INT = -(2**63)
+MAX_INT = 2**64 - 1
+
+#: Types of keys below the message itself; and str, which is looked at more closely.
+OTHER_KEYS = frozenset({int, bool, bytes, type(None)})
 
 _PLAIN = frozenset({bytes, float, bool, type(None)})
 
@@ -61,8 +66,8 @@ def packed_copy(message: Mapping[str, Any], target: str, limit: int) -> tuple[di
         path = "".join(f"[{step!r}]" for step in found.path[: -_SHOWN_STEPS - 1 : -1])
         raise TypeError(
             f"cannot send to {target!r}: message{path} {found.reason}; a message may hold"
-            " bytes, str, int of 64 bits, float, bool, None, and lists, tuples and dicts"
-            " (with str keys) of these"
+            " bytes, str, int of 64 bits, float, bool, None, and lists, tuples and dicts of"
+            " these; its keys are str, those of dicts in it also int, bool, None or bytes"
         ) from None
     packed: bytes = msgpack.Packer().pack(copied)
     size = len(packed)
@@ -117,7 +122,7 @@ def _copy_str(value: str) -> str:
 
 
 def _copy_int(value: int) -> int:
-    if not _MIN_INT <= value <= _MAX_INT:
+    if not MIN_INT <= value <= MAX_INT:
         raise _CannotTravel("is an integer that does not fit in 64 bits")
     return int(value)
 
@@ -126,15 +131,22 @@ def _copy_container(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise _CannotTravel(f"is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
-        return {_copy_key(key): _copy_item(item, key, depth) for key, item in value.items()}
+        copy_key = _copy_text_key if depth == 1 else _copy_key
+        return {copy_key(key): _copy_item(item, key, depth) for key, item in value.items()}
     copied = [_copy_item(item, at, depth) for at, item in enumerate(value)]
     return tuple(copied) if isinstance(value, tuple) else copied
 
 
-def _copy_key(key: object) -> str:
+def _copy_text_key(key: object) -> str:
     if not isinstance(key, str):
         raise _CannotTravel(f"has the key {key!r}, which is not a str")
     return _copy_str(key)
+
+
+def _copy_key(key: object) -> Any:
+    if type(key) in OTHER_KEYS or isinstance(key, (str, int, bytes)):
+        return _copy(key, 0)
+    raise _CannotTravel(f"has the key {key!r}, which is not a str, int, bool, None or bytes")
 
 
 def _copy_item(item: Any, key: object, depth: int) -> Any:

@@ -35,7 +35,8 @@ class TestPayloads:
         message = {
             "bytes": b"\xff\x00\xc1",
             "str": "h\xe9llo \U0001f600",
-            "ints": [0, -1, 2**63 - 1, -(2**63)],
+            "ints": [0, -1, 2**64 - 1, -(2**63)],
+            "keys": {1: {True: b"x"}, None: 2, b"\xff": {2**64 - 1: 3}},
             "float": 0.1,
             "none": None,
             "bools": [True, False],
@@ -59,7 +60,8 @@ class TestPayloads:
         assert {type(part) for part in (*found, found["k"])} == {str}
 
     @pytest.mark.parametrize(
-        "value", [{1: 2}, {"a": object()}, {"a": 2**63}, {"a": [set()]}, {"a": "\ud800"}]
+        "value",
+        [{0.5: 2}, {"a": object()}, {"a": 2**64}, {2**64: 1}, {"a": [set()]}, {"a": "\ud800"}],
     )
     def test_what_cannot_travel_is_refused_with_its_place(self, codec, value):
         with pytest.raises(TypeError, match="'outer'"):

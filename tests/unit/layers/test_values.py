@@ -76,6 +76,21 @@ def test_keys_become_plain():
     assert type(key) is str
 
 
+@pytest.mark.parametrize(
+    ("key", "plain"), [(Name("x"), str), (Level.HIGH, int), (True, bool), (None, type(None))]
+)
+def test_keys_below_the_message_become_plain_of_their_kind(key, plain):
+    (found,) = copied({"outer": [{key: 1}]})["outer"][0]
+
+    assert (found, type(found)) == (key, plain)
+
+
+@pytest.mark.parametrize("key", [1, None, b"x", True])
+def test_keys_of_the_message_itself_are_text(key):
+    with pytest.raises(TypeError, match="is not a str"):
+        copied({key: 1})
+
+
 def test_the_size_is_that_of_the_packed_message():
     assert packed_copy({"a": b"x" * 10}, "work", LIMIT)[1] == 1 + 2 + 2 + 10
 
@@ -90,7 +105,7 @@ def test_a_message_of_exactly_the_limit_may_pass():
     assert caught.value.args == ("work", size, size - 1)
 
 
-@pytest.mark.parametrize("value", [{1}, object(), 1j, 2**63, -(2**63) - 1, "\ud800", len])
+@pytest.mark.parametrize("value", [{1}, object(), 1j, 2**64, -(2**63) - 1, "\ud800", len])
 def test_what_cannot_travel_is_named_with_its_place(value):
     with pytest.raises(TypeError) as caught:
         copied({"outer": [0, {"inner": (value,)}]})
@@ -98,8 +113,8 @@ def test_what_cannot_travel_is_named_with_its_place(value):
     assert "'work': message['outer'][1]['inner'][0] " in str(caught.value)
 
 
-@pytest.mark.parametrize("key", [1, b"x", None, "\ud800", (1,)])
-def test_a_key_that_is_no_text_is_named_with_its_place(key):
+@pytest.mark.parametrize("key", [0.5, (1,), "\ud800", 2**64, frozenset(), object])
+def test_a_key_that_cannot_travel_is_named_with_its_place(key):
     with pytest.raises(TypeError) as caught:
         copied({"outer": {key: 1}})
 

@@ -14,7 +14,7 @@ import msgpack
 
 from channels.exceptions import MessageTooLarge
 from channels.layers.faces import Message
-from channels.layers.values import MAX_DEPTH, packed_copy
+from channels.layers.values import MAX_DEPTH, MAX_INT, MIN_INT, OTHER_KEYS, packed_copy
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -30,7 +30,6 @@ CLOCK_TOLERANCE = 10
 #: of a surrogate pair, which msgpack itself notices.
 _LEAVES = frozenset({str, bytes, float, bool, type(None)})
 _CONTAINERS = frozenset({dict, list, tuple})
-_INT_LIMIT = 2**63
 
 #: Its type stubs say that it may return None, which only another mode of it does.
 _packb: Any = msgpack.packb
@@ -132,7 +131,7 @@ def _is_plain(value: Any, depth: int) -> bool:
         return False
     if type(value) is dict:
         for key in value:
-            if type(key) is not str:
+            if type(key) is not str and not (depth and _is_plain_key(key)):
                 return False
         value = value.values()
     for item in value:
@@ -140,11 +139,16 @@ def _is_plain(value: Any, depth: int) -> bool:
         if kind in _LEAVES:
             continue
         if kind is int:
-            if not -_INT_LIMIT <= item < _INT_LIMIT:
+            if not MIN_INT <= item <= MAX_INT:
                 return False
         elif kind not in _CONTAINERS or not _is_plain(item, depth + 1):
             return False
     return True
+
+
+def _is_plain_key(key: Any) -> bool:
+    """Whether a key that is no text, below the message itself, travels as it is."""
+    return type(key) in OTHER_KEYS and (type(key) is not int or MIN_INT <= key <= MAX_INT)
 
 
 def unpack(packed: bytes) -> list[Message]:

@@ -27,6 +27,7 @@ from channels.layers.redis.groups import Groups
 from channels.layers.redis.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
 from channels.layers.redis.items import Codec
 from channels.layers.redis.keys import GLOBAL_STATISTICS, Keys
+from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.links import BLOCK_SECONDS
 from channels.layers.redis.places import Places
 from channels.layers.redis.receiving import Receiver
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 
 
-class RedisChannelLayer(BaseChannelLayer):
+class RedisChannelLayer(LegacyNames, BaseChannelLayer):
     """Channels in one or more Redis servers, or in a Redis Cluster.
 
     Args:
