@@ -113,7 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
         "layer",
         nargs="?",
         help="where the layer is: module.path:attribute, or the URL of a Redis (redis://,"
-        " rediss://, unix://), a Cluster (redis+cluster://) or Sentinels (redis+sentinel://)",
+        " rediss://, unix://), a Cluster (redis+cluster://) or Sentinels (redis+sentinel://);"
+        " a URL says ?prefix=PREFIX if CONFIG has a prefix, and can't hold encryption keys",
     )
     return parser
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+from redis.exceptions import NoPermissionError
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.agreement import Agreement
+from channels.layers.redis.codec import Codec
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.keys import Keys
+from channels.layers.redis.keys import TIERS, Keys
 from channels.layers.redis.links import Clock
 from channels.layers.redis.register import read_entry
 
@@ -20,6 +23,7 @@ class Host:
 
     def __init__(self):
         self.fails = False
+        self.guards_tiers = False
         self.epoch = b"first"
         self.run_id = "aaa"
         self.hashes = {}
@@ -49,7 +53,14 @@ class Host:
         assert milliseconds == 10_000
 
     def on_zadd(self, key, score, name):
-        self.index[name] = score
+        if key != TIERS:
+            self.index[name] = score
+        elif self.guards_tiers:
+            return NoPermissionError("NOPERM no permissions to access a key")
+        return 1
+
+    def on_zrange(self, key, first, last):
+        return NoPermissionError("NOPERM") if self.guards_tiers else []
 
     def on_zremrangebyscore(self, key, low, high):
         return 0
@@ -163,6 +174,16 @@ def test_an_error_in_a_callback_does_not_end_it(host, caplog):
     heart(host, beaten=beaten, wait=turns(3)).run()
 
     assert caplog.text.count("RuntimeError: a bug elsewhere") == 3
+
+
+def test_a_user_who_may_touch_keys_of_the_prefix_only_can_beat_all_the_same(host):
+    host.guards_tiers = True
+    lost, beaten = [], []
+    agreement = Agreement("web.abc!", "server", "asgi:", Codec(1000), 1)
+
+    heart(host, agreement=agreement, lost=lost.append, beaten=beaten.append, wait=turns(6)).run()
+
+    assert (lost, len(beaten)) == ([], 6)
 
 
 def test_a_refused_write_counts_as_an_outage(host):

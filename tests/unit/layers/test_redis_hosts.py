@@ -167,6 +167,25 @@ class TestUrls:
             "RedisChannelLayer(hosts=['cluster:example.org:1'])"
         )
 
+    @pytest.mark.parametrize(
+        ("query", "prefix", "db"),
+        [
+            ("?prefix=chat:", "chat:", 0),
+            ("?db=3&prefix=a%26b%23+c", "a&b#+c", 3),
+            ("?prefix=", "", 0),
+            ("?db=3#x", "asgi:", 3),
+        ],
+    )
+    def test_a_url_may_hold_the_prefix_of_the_layer(self, query, prefix, db):
+        layer = layer_from_url("redis://example.org:1" + query)
+
+        assert (layer.prefix, str(layer.hosts[0])) == (prefix, f"redis://example.org:1/{db}")
+
+    def test_a_url_of_sentinels_may_hold_the_prefix_too(self):
+        layer = layer_from_url("redis+sentinel://one:1/mymaster?prefix=chat:&db=4")
+
+        assert (layer.prefix, layer.hosts[0]._how.options) == ("chat:", {"db": 4})
+
     def test_sentinels_and_their_masters_are_one_url(self):
         layer = layer_from_url(
             "rediss+sentinel://me:p%40ss@one:1,two,[::1]:3/first,second?db=4&socket_timeout=9",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,13 @@ class Codec:
 
     def __init__(self, max_message_size: int, keys: Iterable[str | bytes] | None = None) -> None:
         self.max_message_size = max_message_size
-        self._fernet = _make_fernet(keys) if keys else None
+        self._keys = [_derive(key) for key in keys or ()]
+        self._fernet = _make_fernet(self._keys) if self._keys else None
         self.flags = ENCRYPTED if self._fernet else 0
+
+    def digests(self, salt: bytes) -> list[bytes]:
+        """Return a digest of each key under a salt, the one that encrypts first."""
+        return [hmac.digest(key, salt, "sha256")[:8] for key in self._keys]
 
     def pack(self, name: str, message: Mapping[str, Any]) -> bytes:
         """Return one message as msgpack, not yet encrypted.
@@ -183,7 +189,7 @@ def _unpack_many(packed: bytes) -> list[Message]:
     return messages
 
 
-def _make_fernet(keys: Iterable[str | bytes]) -> MultiFernet:
+def _make_fernet(keys: Iterable[bytes]) -> MultiFernet:
     try:
         from cryptography.fernet import Fernet, MultiFernet
     except ImportError as error:
@@ -191,7 +197,7 @@ def _make_fernet(keys: Iterable[str | bytes]) -> MultiFernet:
             "symmetric_encryption_keys needs the package cryptography:"
             " pip install channels-classic[encryption]"
         ) from error
-    return MultiFernet([Fernet(_derive(key)) for key in keys])
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 def _derive(key: str | bytes) -> bytes:

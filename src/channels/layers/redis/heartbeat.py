@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry
+from channels.layers.redis.agreement import EVERY, FIRST, Agreement
 from channels.layers.redis.keys import Keys
 from channels.layers.redis.links import Clock
 from channels.layers.redis.register import (
@@ -55,6 +56,7 @@ class Heartbeat:
         info: Asked at each beat for host, pid, version and counters.
         beaten: Called after each beat with the memory of each host.
         lost: Called once for each outage.
+        agreement: Compares settings with other processes.
         interval: Seconds between beats.
         wait: Waits for that long and returns whether to stop; by default on an event.
     """
@@ -73,6 +75,7 @@ class Heartbeat:
         info: Callable[[], Mapping[str, Any]] = dict,
         beaten: Callable[[tuple[Memory, ...]], None] | None = None,
         lost: Callable[[LayerUnavailable], None] | None = None,
+        agreement: Agreement | None = None,
         interval: float = HEARTBEAT_INTERVAL,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
@@ -88,6 +91,7 @@ class Heartbeat:
         self._info = info
         self._beaten = beaten
         self._lost = lost
+        self._agreement = agreement
         self._interval = interval
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
@@ -129,6 +133,8 @@ class Heartbeat:
         self.beat_number += 1
         own, index = self._host_of(self.name), self._host_of(self._keys.processes)
         memories = []
+        comparing = self._agreement if self.beat_number % EVERY == FIRST else None
+        heard: list[Any] = []
         for number, host in enumerate(self._hosts):
             commands = ask_memory(self._keys)
             asking = len(commands)
@@ -136,12 +142,18 @@ class Heartbeat:
                 commands += write_entry(self._keys, self._entry(self._clocks[own]))
             if number == index:
                 commands += write_index(self._keys, self.name, self._clocks[own].now_ms() / 1000)
+            writing = len(commands)
+            if comparing is not None:
+                commands += comparing.commands(number, self._clocks[number].now_ms())
             asked = self._clocks[number].monotonic()
             answers = host.execute(commands)
-            self._check(answers)
+            heard.append(answers[-1])
+            self._check(answers[:writing])
             if not isinstance(answers[0], Exception):
                 self._clocks[number].measure(answers[0], asked)
             memories.append(read_memory(answers[:asking]))
+        if comparing is not None:
+            self._call(comparing.heard, heard)
         return tuple(memories)
 
     def _entry(self, clock: Clock) -> ProcessEntry:
@@ -195,5 +207,8 @@ class Heartbeat:
             self._hosts[self._host_of(self._keys.processes)].execute(
                 [("ZREM", self._keys.processes, self.name)]
             )
+            if self._agreement is not None:
+                for number, host in enumerate(self._hosts):
+                    host.execute([self._agreement.leave(number)])
         except LayerUnavailable as error:
             logger.warning("%s could not leave the register: %s", self.name, error)

@@ -21,6 +21,7 @@ prefix and ``S`` for the prefix of statistics:
 ``Pepoch``                  STRING random; made anew when Redis lost its memory
 ``S{q}:<channel>``          HASH   counters of a queue; ``#global#`` for all queues
 ``Smailboxes``              SET    mailboxes whose counters ``global_statistics`` adds
+``channels-classic:tiers``  ZSET   settings of every process, whatever its prefix -> its time
 =========================== ====== ==============================================
 """
 
@@ -28,6 +29,9 @@ from __future__ import annotations
 
 #: Stands for all queues of a host in the statistics; no valid channel name.
 GLOBAL_STATISTICS = "#global#"
+
+#: Where all processes that share a Redis find each other, whatever their prefixes.
+TIERS = "channels-classic:tiers"
 
 
 class Keys:

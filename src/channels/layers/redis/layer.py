@@ -20,6 +20,7 @@ from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.faces import Message, ServerFace, WorkerFace
 from channels.layers.redis import items, reading, scripts
+from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.cluster import ClusterHost
 from channels.layers.redis.commands import Commands
 from channels.layers.redis.erasing import erase
@@ -155,6 +156,10 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
     def make_hosts(self) -> list[Host]:
         """Return new hosts of this layer, with connections of their own."""
         return self._make_hosts()
+
+    def agreement(self, name: str, kind: str) -> Agreement:
+        """Return what compares the settings of a process with those of the others."""
+        return Agreement(name, kind, self.prefix, self.codec, self.ring_size)
 
     @property
     def ring_size(self) -> int:

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.faces import HEARTBEAT_INTERVAL, MailboxListener
+from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.aplaces import AsyncPlaces
 from channels.layers.redis.commands import Commands
 from channels.layers.redis.heartbeat import Heartbeat
@@ -69,6 +70,10 @@ class ServerLayer(Protocol):
 
     def configured_capacity(self, channel: str) -> int | None:
         """Return what is configured for a channel by name, None if nothing."""
+        ...
+
+    def agreement(self, name: str, kind: str) -> Agreement:
+        """Return what compares the settings of a process with the others'."""
         ...
 
 
@@ -205,6 +210,7 @@ class Session:
             clocks=[host.clock for host in self.hosts],
             info=lambda: {**info, "mailbox": self.mailbox.intake.counters()},
             beaten=beaten,
+            agreement=self._layer.agreement(self._name, "server"),
         )
 
     # -- connecting ------------------------------------------------------------------------

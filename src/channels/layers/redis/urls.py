@@ -7,11 +7,13 @@ Sentinels, with the names of their masters as path::
     redis+sentinel://[user:password@]10.0.0.1:26379,[::1]:26379/mymaster[,other][?db=0]
 
 User, password and options there are those of the masters.  IPv6 addresses stand in brackets.
+Each may have the layer's ``prefix`` among its options: ``redis://127.0.0.1/0?prefix=chat:``.
 """
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from channels.layers.redis.layer import RedisChannelLayer
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
@@ -38,6 +40,9 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
         ValueError: The URL or an option cannot be used.
         LayerUnavailable: The URL names no masters, and no Sentinel answered.
     """
+    url, prefix = _without_prefix(url)
+    if prefix is not None:
+        options["prefix"] = prefix
     if url.startswith(_SENTINELS):
         return _sentinel_layer(url, options)
     if url.startswith(_SERVERS):
@@ -45,6 +50,20 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
     raise ValueError(
         f"a layer's URL starts with one of {', '.join(SCHEMES)}, not {url.partition('://')[0]}://"
     )
+
+
+def _without_prefix(url: str) -> tuple[str, str | None]:
+    """Part the option that is the layer's from those that are redis-py's."""
+    head, mark, query = url.partition("#")[0].partition("?")
+    prefix = None
+    kept = []
+    for option in query.split("&"):
+        name, _, value = option.partition("=")
+        if name == "prefix":
+            prefix = unquote(value)
+        else:
+            kept.append(option)
+    return (head + mark + "&".join(kept) if kept else head), prefix
 
 
 def _sentinel_layer(url: str, options: dict[str, Any]) -> RedisSentinelChannelLayer:

@@ -131,6 +131,7 @@ class RedisWorkerFace:
             channels=self._channels,
             held=self._held,
             info=self._info,
+            agreement=self._layer.agreement(self.name, "worker"),
         )
         # Whoever misses a frame asks those on the register: be there before the first take.
         heartbeat.beat()
