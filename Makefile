@@ -21,7 +21,7 @@ demo: $(VENV)/.demo ## serve the demo project on 127.0.0.1:8000 (PORT=… for an
 	@echo
 	@cd project && exec ../$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
 
-test: $(VENV)/.dev services ## run every test, with a Redis of its own and a real Chromium (under 10 minutes)
+test: services $(VENV)/.dev ## run every test, with a Redis of its own and a real Chromium (under 10 minutes)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests that need no service (seconds)
@@ -42,16 +42,16 @@ format: $(VENV)/.dev ## rewrite the code as ruff wants it
 
 check: lint types test ## all that CI runs
 
-coverage: $(VENV)/.dev services ## run every test with coverage and show what is missed
+coverage: services $(VENV)/.dev ## run every test with coverage and show what is missed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-matrix: $(VENV)/.dev services ## run the tests on the oldest and newest Python and Django (needs python3.10 and python3.13)
+matrix: services $(VENV)/.dev ## run the tests on the oldest and newest Python and Django (needs python3.10 and python3.13)
 	$(BIN)/tox run $(ARGS)
 
-bench: $(VENV)/.dev services ## measure against Channels 4, side by side (about 15 minutes)
+bench: services $(VENV)/.dev ## measure against Channels 4, side by side (about 15 minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 dist: $(VENV)/.dev ## build the sdist and the wheel into dist/

@@ -52,6 +52,27 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
         time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def _no_signal_ignored() -> Iterator[None]:
+    """Let what is started in the block not inherit that signals are ignored.
+
+    A shell does that to what it starts in the background, ``nohup`` to what is to outlive its
+    terminal, and a server that is told to stop with such a signal would then go on.
+    """
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
 class Process:
     """A child process in a group of its own, with its output in a file."""
 
@@ -71,15 +92,16 @@ class Process:
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         environment.update(env or {})
-        self.popen = subprocess.Popen(
-            self.command,
-            env=environment,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with _no_signal_ignored():
+            self.popen = subprocess.Popen(
+                self.command,
+                env=environment,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:

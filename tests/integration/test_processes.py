@@ -1,0 +1,20 @@
+"""The processes of tests behave alike, whoever started the tests."""
+
+import signal
+
+import pytest
+
+from tests.processes import running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_a_signal_ends_a_process_though_the_tests_ignore_it(number):
+    """As under ``nohup make test``, or with ``make test &`` in a script."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with running("sleep", "60") as process:
+            process.signal(number)
+            assert process.wait() == -number
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
