@@ -5,21 +5,35 @@ VENV   ?= .venv
 PORT   ?= 8000
 # Most of the time, tests wait for what must not come too early: two wait at a time.
 JOBS   ?= 2
-BIN    := $(VENV)/bin
+BIN    := $(abspath $(VENV))/bin
+# Where a running demo-redis is found by the targets beside it.
+export DEMO_STATE ?= $(CURDIR)/project/run/demo-redis
+PREPARE = cd project && $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py seed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types format check coverage matrix bench dist services clean
+.PHONY: help demo demo-redis demo-reload demo-shell test unit lint types format check coverage matrix bench dist services clean
 
 help: ## list these targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.demo ## serve the demo project on 127.0.0.1:8000 (PORT=… for another), no Redis needed
-	@cd project && ../$(BIN)/python manage.py migrate --verbosity 0
-	@cd project && ../$(BIN)/python manage.py seed
+	@$(PREPARE)
 	@echo
 	@echo "  Open http://127.0.0.1:$(PORT)/ in two windows: a chat and a liveblog. Stop with Ctrl-C."
 	@echo
-	@cd project && exec ../$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
+	@cd project && exec $(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
+
+demo-redis: $(VENV)/.demo ## the same with a Redis, an interface server and two workers, as a site is run
+	@$(PREPARE)
+	@PATH="$(BIN):$$PATH" PORT=$(PORT) exec project/demo-redis
+
+demo-reload: ## restart the workers of demo-redis while its pages are open
+	@test -f "$(DEMO_STATE)" || { echo "make demo-redis is not running"; exit 1; }
+	@. "$(DEMO_STATE)" && kill -HUP $$workers && echo "The workers are being replaced, one after the other"
+
+demo-shell: ## a Django shell beside demo-redis
+	@test -f "$(DEMO_STATE)" || { echo "make demo-redis is not running"; exit 1; }
+	@. "$(DEMO_STATE)" && cd project && exec $(BIN)/python manage.py shell
 
 test: services $(VENV)/.dev ## run every test, with a Redis of its own and a real Chromium (under 10 minutes)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)

@@ -13,16 +13,17 @@ class Proxy:
 
     Args:
         port: Where the server listens.
+        at: Where the proxy is to listen; 0 for any free port.
 
     Attributes:
         port: Where the proxy listens.
         accepted: How many connections it has accepted so far.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, at: int = 0) -> None:
         self._server = port
         self.accepted = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", at))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._swallow: Callable[[bytes], bool] | None = None

@@ -1,7 +1,7 @@
 from channels import route
 from chat import consumers
 
-ROOM = r"^/(?P<room>[-a-zA-Z0-9_]{1,50})/$"
+ROOM = r"^/(?P<room>[-\w]{1,50})/$"
 
 channel_routing = [
     route("websocket.connect", consumers.connect, path=ROOM),

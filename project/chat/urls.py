@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from chat import views
 
@@ -6,5 +6,6 @@ app_name = "chat"
 
 urlpatterns = [
     path("", views.index, name="index"),
-    path("<slug:room>/", views.room, name="room"),
+    # Not <slug:…>, which is ASCII: a room's name is in any script.
+    re_path(r"^(?P<room>[-\w]{1,50})/$", views.room, name="room"),
 ]

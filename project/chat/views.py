@@ -8,13 +8,23 @@ SHOWN = 30
 
 def index(request):
     """The list of rooms that were talked in lately; ?room=NAME goes to that room."""
-    wanted = slugify(request.GET.get("room", ""))[:50]
-    if wanted:
-        return redirect("chat:room", room=wanted)
+    wanted = request.GET.get("room", "")
+    room = slugify(wanted, allow_unicode=True)[:50]
+    if room:
+        return redirect("chat:room", room=room)
     rooms = ChatMessage.objects.order_by("room").values_list("room", flat=True).distinct()[:12]
-    return render(request, "chat/index.html", {"rooms": rooms})
+    return render(request, "chat/index.html", {"rooms": rooms, "refused": wanted})
 
 
 def room(request, room):
     latest = list(ChatMessage.objects.filter(room=room)[:SHOWN])
-    return render(request, "chat/room.html", {"room": room, "messages_shown": latest[::-1]})
+    return render(
+        request,
+        "chat/room.html",
+        {
+            "room": room,
+            "messages_shown": latest[::-1],
+            "longest_text": ChatMessage.longest("text"),
+            "longest_name": ChatMessage.longest("name"),
+        },
+    )

@@ -2,7 +2,10 @@
 
 Everything runs in one process by default: SQLite and the in-memory channel
 layer.  Set ``REDIS_URL`` to run interface servers and workers as processes of
-their own (see the Procfile at the top of the repository).
+their own (``make demo-redis``, or the Procfile at the top of the repository).
+
+``DEBUG=0`` and ``ALLOWED_HOSTS=chat.example.com`` (several with commas) run it as a
+real site would be.
 """
 
 import os
@@ -64,11 +67,12 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-if os.environ.get("REDIS_URL"):
+REDIS_URL = os.environ.get("REDIS_URL")
+if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels.layers.redis.RedisChannelLayer",
-            "CONFIG": {"hosts": [os.environ["REDIS_URL"]]},
+            "CONFIG": {"hosts": [REDIS_URL]},
             "ROUTING": "demo.routing.channel_routing",
         }
     }
@@ -80,7 +84,13 @@ else:
         }
     }
 
+CHANNELS_ORIGIN_VALIDATOR = "channels.security.websockets.AllowedHostsOnlyOriginValidator"
+CHANNELS_DELETE_SESSIONS = True
+CHANNELS_SESSION_KEY_IN_URL = False
+
 STATIC_URL = "static/"
+# Where collectstatic puts what nginx or a CDN should serve; without one, demo/urls.py does.
+STATIC_ROOT = os.environ.get("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

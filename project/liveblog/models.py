@@ -38,8 +38,10 @@ class Post(models.Model):
         )
 
     def delete(self, *args, **kwargs):
-        self.announce({"id": self.pk, "deleted": True})
-        return super().delete(*args, **kwargs)
+        gone = self.pk
+        deleted = super().delete(*args, **kwargs)
+        self.announce({"id": gone, "deleted": True})
+        return deleted
 
     def announce(self, content):
         """Tell every open page, once the change is really in the database."""

@@ -24,6 +24,6 @@ def write(request, slug):
     """Save a post; the page shows it when the socket brings it, as every other page does."""
     form = PostForm(request.POST, instance=Post(liveblog=get_object_or_404(Liveblog, slug=slug)))
     if not form.is_valid():
-        return HttpResponseBadRequest("A post needs a text of at most 2000 characters.")
+        return HttpResponseBadRequest(" ".join(form.errors["body"]), content_type="text/plain")
     form.save()
     return HttpResponse(status=204)

@@ -97,7 +97,8 @@ def say(client, text):
 
 def enter(process, port):
     process.wait_for_port(port)
-    return connect(f"ws://127.0.0.1:{port}/chat/lobby/", open_timeout=20)
+    origin = f"http://127.0.0.1:{port}"
+    return connect(f"ws://127.0.0.1:{port}/chat/lobby/", origin=origin, open_timeout=20)
 
 
 def test_honcho_goes_on_after_a_dead_worker_and_a_reload(tmp_path, redis_server):

@@ -7,7 +7,7 @@ from liveblog.models import Liveblog
 
 POSTS = [
     "Doors are open. This page needs no reload: leave it open and watch.",
-    "Write a post with the form, in the admin, or in a shell: every open page shows it at once.",
+    "Write a post with the form or in the admin: every open page shows it at once.",
 ]
 
 

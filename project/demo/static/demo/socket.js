@@ -1,15 +1,20 @@
 "use strict";
 
-/* A WebSocket that comes back by itself, with the state shown in the page's header. */
-function liveSocket(path, onMessage) {
+/*
+ * A WebSocket that comes back by itself, with the state shown in the page's header.
+ *
+ * onMessage is called with each message; onOpen each time that the socket is there,
+ * to get what the page has missed: nobody keeps messages for a socket that is away.
+ */
+function liveSocket(path, onMessage, onOpen) {
   const badge = document.getElementById("connection");
   const scheme = location.protocol === "https:" ? "wss://" : "ws://";
   let delay = 500;
   let socket = null;
 
   function show(text, open) {
-    badge.hidden = false;
-    badge.textContent = text;
+    // Only what has changed is read out.
+    if (badge.textContent !== text) badge.textContent = text;
     badge.classList.toggle("open", open);
   }
 
@@ -18,13 +23,14 @@ function liveSocket(path, onMessage) {
     socket.onopen = () => {
       delay = 500;
       show("connected", true);
+      onOpen();
     };
     socket.onmessage = (event) => onMessage(JSON.parse(event.data));
     socket.onclose = () => {
       show("reconnecting", false);
       // Jitter: a server that restarts must not see every client in the same instant.
       setTimeout(connect, delay * (0.5 + Math.random()));
-      delay = Math.min(delay * 2, 10000);
+      delay = Math.min(delay * 2, 5000);
     };
   }
 

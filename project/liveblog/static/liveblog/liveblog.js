@@ -4,6 +4,10 @@ const posts = document.getElementById("posts");
 const form = document.getElementById("write");
 const notice = document.getElementById("notice");
 
+function find(id) {
+  return document.getElementById("post-" + id);
+}
+
 function build(post) {
   const article = document.createElement("article");
   const time = document.createElement("time");
@@ -16,8 +20,16 @@ function build(post) {
   return article;
 }
 
-liveSocket(location.pathname, (post) => {
-  const shown = document.getElementById("post-" + post.id);
+/* What comes while the page catches up waits for that; otherwise null. */
+let waiting = null;
+let lastTurn = 0;
+
+function receive(post) {
+  if (waiting) {
+    waiting.push(post);
+    return;
+  }
+  const shown = find(post.id);
   if (post.deleted) {
     if (shown) shown.remove();
   } else if (shown) {
@@ -25,7 +37,53 @@ liveSocket(location.pathname, (post) => {
   } else {
     posts.prepend(build(post));
   }
-});
+}
+
+/* Make the posts those of a newer copy of the page; what has not changed is left alone. */
+function adopt(newer) {
+  const kept = new Set();
+  let before = null;
+  for (const article of newer.querySelectorAll(".post")) {
+    kept.add(article.id);
+    let shown = document.getElementById(article.id);
+    const body = article.querySelector("p").textContent;
+    if (!shown || shown.querySelector("p").textContent !== body) {
+      const id = article.id.replace("post-", "");
+      const fresh = build({ id, body, time: article.querySelector("time").dateTime });
+      if (shown) shown.replaceWith(fresh);
+      else if (before) before.after(fresh);
+      else posts.prepend(fresh);
+      shown = fresh;
+    }
+    before = shown;
+  }
+  for (const article of posts.querySelectorAll(".post")) {
+    if (!kept.has(article.id)) article.remove();
+  }
+}
+
+/*
+ * Get what was written, changed and deleted while there was no socket, or before there was one:
+ * from the page itself.  What the socket brings meanwhile may be newer, so it comes after that.
+ */
+async function catchUp() {
+  const turn = ++lastTurn;
+  waiting = waiting || [];
+  let newer = null;
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.ok) newer = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch (error) {
+    // The socket has gone again, or will: the next one catches up.
+  }
+  if (turn !== lastTurn) return; // a later one is on its way
+  if (newer) adopt(newer);
+  const late = waiting;
+  waiting = null;
+  late.forEach(receive);
+}
+
+liveSocket(location.pathname, receive, catchUp);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
