@@ -24,7 +24,11 @@ from channels import exceptions
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
 from channels.interface_server.deadlines import Wheel
-from channels.interface_server.net.endpoints import build_endpoint_description_strings, listen
+from channels.interface_server.net.endpoints import (
+    build_endpoint_description_strings,
+    describe_failure,
+    listen,
+)
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.ports import BridgePort
@@ -291,21 +295,28 @@ class Server:
         try:
             await bridge.start()
         except exceptions.LayerUnavailable as error:
-            raise StartError(f"the channel layer does not answer: {error}") from error
+            problem = str(error).rstrip(".")
+            raise StartError(
+                f"the channel layer does not answer: {problem}. Start Redis (sudo apt install"
+                " redis-server, or docker run -p 6379:6379 redis); in development, manage.py"
+                " runserver goes without one"
+            ) from error
         self._bridge = bridge
 
     async def _listen(self) -> None:
         assert self._loop is not None
         for description in self.endpoints:
-            log.info("Listening on endpoint %s", description)
             listener = listen(self._reactor, description, self.factory)
             self.listeners.append(listener)
             failures: list[Any] = []
             listener.addErrback(failures.append)
             await listener.asFuture(self._loop) if not listener.called else None
             if failures:
-                reason = failures[0].getErrorMessage()
-                raise StartError(f"could not listen on {description}: {reason}")
+                raise StartError(
+                    f"could not listen on {description}: {describe_failure(failures[0].value)}"
+                )
+        for description in self.endpoints:
+            log.info("Listening on endpoint %s", description)
 
     # -- stopping ------------------------------------------------------------------
 

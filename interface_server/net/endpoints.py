@@ -7,6 +7,7 @@ which would write into another distribution's folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,17 @@ def build_endpoint_description_strings(
     return descriptions
 
 
+#: What to do about an error of the system.
+_REMEDIES = {
+    errno.EADDRINUSE: (
+        "another process listens there; stop it, or try another port (interface-server --port"
+        " 8001, manage.py runserver 8001, make demo PORT=8001)"
+    ),
+    errno.EACCES: "this user may not; try a port from 1024 on, or a socket in another folder",
+    errno.EADDRNOTAVAIL: "this machine has no such address; try --bind 0.0.0.0 or 127.0.0.1",
+}
+
+
 def choose_endpoints(
     endpoints: list[str],
     host: str | None,
@@ -80,6 +92,15 @@ def listen(reactor: Any, description: str, factory: IProtocolFactory) -> Deferre
     from twisted.internet.defer import maybeDeferred
 
     return maybeDeferred(_listen, reactor, description, factory)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return why :func:`listen` failed, and what to do."""
+    cause = getattr(error, "socketError", error)  # Twisted's error holds the system's
+    number = getattr(cause, "errno", None)
+    reason = os.strerror(number) if number is not None else str(error)
+    remedy = _REMEDIES.get(number or 0)
+    return reason if remedy is None else f"{reason}: {remedy}"
 
 
 def _listen(reactor: Any, description: str, factory: Any) -> Any:

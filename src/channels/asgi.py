@@ -16,7 +16,8 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from channels import DEFAULT_CHANNEL_LAYER, conf
-from channels.backends import IN_MEMORY, load_backend
+from channels.backends import IN_MEMORY, REDIS, adapt, load_backend
+from channels.conf import suggest_routing, unused_routing
 from channels.exceptions import InvalidChannelLayerError
 from channels.layers.base import is_customised
 from channels.routing import Router
@@ -74,7 +75,11 @@ class ChannelLayerManager:
             ImproperlyConfigured: The routing or one of its consumers cannot be
                 imported; the text names the setting.
         """
-        entry = self.configs[name]
+        configs = self.configs
+        if name not in configs:
+            unused = unused_routing()
+            raise KeyError(f"{_setting(name)} is not configured. {unused}" if unused else name)
+        entry = configs[name]
         return self._build(name, entry, "CONFIG", entry.get("CONFIG", {}))
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
@@ -98,16 +103,29 @@ class ChannelLayerManager:
     ) -> ChannelLayerWrapper:
         setting = _setting(name)
         if "BACKEND" not in entry:
-            raise InvalidChannelLayerError(f'{setting}["BACKEND"] is missing')
-        backend_class = load_backend(entry["BACKEND"], setting)
+            raise InvalidChannelLayerError(
+                f'{setting}["BACKEND"] is missing: in production it is {REDIS!r}'
+            )
+        if not isinstance(config, Mapping):
+            raise InvalidChannelLayerError(
+                f'{setting}["{config_key}"] must be a dict of arguments, not {config!r}'
+            )
+        backend, config = adapt(entry["BACKEND"], config, f'{setting}["{config_key}"]')
+        backend_class = load_backend(backend, setting)
         if "ROUTING" not in entry:
-            raise InvalidChannelLayerError(f'{setting}["ROUTING"] is missing')
+            raise InvalidChannelLayerError(
+                f'{setting}["ROUTING"] is missing: it is the dotted path of the list of routes,'
+                f" for instance {suggest_routing() or 'mysite.routing.channel_routing'!r}"
+            )
         layer = _construct(backend_class, config, f'{setting}["{config_key}"]')
         routing_setting = f'{setting}["ROUTING"]'
         try:
             return ChannelLayerWrapper(layer, name, entry["ROUTING"])
         except ImproperlyConfigured as error:
-            raise ImproperlyConfigured(f"{routing_setting}: {error}") from error
+            there = ""
+            if str(error).startswith(f"routing {entry['ROUTING']!r}"):
+                there = f". Do you mean {routes!r}?" if (routes := suggest_routing()) else ""
+            raise ImproperlyConfigured(f"{routing_setting}: {error}{there}") from error
         except ValueError as error:
             raise InvalidChannelLayerError(f"{routing_setting}: {error}") from error
 

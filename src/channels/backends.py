@@ -1,17 +1,19 @@
 """From the ``BACKEND`` string of a channel layer to its class.
 
-Strings of the distributions that once provided layers are translated to ours,
-with a deprecation warning that names the new string.  An old string also tells that a
+Strings of the distributions that once provided layers, and those of Channels 4, are translated
+to ours, with a deprecation warning that names the new string.  An old string also tells that a
 project has not been gone over yet, see :func:`channels.conf.close_on_logout`.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.module_loading import import_string
 
+from channels.channels4 import adapt_config
 from channels.exceptions import InvalidChannelLayerError
 
 REDIS = "channels.layers.redis.RedisChannelLayer"
@@ -35,6 +37,21 @@ _OLD = {
     "asgiref.inmemory.ChannelLayer": (IN_MEMORY, ""),
 }
 
+IN_MEMORY_4 = "channels.layers.InMemoryChannelLayer"
+
+#: Those of Channels 4, in the same way.
+_CHANNELS_4 = {
+    "channels_redis.core.RedisChannelLayer": (
+        REDIS,
+        ", with URLs as hosts, or of channels.layers.redis.RedisSentinelChannelLayer",
+    ),
+    "channels_redis.pubsub.RedisPubSubChannelLayer": (
+        REDIS,
+        ", with URLs as hosts, or of channels.layers.redis.RedisSentinelChannelLayer",
+    ),
+    IN_MEMORY_4: (IN_MEMORY, ""),
+}
+
 
 def translate(backend: str) -> tuple[str, str]:
     """Return our string for an old one and a note to the user; other strings as they are."""
@@ -42,12 +59,28 @@ def translate(backend: str) -> tuple[str, str]:
     package, _, rest = backend.partition(".")
     if package == "asgi_redis":
         return _OLD.get(f"asgi_redis.{rest.rpartition('.')[2]}", (backend, ""))
-    return _OLD.get(backend, (backend, ""))
+    return _OLD.get(backend) or _CHANNELS_4.get(backend, (backend, ""))
 
 
 def is_old(backend: object) -> bool:
     """Whether a ``BACKEND`` is a string of old."""
     return isinstance(backend, str) and translate(backend)[0] != backend
+
+
+def adapt(backend: Any, config: Mapping[str, Any], setting: str) -> tuple[Any, Mapping[str, Any]]:
+    """Return the ``BACKEND`` and the arguments that an entry written for Channels 4 stands for.
+
+    Any other entry is returned as it is.
+
+    Raises:
+        InvalidChannelLayerError: The arguments have no counterpart; the text names ``setting``.
+    """
+    if backend == IN_MEMORY_4:
+        return backend, {"capacity": 100, **config}  # as it was there; ours has 10, as of old
+    if not isinstance(backend, str) or not backend.startswith("channels_redis."):
+        return backend, config
+    adapted = adapt_config(config, setting)
+    return (REDIS_SENTINEL if "services" in adapted else backend), adapted
 
 
 def load_backend(backend: Any, setting: str) -> type[Any]:
@@ -75,6 +108,7 @@ def load_backend(backend: Any, setting: str) -> type[Any]:
         loaded: type[Any] = import_string(path)
     except ImportError as error:
         raise InvalidChannelLayerError(
-            f'{setting}["BACKEND"]: {path!r} cannot be imported: {error}'
+            f'{setting}["BACKEND"]: {path!r} cannot be imported: {error}. Ours are {REDIS},'
+            f" {REDIS_SENTINEL} and {IN_MEMORY}"
         ) from error
     return loaded

@@ -6,6 +6,7 @@
 ``channels.W001``  a layer in the memory of one process, in production
 ``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
 ``channels.W003``  a route can never match, because one before it always does
+``channels.W004``  there are routes beside the URLconf, and no ``CHANNEL_LAYERS``
 =================  =======================================================
 """
 
@@ -19,6 +20,7 @@ from django.core import checks, mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
+from channels import conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
@@ -35,7 +37,14 @@ def register() -> None:
 def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
     """Build every layer of ``CHANNEL_LAYERS`` with its routing, and look at it."""
     found: list[checks.CheckMessage] = []
-    for alias in channel_layers.configs:
+    try:
+        configs = channel_layers.configs
+        unused = conf.unused_routing()
+    except ValueError as error:
+        return [checks.Error(str(error), id="channels.E002")]
+    if unused is not None:
+        found.append(checks.Warning(unused, id="channels.W004"))
+    for alias in configs:
         try:
             wrapper = channel_layers.make_backend(alias)
         except (ImproperlyConfigured, ValueError) as error:

@@ -5,18 +5,72 @@ Each is read at each call, so that ``override_settings`` works.
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from django.conf import settings
 
 from channels.backends import is_old
+from channels.exceptions import InvalidChannelLayerError
+
+#: What ``CHANNEL_LAYERS`` has to be.
+_SHAPE = (
+    'must be a dict of dicts, {"default": {"BACKEND": "channels.layers.redis.RedisChannelLayer",'
+    ' "ROUTING": "mysite.routing.channel_routing"}}'
+)
 
 
 def channel_layers() -> Mapping[str, dict[str, Any]] | None:
-    """Return ``CHANNEL_LAYERS``, alias to entry; ``None`` if there is no such setting at all."""
-    configured: Mapping[str, dict[str, Any]] | None = getattr(settings, "CHANNEL_LAYERS", None)
-    return configured
+    """Return ``CHANNEL_LAYERS``, alias to entry; ``None`` if there is no such setting at all.
+
+    Raises:
+        InvalidChannelLayerError: It is something else than a dict of dicts.
+    """
+    configured = getattr(settings, "CHANNEL_LAYERS", None)
+    if configured is None:
+        return None
+    if not isinstance(configured, Mapping):
+        raise InvalidChannelLayerError(f"CHANNEL_LAYERS {_SHAPE}, not {configured!r:.200}")
+    for alias, entry in configured.items():
+        if not isinstance(entry, Mapping):
+            raise InvalidChannelLayerError(
+                f'CHANNEL_LAYERS["{alias}"] is {entry!r:.200}, but CHANNEL_LAYERS {_SHAPE}'
+            )
+    return cast("Mapping[str, dict[str, Any]]", configured)
+
+
+def suggest_routing() -> str | None:
+    """Return the dotted path of the list of routes that stands beside the URLconf, if one does.
+
+    Where a project's ``routing.py`` is by custom; it is read and not imported.
+    """
+    package = str(getattr(settings, "ROOT_URLCONF", "")).rpartition(".")[0]
+    module = f"{package}.routing" if package else "routing"
+    try:
+        found = importlib.util.find_spec(module)
+        text = Path(found.origin).read_text("utf-8") if found and found.origin else ""
+    except (ImportError, OSError, ValueError):
+        return None
+    if not re.search(r"^\s*(from|import) channels\b", text, re.MULTILINE):
+        return None
+    lists = re.findall(r"^(\w+)\b[^=\n]*=\s*[\[{]", text, re.MULTILINE)
+    named = [name for name in lists if "rout" in name.lower()] or lists or ["channel_routing"]
+    return f"{module}.{named[-1]}"
+
+
+def unused_routing() -> str | None:
+    """Return what to do about routes that nobody uses, as there is no layer at all; or ``None``."""
+    routing = None if channel_layers() else suggest_routing()
+    if routing is None:
+        return None
+    return (
+        f"Nobody uses the routes of {routing}: name them in the settings,"
+        ' CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.redis.RedisChannelLayer",'
+        f' "CONFIG": {{"hosts": ["redis://127.0.0.1:6379/0"]}}, "ROUTING": "{routing}"}}}}'
+    )
 
 
 def channel_session_engine() -> str:

@@ -8,10 +8,15 @@ from argparse import ArgumentParser
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
+from channels import conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
+from channels.backends import IN_MEMORY
 from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from channels.layers.base import BaseChannelLayer
 from channels.log import FORMATS
+
+#: How people get a Redis.
+START_REDIS = "sudo apt install redis-server, or docker run -p 6379:6379 redis"
 
 #: A channel that nobody uses.
 _NOBODYS = "channels.is-anybody-there"
@@ -39,7 +44,8 @@ def find_layer(alias: str) -> ChannelLayerWrapper:
         return channel_layers[alias]
     except KeyError:
         raise CommandError(
-            f"{_setting(alias)} is not configured: there is no channel layer to listen on"
+            f"{_setting(alias)} is not configured: there is no channel layer to listen on."
+            f" {conf.unused_routing() or ''}".rstrip()
         ) from None
     except (InvalidChannelLayerError, ImproperlyConfigured) as error:
         raise CommandError(str(error)) from error
@@ -76,7 +82,8 @@ def check_reachable(layer: ChannelLayerWrapper) -> None:
         raise CommandError(
             f"the channel layer of {_setting(layer.alias)},"
             f" {_without_passwords(str(layer.channel_layer))}, can't be reached:"
-            f" {_without_passwords(str(error))}"
+            f" {_without_passwords(str(error)).rstrip('.')}. Start Redis ({START_REDIS}), or go"
+            f' without: with "BACKEND": "{IN_MEMORY}", runserver alone serves a site in development'
         ) from error
 
 

@@ -254,7 +254,7 @@ def test_a_port_in_use_is_told_and_ends_it(serve, site, options):
     ) as second:
         assert second.wait() == 1
         assert "could not listen on" in second.output
-        assert "Address already in use" in second.output
+        assert "Address already in use: another process listens there" in second.output
         assert "Traceback" not in second.output
 
 

@@ -317,7 +317,25 @@ def test_a_port_that_is_taken_is_exit_status_1():
 
     assert done.returncode == 1
     assert f"could not listen on tcp:port={port}" in done.stderr
+    assert "another process listens there; stop it, or try another port" in done.stderr
+    assert "Listening" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "remedy"),
+    [
+        ("unix:/proc/nothing.sock", None),
+        ("tcp:port=8000:interface=192.0.2.1", "this machine has no such address; try --bind"),
+    ],
+)
+def test_other_places_to_listen_that_cannot_be_had_are_told_in_a_line(endpoint, remedy):
+    done = command("-e", endpoint, "tests.integration.plain_layer:layer")
+
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "could not listen on" in line]
+    assert remedy is None or remedy in line
+    assert "Listening" not in done.stderr
 
 
 def test_a_layer_that_does_not_answer_is_exit_status_1():

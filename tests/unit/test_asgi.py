@@ -204,7 +204,7 @@ def test_the_error_class_is_reachable_in_both_places():
         (
             {"BACKEND": BASE, "ROUTING": [], "CONFIG": 7},
             InvalidChannelLayerError,
-            '["CONFIG"] does not fit channels.layers.base.BaseChannelLayer',
+            '["CONFIG"] must be a dict of arguments, not 7',
         ),
         (
             {"BACKEND": "tests.unit.test_asgi.Refusing", "ROUTING": []},

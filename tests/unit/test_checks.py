@@ -103,6 +103,74 @@ def test_every_bad_layer_is_an_error_that_names_its_setting(settings):
         assert one.is_serious()
 
 
+@pytest.mark.parametrize("wrong", [[], "redis", {"default": "redis"}, {"BACKEND": "redis"}])
+def test_a_setting_of_another_shape_is_an_error_that_shows_the_right_one(settings, wrong):
+    settings.CHANNEL_LAYERS = wrong or ["redis"]
+
+    (found,) = checks.check_layers()
+
+    assert found.id == "channels.E002"
+    assert 'CHANNEL_LAYERS must be a dict of dicts, {"default": {"BACKEND": ' in found.msg
+
+
+@pytest.fixture
+def project(settings, tmp_path, monkeypatch):
+    """A project whose URLconf has a ``routing.py`` beside it; call it with the text of that."""
+    folder = tmp_path / "a_site"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.ROOT_URLCONF = "a_site.urls"
+
+    def write(text):
+        (folder / "routing.py").write_text(text)
+
+    yield write
+    sys.modules.pop("a_site", None)
+
+
+ROUTING = """
+from channels import route
+others = [1]
+my_routes: list = [
+    route("websocket.connect", print),
+]
+"""
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_routes_that_no_layer_names_are_told(settings, project, nothing):
+    settings.CHANNEL_LAYERS = nothing
+    assert checks.check_layers() == []
+    project("from rest_framework import routers\nroutes = []\n")
+    assert checks.check_layers() == []
+
+    project(ROUTING)
+
+    (found,) = checks.check_layers()
+    assert found.id == "channels.W004"
+    assert '"ROUTING": "a_site.routing.my_routes"' in found.msg
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"ROUTING": "a_site.routing.routes"}, "Do you mean 'a_site.routing.my_routes'?"),
+        ({"ROUTING": "a_site.routes"}, "Do you mean 'a_site.routing.my_routes'?"),
+        ({}, "the list of routes, for instance 'a_site.routing.my_routes'"),
+    ],
+)
+def test_where_the_routes_are_is_said_when_the_setting_leads_elsewhere(
+    settings, project, wrong, said
+):
+    project(ROUTING)
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": RECORDING, **wrong}}
+
+    (found,) = checks.check_layers()
+
+    assert said in found.msg
+
+
 def test_a_layer_in_memory_is_a_warning_in_production(settings, production):
     settings.CHANNEL_LAYERS = {"default": entry(BACKEND=IN_MEMORY)}
 

@@ -47,6 +47,8 @@ def test_a_layer_that_does_not_answer_is_named_without_its_password(configure, c
     assert 'CHANNEL_LAYERS["default"]' in text
     assert "127.0.0.1:1" in text
     assert "secret" not in text
+    assert "apt install redis-server" in text
+    assert "InMemoryChannelLayer" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])

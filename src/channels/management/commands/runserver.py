@@ -27,6 +27,7 @@ from django.utils import autoreload
 
 from channels import DEFAULT_CHANNEL_LAYER, channel_layers, conf
 from channels.asgi import ChannelLayerWrapper
+from channels.exceptions import InvalidChannelLayerError
 from channels.handler import ViewConsumer
 from channels.log import describe_process, setup_logger
 from channels.startup import check_reachable, find_layer
@@ -164,7 +165,7 @@ class Command(RunserverCommand):
         # What went wrong while Django loaded was put off to here.
         autoreload.raise_last_exception()
         channel_layers.use_in_memory_default()
-        if not options.get("use_asgi", True) or DEFAULT_CHANNEL_LAYER not in channel_layers:
+        if not options.get("use_asgi", True) or not _has_default_layer():
             self.server_cls = RunserverCommand.server_cls
             super().inner_run(*args, **options)
             return
@@ -375,6 +376,14 @@ class WorkerThread(threading.Thread):
         worker = self._worker
         if worker is not None:
             worker.request_stop()
+
+
+def _has_default_layer() -> bool:
+    """Whether there is a layer to serve with; settings that are wrong are told by building it."""
+    try:
+        return DEFAULT_CHANNEL_LAYER in channel_layers
+    except InvalidChannelLayerError:
+        return True
 
 
 def _in_main_thread() -> bool:
