@@ -53,6 +53,15 @@ class AccessLogGenerator:
         self._stamp = ""
         self._failing = False
 
+    def reopen(self, stream: TextIO) -> None:
+        """Write to another stream from now on, and close the one before."""
+        before, self.stream = self.stream, stream
+        self._failing = False
+        try:
+            before.close()
+        except OSError as error:  # its disk is full; then its last lines are lost
+            log.warning("the access log before could not be closed: %s", error)
+
     def __call__(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
         """Write the line of an action; actions that are not known are left out."""
         if protocol == "http" and action == "complete":

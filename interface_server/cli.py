@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import io
 import logging
@@ -69,15 +70,18 @@ class CommandLineInterface:
             access_log = open_access_log(options.access_log, verbosity)
         except OSError as error:
             self.parser.error(f"the access log cannot be written: {error}")
-        self.server = make_server(layer, options, verbosity, access_log)
+        self.server = server = make_server(layer, options, verbosity, access_log)
+        writer = server.action_logger
+        if isinstance(writer, AccessLogGenerator) and writer.stream is not sys.stdout:
+            server.reopen_logs = functools.partial(reopen_access_log, writer, options.access_log)
         raise_limit()
         try:
-            self.server.run()
+            server.run()
         except StartError as error:
             log.error("%s", error)
             return 1
         finally:
-            close_access_log(access_log)
+            close_access_log(writer.stream if isinstance(writer, AccessLogGenerator) else None)
         return 0
 
 
@@ -190,6 +194,17 @@ def open_access_log(path: str | None, verbosity: int) -> TextIO | None:
     if path is None:
         return None
     return open(path, "a", buffering=1, encoding="utf-8")
+
+
+def reopen_access_log(writer: AccessLogGenerator, path: str) -> None:
+    """Write to the file of that name from now on, which may be another one than before."""
+    try:
+        stream = open_access_log(path, 0)
+    except OSError as error:
+        log.error("the access log cannot be opened anew, the file before goes on: %s", error)
+        return
+    assert stream is not None  # there is a path
+    writer.reopen(stream)
 
 
 def close_access_log(stream: TextIO | None) -> None:

@@ -18,7 +18,8 @@ DESCRIPTION = """\
 Accept HTTP and WebSocket connections and pass them to workers over the channel
 layer. Runs until SIGTERM, then stops accepting, waits for open requests (see
 --drain), closes WebSockets with 1012 and exits with status 0. A second signal
-stops at once.
+stops at once. SIGHUP opens the log files anew, for log rotation; it stops the
+server if that was started from a terminal which was closed.
 """
 
 EPILOG = """\

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
 import time
 import warnings
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from channels import exceptions
+from channels.hangup import Terminal, heeded, reopen_log_files
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
 from channels.interface_server.deadlines import Wheel
@@ -64,8 +64,9 @@ class Server:
         channel_layer: A layer, or a wrapper with the layer as its ``channel_layer``.
         endpoints: Twisted endpoint strings to listen on.
         host, port, unix_socket, file_descriptor: Deprecated; added to ``endpoints``.
-        signal_handlers: Whether SIGTERM and SIGINT stop the server.  Only
-            the main thread can; elsewhere call :meth:`stop`.
+        signal_handlers: Whether SIGTERM and SIGINT stop the server, and SIGHUP opens
+            log files anew, or stops it if its terminal was closed.  Only the main
+            thread can; elsewhere call :meth:`stop`.
         action_logger: Called with ``(protocol, action, details)``; see
             :mod:`channels.interface_server.access`.
         http_timeout: Seconds that the application may take for the next piece of
@@ -85,6 +86,7 @@ class Server:
         drain: Seconds that a stop waits for open requests and spreads the
             closing of sockets over.
         on_ready: Called in the reactor's thread once everything listens.
+        reopen_logs: Called there at SIGHUP, for log files that ``logging`` does not know.
         dedicated: Whether this process does nothing else, so that the garbage
             collector may be set for it.
         options: Any other field of :class:`~channels.interface_server.config.Config`.
@@ -123,6 +125,7 @@ class Server:
         verbosity: int = 1,
         drain: float = 0.0,
         on_ready: Callable[[], None] | None = None,
+        reopen_logs: Callable[[], None] | None = None,
         dedicated: bool = False,
         **options: Any,
     ) -> None:
@@ -156,6 +159,7 @@ class Server:
         self.verbosity = verbosity
         self.drain = drain
         self.on_ready = on_ready
+        self.reopen_logs = reopen_logs
         self.dedicated = dedicated
         self.options = options
         self.config = self._make_config()
@@ -172,6 +176,7 @@ class Server:
         self._stop_asked = False
         self._stopping: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._terminal = Terminal()
 
     def _add_deprecated(
         self,
@@ -241,8 +246,10 @@ class Server:
     def _begin(self) -> None:
         assert self._loop is not None
         if self.signal_handlers and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in heeded("SIGTERM", "SIGINT"):
                 self._loop.add_signal_handler(number, self._ask_stop)
+            for number in heeded("SIGHUP"):
+                self._loop.add_signal_handler(number, self._hung_up)
         # Kept, because the loop itself holds tasks weakly.
         self._starting = self._loop.create_task(self._start())
 
@@ -326,6 +333,17 @@ class Server:
             self._stop_asked = True
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._ask_stop)
+
+    def _hung_up(self) -> None:
+        """Stop with the terminal, or let log files be rotated."""
+        if self._terminal.is_gone():
+            log.info("The terminal was closed")
+            self._ask_stop()
+            return
+        log.info("Opening the log files anew")
+        reopen_log_files()
+        if self.reopen_logs is not None:
+            self.reopen_logs()
 
     def _ask_stop(self) -> None:
         assert self._loop is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,15 @@ from django.db import connections
 from django.test import SimpleTestCase
 
 from tests.redis_server import Cluster, RedisServer, SentinelSet
+
+
+def pytest_configure() -> None:
+    """Let processes of tests heed SIGINT also if the run itself was started to ignore it.
+
+    They keep ignoring what they inherit as ignored, as a script's background job does.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+#: Put before a command: runs it as ``nohup`` and the background of a script do.
+IGNORING = ("sh", "-c", 'trap "" HUP INT; exec "$@"', "sh")
+
 #: Longest wait for something that should happen soon; only a failing test waits so long.
 PATIENCE = 30.0
 

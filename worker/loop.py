@@ -41,8 +41,8 @@ class Worker:
         channel_layer: A :class:`~channels.asgi.ChannelLayerWrapper`.
         callback: Called with channel name and message before each consumer.
         message_retries: How often ``ConsumeLater`` may put one message back.
-        signal_handlers: Whether :meth:`run` takes SIGTERM and SIGINT, which only
-            the main thread can.
+        signal_handlers: Whether :meth:`run` takes SIGTERM, SIGINT and SIGHUP, which
+            only the main thread can.
         only_channels: Globs; listen only on channels that match one of them.
         exclude_channels: Globs; don't listen on channels that match one of them.
 
@@ -78,7 +78,7 @@ class Worker:
     # -- signals -------------------------------------------------------------------
 
     def install_signal_handler(self) -> None:
-        """Let SIGTERM and SIGINT call :meth:`sigterm_handler`."""
+        """Let SIGTERM, SIGINT and SIGHUP call :meth:`sigterm_handler`."""
         self._signals.install(self.sigterm_handler)
 
     def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:

@@ -26,7 +26,7 @@ def run_processes(size: int, start: Callable[[], ChildProcess]) -> None:
     pool = ProcessPool(size, start, time.monotonic)
     stop = SignalHandlers()
     with _waking_pipe() as wake, _handling(signal.SIGHUP, pool.reload):
-        stop.install(lambda signo, frame: pool.stop())
+        stop.install(lambda signo, frame: pool.stop(), ("SIGTERM", "SIGINT"))
         try:
             while True:
                 due = pool.look()

@@ -1,15 +1,20 @@
-"""Signals that ask a worker to stop: once politely, a second time at once."""
+"""Signals that ask a worker to stop: once politely, a second time at once.
+
+SIGHUP is one of them: what a worker runs can't be loaded anew, and its terminal may be closed.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from channels.hangup import heeded
+
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 #: A signal that follows another within this many seconds is the same wish: service
 #: managers send it to the whole group of processes, whose parent then forwards it.
@@ -19,9 +24,10 @@ Handler = Callable[["int | None", "FrameType | None"], None]
 
 
 class SignalHandlers:
-    """Handlers for SIGTERM and SIGINT, and what was there before.
+    """Handlers for SIGTERM, SIGINT and SIGHUP, and what was there before.
 
-    The first signal calls the handler.  A later one, by whoever has no patience
+    Those that the process was started to ignore (``nohup``) stay ignored.  The first
+    signal calls the handler.  A later one, by whoever has no patience
     for the message in hand, ends the process at once, by that signal.
     """
 
@@ -31,15 +37,15 @@ class SignalHandlers:
         self._first: float | None = None
         self._handler: Handler | None = None
 
-    def install(self, handler: Handler) -> None:
-        """Call ``handler`` at the first signal.
+    def install(self, handler: Handler, names: Sequence[str] = SIGNALS) -> None:
+        """Call ``handler`` at the first of these signals.
 
         Raises:
             ValueError: This is not the main thread.
         """
         self._handler = handler
         self._first = None
-        for signo in SIGNALS:
+        for signo in heeded(*names):
             before = signal.signal(signo, self._arrived)
             self._before.setdefault(signo, before)
 

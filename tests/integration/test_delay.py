@@ -48,8 +48,8 @@ def test_two_at_once_deliver_each_of_200_messages_once(request, database):
         for process in (one, two):
             process.wait_for_output("Listening on asgi.delay")
         wait_until(all_arrived, "all have arrived", patience=60)
-        for process in (one, two):
-            process.signal(signal.SIGTERM)
+        for process, signo in ((one, signal.SIGTERM), (two, signal.SIGHUP)):
+            process.signal(signo)
             assert process.wait() == 0
 
     arrived.update(project.receive())

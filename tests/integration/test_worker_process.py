@@ -16,7 +16,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Receipt
 from channels.layers.redis import RedisChannelLayer
-from tests.processes import Process, running, wait_until
+from tests.processes import IGNORING, Process, running, wait_until
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
@@ -251,6 +251,34 @@ def test_a_stop_in_the_middle_loses_nothing_and_runs_nothing_twice(project):
     assert [number for number, _ in project.notes("end")] == [n for frame in frames for n in frame]
     assert project.notes("begin") == project.notes("end")
     assert listener.receipts == Counter(range(1, 21))
+
+
+@pytest.mark.parametrize("threads", [(), ("--threads", "2")])
+def test_a_hangup_lets_a_worker_finish_and_leave(any_project, threads):
+    """A closed terminal, or the ``reload`` of a service manager: like SIGTERM."""
+    any_project.hold("0")
+    with any_project.runworker(*threads) as worker:
+        worker.wait_for_output("Listening on channels")
+        any_project.layer.send("work", {"n": "0"})
+        worker.wait_until(lambda: any_project.notes("begin"), "it has begun")
+        worker.signal(signal.SIGHUP)
+        worker.wait_for_output("Shutdown signal received")
+        any_project.hold()
+        assert worker.wait() == 0
+
+    assert [number for number, _ in any_project.notes("end")] == ["0"]
+
+
+def test_a_worker_that_was_started_to_ignore_hangups_does(project):
+    command = (*IGNORING, sys.executable, "manage.py", "runworker")
+    with running(*command, cwd=project.path) as worker:
+        worker.wait_for_output("Listening on channels")
+        for signo in (signal.SIGHUP, signal.SIGINT):
+            worker.signal(signo)
+        project.layer.send("work", {"n": "1"})
+        worker.wait_until(lambda: project.notes("end"), "it works on")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
 
 
 def test_a_second_signal_ends_a_worker_that_is_stuck(any_project):

@@ -36,6 +36,7 @@ from django.utils import timezone
 from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
+from channels.hangup import heeded
 from channels.layers.faces import Frame
 from channels.outbox import count_dropped
 
@@ -78,8 +79,8 @@ class Worker:
     Args:
         channel_layer: A :class:`~channels.asgi.ChannelLayerWrapper`; messages come from it
             and go to it.
-        signal_handlers: Whether :meth:`run` takes SIGTERM and SIGINT, which only the main
-            thread can.
+        signal_handlers: Whether :meth:`run` takes SIGTERM, SIGINT and SIGHUP, which only the
+            main thread can.
         database_sleep_duration: Longest time between two looks at the table, in seconds.
 
     Attributes:
@@ -107,10 +108,13 @@ class Worker:
     # -- signals ---------------------------------------------------------------------
 
     def install_signal_handler(self) -> dict[int, Any]:
-        """Let SIGTERM and SIGINT call :meth:`sigterm_handler`; return what they called before."""
+        """Let the signals that end it call :meth:`sigterm_handler`; return what they called before.
+
+        SIGTERM, SIGINT and SIGHUP, without those that the process was started to ignore.
+        """
         return {
             signo: signal.signal(signo, self.sigterm_handler)
-            for signo in (signal.SIGTERM, signal.SIGINT)
+            for signo in heeded("SIGTERM", "SIGINT", "SIGHUP")
         }
 
     def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:

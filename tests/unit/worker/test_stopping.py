@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from channels.hangup import heeded
 from channels.worker import Worker, WorkerGroup, shutdown
 from channels.worker.shutdown import SignalHandlers
 from tests.unit.worker.scripted import (
@@ -201,7 +202,7 @@ class TestSignals:
         clock = Clock()
         handlers = SignalHandlers(clock)
         handlers.clock = clock
-        before = {signo: signal.getsignal(signo) for signo in shutdown.SIGNALS}
+        before = {signo: signal.getsignal(signo) for signo in heeded(*shutdown.SIGNALS)}
         yield handlers
         for signo, handler in before.items():
             signal.signal(signo, handler)

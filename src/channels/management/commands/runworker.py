@@ -28,10 +28,10 @@ class Command(BaseCommand):
     """Runs a worker, a group of threads, or a pool of processes of either."""
 
     help = (
-        "Run consumers for the messages on a channel layer. Stops on SIGTERM or SIGINT after the"
-        " message in hand and gives the rest back to the layer; a second signal, at least a"
-        " second later, ends it at once. Exit status 0: stopped as asked; 1: not configured, or"
-        " the layer can't be reached at the start."
+        "Run consumers for the messages on a channel layer. Stops on SIGTERM, SIGINT or SIGHUP"
+        " after the message in hand and gives the rest back to the layer; a second signal, at"
+        " least a second later, ends it at once. Exit status 0: stopped as asked; 1: not"
+        " configured, or the layer can't be reached at the start."
     )
     leave_locale_alone = True
 

@@ -21,9 +21,9 @@ class Command(BaseCommand):
 
     help = (
         "Store the messages that are sent to asgi.delay, and deliver them when they are due. Run"
-        " one process, or several: each message is delivered by one of them. Stops on SIGTERM or"
-        " SIGINT after the message in hand; a second signal, at least a second later, ends it at"
-        " once. Exit status 0: stopped as asked; 1: not configured."
+        " one process, or several: each message is delivered by one of them. Stops on SIGTERM,"
+        " SIGINT or SIGHUP after the message in hand; a second signal, at least a second later,"
+        " ends it at once. Exit status 0: stopped as asked; 1: not configured."
     )
     leave_locale_alone = True
     # It says so at the start if the table is missing.
