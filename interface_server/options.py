@@ -88,8 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--on-lost-message",
         choices=("skip", "close"),
         default=defaults.on_lost_message,
-        help="what happens to a WebSocket whose message was lost with a worker: go on, or"
-        " close it with 1011 (default: %(default)s)",
+        help="what happens to a WebSocket whose message was lost with a worker, expired, or"
+        " could not be read: go on, or close it with 1011 (default: %(default)s)",
     )
     parser.add_argument(
         "--health-path",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from channels.exceptions import ChannelFull
+from channels.exceptions import ChannelFull, LayerError
 from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.lines import FIRST_DELAY, LONGEST_DELAY
@@ -65,7 +65,10 @@ class RequestBody:
         self.pump()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Ignore it: the request itself is watched."""
+        """End it: a chunk was dropped, so nobody can have it whole."""
+        self._receipts.discard(receipt)
+        if self._source is not None:
+            self._broken(LayerError(f"a part of it is {cause}"))
 
     def abandon(self) -> None:
         """Tell the reader that the client went away, and stop."""

@@ -15,7 +15,8 @@ from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.lines import Lines
 from channels.interface_server.bridge.settings import BridgeSettings, Counters
-from channels.layers.faces import ServerFace
+from channels.layers.faces import EXPIRED, UNREADABLE, ServerFace
+from channels.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,24 @@ LOCAL_LENGTH = 16
 #: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
 #: unanswered for as long as the server runs; they are in the layer in any case.
 MOST_FAREWELLS = 10_000
+
+#: Cause of a frame whose worker took it and is gone.
+LOST = "lost"
+
+#: What happened to a frame, and what to do about it.
+WHY = {
+    LOST: "the worker that held it is gone (was it killed?)",
+    EXPIRED: "no worker took it before it expired: they are too few, too slow, or away",
+    UNREADABLE: "a worker could not read it: it needs the keys of this server"
+    " (symmetric_encryption_keys); its log says more",
+}
+
+#: Why a reply was dropped, and what to do about it.
+DROPPED = {
+    EXPIRED: "this server took it too late; it stood still, or Redis did",
+    UNREADABLE: "it does not decode: workers need the keys of this server"
+    " (symmetric_encryption_keys)",
+}
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -40,7 +59,12 @@ class Owner(Protocol):
         ...
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the frame will never be answered: ``"lost"`` or ``"expired"``."""
+        """Take note that the frame never ran, or not whole.
+
+        Args:
+            receipt: Its number.
+            cause: ``LOST``, or as of :class:`~channels.layers.faces.NotRun`.
+        """
         ...
 
 
@@ -55,6 +79,10 @@ class Link(Protocol):
 
     def broken(self) -> None:
         """End it: carrying out a message raised."""
+        ...
+
+    def unread(self, cause: str) -> None:
+        """Take note that a message on the reply channel came and was dropped."""
         ...
 
 
@@ -91,6 +119,7 @@ class Core:
         chunks: The same for request bodies.
         held: Whoever has something to send when the layer is back.
         unfinished: Announced sockets whose disconnect has not left.
+        seldom: What was logged already, by cause and path.
         last_receipt: The number that was given last.
         frame_messages: Messages that one frame carries at most.
     """
@@ -118,6 +147,7 @@ class Core:
         self.watching = False
         self.on_watch: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
+        self.seldom = Seldom(clock.monotonic)
         self.lines = Lines(clock, lambda: self.up)
         self.stalls: DelayQueue[Stalling] = DelayQueue(
             clock, settings.stall_timeout, lambda link: link.stalled()
@@ -160,6 +190,24 @@ class Core:
         self.last_receipt = receipt = self.last_receipt + 1
         self.chunks[receipt] = owner
         return receipt
+
+    def give_up(self, receipt: int, cause: str) -> None:
+        """Tell, and count, that a frame never ran; no matter if it is settled already."""
+        owner = (
+            self.in_flight.pop(receipt, None)
+            or self.farewells.pop(receipt, None)
+            or self.chunks.pop(receipt, None)
+        )
+        if owner is None:
+            self.counters.late_receipts += 1
+            return
+        if cause == LOST:
+            self.counters.lost += 1
+        elif cause == EXPIRED:
+            self.counters.expired += 1
+        else:
+            self.counters.unreadable += 1
+        owner.lost(receipt, cause)
 
     def finished(self) -> None:
         """Take note that the end of one announced socket was told."""

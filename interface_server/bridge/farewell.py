@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.core import WHY, Core
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,9 @@ class Farewell:
             self._core.counters.disconnects_repeated += 1
             self.advance()
         else:
-            log.warning("the disconnect of %s is %s", self.reply_channel, cause)
+            path = self._message["path"]
+            if self._core.seldom.due((DISCONNECT, cause, path)):
+                log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
 
     def _sent(self, error: Exception | None) -> None:
         core = self._core

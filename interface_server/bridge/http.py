@@ -9,11 +9,12 @@ from typing import Any
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.body import RequestBody
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.core import DROPPED, LOST, WHY, Core
 from channels.interface_server.bridge.ports import BodySource, HttpPort
 from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.response import ResponseBody
 from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
+from channels.layers.faces import EXPIRED, Unread
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ BODY = "http.request.body?"
 #: (known-flaws.md F-28).
 QUEUE_FULL = "Request queue full."
 NO_LAYER = "The service is not available at the moment."
+TOO_BUSY = "No worker was free in time."
 TOO_SLOW = "Worker server failed to respond within time limit."
 WORKER_LOST = "The worker that held this request is gone."
 BAD_REPLY = "The application sent an invalid response."
@@ -140,9 +142,21 @@ class HttpExchange:
             self._fail(500, BAD_REPLY)
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the worker that held the request is gone."""
-        log.warning("the request of %s is %s", self.reply_channel, cause)
-        self._fail(502 if cause == "lost" else 503, WORKER_LOST if cause == "lost" else TOO_SLOW)
+        """Take note that the request never ran, or not whole."""
+        core = self._core
+        if core.seldom.due((cause, self._path)):
+            log.warning("request for %s given up: %s", self._path, WHY[cause])
+        if cause == LOST:
+            self._fail(502, WORKER_LOST)
+        else:
+            reason = TOO_BUSY if cause == EXPIRED else NO_LAYER
+            self._fail(503, reason, core.settings.retry_after, known=False)
+
+    def unread(self, cause: str) -> None:
+        """End it: a part of its response was dropped."""
+        if self._core.seldom.due((Unread, cause, self._path)):
+            log.error("response to a request for %s is %s: %s", self._path, cause, DROPPED[cause])
+        self._fail(502, PROCESSING)
 
     # -- ends --------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ Whoever carries out a verdict must read the mailbox past that moment first: the
 receipt may be in it.  The register must be read before the queues: a frame that is
 handed back between the two is then seen in its queue.
 
-A frame on a channel that nobody listens on just waits; when its expiry has
-passed it counts as *expired*.
+A frame that nobody takes, because nobody listens or all are busy, just waits; when its
+expiry has passed it counts as *expired*.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ class LostPolicy:
                 evidence = old.get(receipt) or _Evidence(now)
                 seen = receipt in waiting or self._held_as(receipt) in held
                 cause = self._judge(now, channel, evidence, seen, listeners, left)
+                if receipt in waiting and self._age(now, evidence) > self._expiry_of(channel) + 1:
+                    cause = "expired"  # whoever takes it drops it
                 if cause and self._settled >= HEARTBEAT_TTL:
                     verdicts.append(Verdict(receipt, cause))
                 else:
@@ -197,5 +199,9 @@ class LostPolicy:
                 return "lost"
         if listeners or evidence.asked:
             return ""
-        age = SUSPICIOUS_AGE + now - evidence.since
-        return "expired" if age > self._expiry_of(channel) else ""
+        return "expired" if self._age(now, evidence) > self._expiry_of(channel) else ""
+
+    @staticmethod
+    def _age(now: float, evidence: _Evidence) -> float:
+        """Return for how many seconds, at least, a frame has been without a receipt."""
+        return SUSPICIOUS_AGE + now - evidence.since

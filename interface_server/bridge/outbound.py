@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.groups import fan_out
 from channels.interface_server.bridge.http import HttpExchange
-from channels.layers.faces import GroupMessage, Item, Joined, MoreBody, Receipt, Reply
+from channels.layers.faces import (
+    GroupMessage,
+    Item,
+    Joined,
+    MoreBody,
+    NotRun,
+    Receipt,
+    Reply,
+    Unread,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +58,12 @@ class Outbound:
                         strangers.append((item.group, item.local))
                 elif type(item) is MoreBody:
                     self._more_body(item.local)
+                elif type(item) is NotRun:
+                    core.give_up(item.number, item.cause)
+                elif type(item) is Unread:
+                    link = links.get(item.local)
+                    if link is not None:
+                        link.unread(item.cause)
             except Exception:
                 self._broken(item)
         if strangers:

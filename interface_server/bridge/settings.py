@@ -24,8 +24,8 @@ class BridgeSettings:
         stall_timeout: Seconds that a socket may go unread before it is closed
             with 1013.
         farewell_timeout: Seconds that a disconnect waits for the frame in flight.
-        on_lost_message: Whether a socket whose frame was lost goes on
-            (``skip``) or is closed with 1011 (``close``).
+        on_lost_message: Whether a socket whose frame was lost, expired or could not be
+            read goes on (``skip``) or is closed with 1011 (``close``).
         retry_after: Seconds, told to clients that get a 503.
         body_chunk: Bytes of one chunk of a request body.
         body_ahead: Chunks of a request body that may wait unread in the layer.
@@ -70,6 +70,7 @@ class Counters:
         unanswered: Disconnects sent without the receipt of the frame before.
         lost: Frames that a worker took and did not finish.
         expired: Frames that waited for a worker until they expired.
+        unreadable: Frames that the worker which took them could not read.
         disconnects_repeated: Disconnects sent again after an outage of the layer.
         late_receipts: Receipts of frames that were given up before.
         group_malformed: Group messages that could not be carried out.
@@ -88,6 +89,7 @@ class Counters:
     unanswered: int = 0
     lost: int = 0
     expired: int = 0
+    unreadable: int = 0
     disconnects_repeated: int = 0
     late_receipts: int = 0
     group_malformed: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.core import Core, Owner
+from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.farewell import DISCONNECT
 from channels.interface_server.bridge.lost import MOST_SUSPECTS, LostPolicy
 
@@ -88,19 +88,8 @@ class Watch:
                 await face.mark()
             if outages == self._outages:
                 for verdict in verdicts:
-                    self._give_up(verdict.receipt, verdict.cause)
+                    self._core.give_up(verdict.receipt, verdict.cause)
         except LayerError as error:
             log.debug("could not look after frames without a receipt: %s", error)
         finally:
             self._looking = False
-
-    def _give_up(self, receipt: int, cause: str) -> None:
-        core = self._core
-        owner: Owner | None = core.in_flight.pop(receipt, None) or core.farewells.pop(receipt, None)
-        if owner is None:
-            return  # its receipt was in the mailbox
-        if cause == "lost":
-            core.counters.lost += 1
-        else:
-            core.counters.expired += 1
-        owner.lost(receipt, cause)

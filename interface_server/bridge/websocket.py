@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.core import DROPPED, WHY, Core
 from channels.interface_server.bridge.farewell import Farewell
 from channels.interface_server.bridge.inbound import Inbound, Message
 from channels.interface_server.bridge.ports import WebSocketPort
@@ -37,7 +37,7 @@ from channels.interface_server.protocol.websocket import (
     Socket,
     payload_of,
 )
-from channels.layers.faces import SocketEntry
+from channels.layers.faces import SocketEntry, Unread
 
 log = logging.getLogger(__name__)
 
@@ -207,11 +207,22 @@ class WebSocketLink:
             self._relax()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the frame in flight will never be answered."""
-        log.warning("the frame of %s on %s is %s", self.reply_channel, self.channel, cause)
-        if cause == "lost" and self._core.settings.on_lost_message == "close":
+        """Take note that the frame in flight never ran, or not whole."""
+        core, path = self._core, self._inbound.path
+        if core.seldom.due((self.channel, cause, path)):
+            log.warning("%s of a socket on %s given up: %s", self.channel, path, WHY[cause])
+        if self.channel == CONNECT:
+            self._reject(503)  # nobody will accept it
+        if core.settings.on_lost_message == "close":
             self._act(self.machine.close(INTERNAL_ERROR, 500))
         self.answered(receipt)
+
+    def unread(self, cause: str) -> None:
+        """Take note that a reply was dropped; who waits for the first one waits no longer."""
+        path = self._inbound.path
+        if self._core.seldom.due((Unread, cause, path)):
+            log.error("reply to a socket on %s is %s: %s", path, cause, DROPPED[cause])
+        self._reject(500)
 
     # -- what leaves when --------------------------------------------------------------
 

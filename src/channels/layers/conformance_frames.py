@@ -11,10 +11,12 @@ import pytest
 from channels.layers.conformance_common import CAPACITY, Clock, Layer, MakeLayer
 from channels.layers.conformance_serving import MAILBOX, Servers
 from channels.layers.faces import (
+    EXPIRED,
     Answer,
     GiveBack,
     GroupSend,
     Joined,
+    NotRun,
     Receipt,
     Reply,
     Send,
@@ -140,7 +142,7 @@ class FrameRules(Servers):
 
         self.run(test())
 
-    def test_an_expired_frame_is_answered_when_a_worker_finds_it(
+    def test_the_sender_of_an_expired_frame_is_told_when_a_worker_finds_it(
         self, short_lived: Layer, clock: Clock
     ) -> None:
         async def test() -> None:
@@ -149,7 +151,7 @@ class FrameRules(Servers):
                 await asyncio.to_thread(clock.advance, self.expiry + self.margin)
                 with self.working(short_lived, "main?abc") as worker:
                     assert self.take_now(worker) is None
-                assert await self.delivered(listener, 1) == [Receipt(3)]
+                assert await self.delivered(listener, 1) == [NotRun(3, EXPIRED)]
 
         self.run(test())
 

@@ -17,7 +17,6 @@ from channels.layers.faces import (
     Joined,
     MoreBody,
     ProcessEntry,
-    Receipt,
     Reply,
     Send,
     SocketEntry,
@@ -113,9 +112,7 @@ class ProcessRules(Servers):
                     )
                 items = await self.delivered(listener, 3)
                 assert [
-                    item.message["n"]
-                    for item in items
-                    if not isinstance(item, (Receipt, Joined, MoreBody))
+                    item.message["n"] for item in items if isinstance(item, (Reply, GroupMessage))
                 ] == [1, 2, 3]
                 assert [type(item) for item in items] == [Reply, GroupMessage, Reply]
 

@@ -9,10 +9,7 @@ from channels.layers.conformance_common import Layer
 from channels.layers.conformance_frames import FrameRules
 from channels.layers.conformance_processes import ProcessRules
 from channels.layers.conformance_serving import MAILBOX, Servers
-from channels.layers.faces import (
-    Receipt,
-    Reply,
-)
+from channels.layers.faces import UNREADABLE, NotRun, Reply
 
 
 class ServerFaceConformance(FrameRules, ProcessRules):
@@ -22,7 +19,7 @@ class ServerFaceConformance(FrameRules, ProcessRules):
 class UndecodableConformance(Servers):
     """Rules for layers that store bytes; needs the fixture ``spoil`` besides the others."""
 
-    def test_an_undecodable_frame_is_answered_and_left_out(
+    def test_an_undecodable_frame_is_reported_and_left_out(
         self, layer: Layer, spoil: Callable[[Layer, str], None]
     ) -> None:
         async def test() -> None:
@@ -33,7 +30,7 @@ class UndecodableConformance(Servers):
                     await self.sent(face, "main?abc", {"n": 2}, receipt=2)
                     frame = await self.taken(worker)
                 assert frame.messages == [{"n": 2}]
-                assert await self.delivered(listener, 1) == [Receipt(1)]
+                assert await self.delivered(listener, 1) == [NotRun(1, UNREADABLE)]
 
         self.run(test())
 

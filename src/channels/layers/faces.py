@@ -36,6 +36,11 @@ HEARTBEAT_TTL = 10.0
 #: use: what arrives for it later has its server say so again.
 GONE_EXPIRY = 300.0
 
+#: Why something was dropped that no one ran: nobody took it in time; or it does not decode, as
+#: when sender and reader have different keys.
+EXPIRED = "expired"
+UNREADABLE = "unreadable"
+
 Message = dict[str, Any]
 
 
@@ -118,7 +123,7 @@ class WorkerFace(Protocol):
         """Wait for frames, at most a few seconds; ``[]`` if none came or on :meth:`unblock`.
 
         Fair among the channels.  Frames that have expired or do not decode are
-        counted, logged, answered and left out.
+        counted, logged, reported to their sender (:class:`NotRun`) and left out.
 
         Args:
             longest: Wait no longer than so many seconds (more than 0; to within 0.01 s).
@@ -200,6 +205,32 @@ class Receipt:
 
 
 @dataclass(slots=True)
+class NotRun:
+    """The frame sent with this number was dropped and never ran.
+
+    Attributes:
+        number: As of :class:`Receipt`.
+        cause: :data:`EXPIRED` or :data:`UNREADABLE`.
+    """
+
+    number: int
+    cause: str
+
+
+@dataclass(slots=True)
+class Unread:
+    """A message for one channel of this process came and was dropped.
+
+    Attributes:
+        local: The part behind the ``!``.
+        cause: :data:`EXPIRED` or :data:`UNREADABLE`.
+    """
+
+    local: str
+    cause: str
+
+
+@dataclass(slots=True)
 class Joined:
     """A channel of this process was added to a group.
 
@@ -218,7 +249,7 @@ class MoreBody:
     local: str
 
 
-Item = Reply | GroupMessage | Receipt | Joined | MoreBody
+Item = Reply | GroupMessage | Receipt | NotRun | Unread | Joined | MoreBody
 
 
 @dataclass(slots=True)
@@ -361,7 +392,12 @@ class ServerFace(Protocol):
         ...
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
-        """Take up to ``limit`` chunks from the response body list of ``local``, in order."""
+        """Take up to ``limit`` chunks from the response body list of ``local``, in order.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+            LayerError: One of them does not decode; what was taken is lost.
+        """
         ...
 
     async def processes(self) -> list[ProcessEntry]:

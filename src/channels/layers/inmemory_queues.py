@@ -21,6 +21,7 @@ from channels.layers.faces import (
     Joined,
     Message,
     MoreBody,
+    NotRun,
     Receipt,
     Reply,
 )
@@ -47,7 +48,7 @@ class Mark:
     passed: Future[None]
 
 
-Control = Receipt | Joined | MoreBody | Mark
+Control = Receipt | NotRun | Joined | MoreBody | Mark
 Content = Frame | Reply | GroupMessage | Control
 
 

@@ -19,18 +19,21 @@ from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers.base import BaseChannelLayer
 from channels.layers.faces import (
+    EXPIRED,
     Frame,
     GroupMessage,
     Item,
     Joined,
     Message,
     MoreBody,
+    NotRun,
     Receipt,
 )
 from channels.layers.inmemory_queues import (
     SERVER_CAPACITY,
     SERVER_SIZE,
     Bodies,
+    Control,
     Entry,
     Groups,
     Mark,
@@ -186,16 +189,22 @@ class Store:
             for entry in reversed(entries) if at_head else entries:
                 self._append(name, entry, at_head=at_head)
 
-    def answer(self, receipt: bytes) -> None:
-        """Put a receipt into its mailbox; if nobody reads that any more it is dropped."""
+    def answer(self, receipt: bytes, cause: str = "") -> None:
+        """Put a receipt into its mailbox; if nobody reads that any more it is dropped.
+
+        Args:
+            receipt: Of a frame that has run.
+            cause: If it has not: why.
+        """
         mailbox, mark, number = receipt.decode().partition("!")
-        self._push_control(mailbox + mark, Receipt(int(number)))
+        content = NotRun(int(number), cause) if cause else Receipt(int(number))
+        self._push_control(mailbox + mark, content)
 
     def push_mark(self, mailbox: str, mark: Mark) -> None:
         """Put a mark behind everything that is in the mailbox now."""
         self._push_control(mailbox, mark)
 
-    def _push_control(self, mailbox: str, content: Receipt | Joined | MoreBody | Mark) -> None:
+    def _push_control(self, mailbox: str, content: Control) -> None:
         with self._lock:
             if mailbox in self._servers:
                 now = self._expire()
@@ -305,7 +314,7 @@ class Store:
         for channel in channels_of(name, entry):
             self._groups.evict(channel)
         if isinstance(entry.content, Frame) and entry.content.receipt is not None:
-            self.answer(entry.content.receipt)
+            self.answer(entry.content.receipt, EXPIRED)
 
     # -- groups ------------------------------------------------------------------
 

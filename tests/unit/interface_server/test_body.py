@@ -6,7 +6,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.spool import Spool
-from channels.layers.faces import MoreBody, ProcessEntry, Reply
+from channels.layers.faces import MoreBody, NotRun, ProcessEntry, Reply, Unread
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import FakeBody, FakeRequest, local_of, run_now
 
@@ -88,17 +88,26 @@ class TestRequest:
         assert bench.counters.unknown == 1
 
     def test_a_lost_worker_answers_502(self, bench, port, end):
-        bench.hub._watch._give_up(bench.face.last.receipt, "lost")
+        bench.hub._core.give_up(bench.face.last.receipt, "lost")
         assert port.calls == [("fail", 502, None)]
 
-    def test_a_request_that_nobody_took_answers_503(self, bench, port, end):
-        bench.hub._watch._give_up(bench.face.last.receipt, "expired")
-        assert port.calls == [("fail", 503, None)]
+    @pytest.mark.parametrize("cause", ["expired", "unreadable"])
+    def test_a_request_that_never_ran_answers_503(self, bench, port, end, cause, caplog):
+        bench.face.listener.deliver([NotRun(bench.face.last.receipt, cause)])
+        assert port.calls == [("fail", 503, 5)]
+        assert getattr(bench.counters, cause) == 1
+        assert [one.levelname for one in caplog.records] == ["WARNING"]
+        assert "request for /upload given up" in caplog.text
+
+    @pytest.mark.parametrize("cause", ["expired", "unreadable"])
+    def test_a_response_that_was_dropped_on_its_way_answers_502(self, bench, port, end, cause):
+        bench.face.listener.deliver([Unread(local_of(end), cause), Unread("other", cause)])
+        assert port.calls == [("fail", 502, None)]
 
     def test_a_lost_worker_of_a_request_that_ended_is_no_matter(self, bench, port, end):
         receipt = bench.face.last.receipt
         end.gone()
-        bench.hub._watch._give_up(receipt, "lost")
+        bench.hub._core.give_up(receipt, "lost")
         assert port.calls == []
 
     def test_memberships_end_with_the_request(self, bench, end):

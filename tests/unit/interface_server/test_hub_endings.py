@@ -96,7 +96,7 @@ class TestFarewell:
         bench.clock.advance(2)
         assert len(bench.face.on(DISCONNECT)) == 1
 
-        bench.hub._watch._give_up(bench.face.last.receipt, "lost")
+        bench.hub._core.give_up(bench.face.last.receipt, "lost")
 
         assert len(bench.face.on(DISCONNECT)) == 2
         assert bench.counters.disconnects_repeated == 1
@@ -123,9 +123,9 @@ class TestFarewell:
         _, end = bench.open()
         end.gone(1001)
         bench.face.resolve()
-        bench.hub._watch._give_up(bench.face.last.receipt, "lost")
+        bench.hub._core.give_up(bench.face.last.receipt, "lost")
         assert bench.counters.lost == 1
-        assert "the disconnect of" in caplog.text
+        assert "websocket.disconnect of a socket on /chat given up" in caplog.text
         assert len(bench.face.on(DISCONNECT)) == 1
 
     def test_a_layer_that_knows_no_way_past_the_capacity_is_tried_again(self, bench):

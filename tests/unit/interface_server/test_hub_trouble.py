@@ -1,8 +1,11 @@
 """Sockets while a channel is full, the layer is away, or a frame is lost."""
 
+import pytest
+
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import ProcessEntry
+from channels.layers.faces import NotRun, ProcessEntry, Unread
 from tests.unit.interface_server.conftest import Bench
+from tests.unit.interface_server.fakes import local_of
 
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
@@ -252,7 +255,7 @@ class TestLostFrames:
         assert bench.counters.lost == 1
         assert texts(bench.face.last) == ["b"]
         assert port.calls == []
-        assert f"the frame of {end.reply_channel}" in caplog.text
+        assert "websocket.receive of a socket on /chat given up" in caplog.text
         assert bench.face.marks == 1
 
     def test_a_lost_frame_can_close_the_socket(self):
@@ -282,6 +285,24 @@ class TestLostFrames:
         bench.face.on_mark = bench.face.answer
         self.lose(bench)
         assert bench.counters.lost == 0
+
+    @pytest.mark.parametrize("cause", ["expired", "unreadable"])
+    def test_one_that_never_ran_is_skipped_or_closes_the_socket(self, cause):
+        for option, calls in (("skip", []), ("close", [("close", 1011)])):
+            bench = Bench(on_lost_message=option)
+            port, end = bench.open()
+            end.received("a")
+            bench.face.resolve()
+            bench.face.listener.deliver([NotRun(bench.face.last.receipt, cause)])
+            assert port.calls == calls
+
+    def test_a_reply_that_was_dropped_refuses_a_handshake_and_leaves_an_open_socket(self, bench):
+        for (port, end), calls in (
+            (bench.open(), []),
+            (bench.connecting(), [("reject", 500, None)]),
+        ):
+            bench.face.listener.deliver([Unread(local_of(end), "unreadable")])
+            assert port.calls == calls
 
     def test_a_late_receipt_is_ignored(self, bench):
         _, end = bench.open()
@@ -405,11 +426,12 @@ class TestLostFrames:
         bench.clock.advance(5)
         assert bench.clock.timers == idle - 1
 
-    def test_a_lost_connect_lets_the_socket_go_on(self, bench):
+    @pytest.mark.parametrize("cause", ["lost", "expired", "unreadable"])
+    def test_a_connect_that_never_ran_refuses_the_handshake(self, bench, cause):
         port, end = bench.connecting()
         bench.face.resolve()
-        self.lose(bench)
-        assert bench.counters.lost == 1
-        assert port.calls == []
+        bench.hub._core.give_up(bench.face.last.receipt, cause)
+        assert getattr(bench.counters, cause) == 1
+        assert port.calls == [("reject", 503, 5)]
         end.gone(1006)
         assert bench.face.last.channel == DISCONNECT

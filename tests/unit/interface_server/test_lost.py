@@ -73,10 +73,18 @@ class TestAge:
 def test_a_frame_in_its_queue_is_not_lost(scene):
     scene.worker("w")
     scene.queue = {1}
-    for _ in range(100):
+    for _ in range(56):
         scene.beat("w")
         assert scene.look(1) == []
     assert not scene.policy.anything_missing
+
+
+def test_a_frame_that_stays_in_its_queue_expires_though_workers_listen(scene):
+    """They are busy; whoever takes it then drops it."""
+    scene.worker("w")
+    scene.queue = {1}
+    verdicts = [scene.look(1) for _ in range(58)]
+    assert verdicts == [[]] * 57 + [[Verdict(1, "expired")]]
 
 
 def test_a_frame_that_a_worker_holds_is_not_lost(scene):

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from channels.layers.faces import GroupMessage, Joined, MoreBody, Receipt, Reply
+from channels.layers.faces import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
 from channels.layers.redis import items
 from channels.layers.redis.intake import FIRST_MARK, Intake
 from channels.layers.redis.links import Clock
@@ -95,8 +95,22 @@ def test_what_has_expired_is_dropped_but_receipts_are_not(intake, codec):
         ]
     )
 
-    assert intake.read()[0] == [Receipt(3)]
+    assert intake.read()[0] == [Unread("a", "expired"), Receipt(3)]
     assert intake.counters()["expired"] == 1
+
+
+def test_what_was_dropped_unrun_is_told_with_its_cause(intake):
+    receipts = [items.receipt_for("p!", number) for number in (4, 5)]
+    intake.awaited |= {4, 5}
+    intake.feed(
+        [
+            stamped(items.answer_for(receipts[0], "expired")[1]),
+            stamped(items.answer_for(receipts[1], "unreadable")[1]),
+        ]
+    )
+
+    assert intake.read()[0] == [NotRun(4, "expired"), NotRun(5, "unreadable")]
+    assert not intake.awaited
 
 
 def test_marks_are_told_and_not_delivered(intake, marks):
@@ -160,7 +174,9 @@ def test_a_group_message_without_members_here_is_not_delivered(intake, codec):
 def test_what_does_not_decode_is_dropped_and_counted(intake, bad, caplog):
     intake.feed([bad, stamped(items.receipt_item(1))])
 
-    assert intake.read()[0] == [Receipt(1)]
+    *told, last = intake.read()[0]
+    assert last == Receipt(1)
+    assert all(type(item) is Unread for item in told)  # if it is seen for whom it was
     assert intake.counters()["undecodable"] == 1
     assert "cannot be read" in caplog.text
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels import names
 from channels.layers.base import check_message
+from channels.layers.faces import EXPIRED
 from channels.layers.redis import items
 from channels.layers.redis.scripts import GROUP, Command
 
@@ -100,4 +101,4 @@ class Groups:
         for index, batch in pushes.items():
             for command, answer in zip(batch, self._places.run(index, batch), strict=True):
                 if commands.is_push(command):
-                    layer.answer_all(answer[1:])
+                    layer.answer_all(answer[1:], EXPIRED)

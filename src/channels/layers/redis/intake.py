@@ -14,7 +14,18 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from channels.layers.faces import GroupMessage, Item, Joined, MoreBody, Receipt, Reply
+from channels.layers.faces import (
+    EXPIRED,
+    UNREADABLE,
+    GroupMessage,
+    Item,
+    Joined,
+    MoreBody,
+    NotRun,
+    Receipt,
+    Reply,
+    Unread,
+)
 from channels.layers.redis.items import STAMP_SIZE, Codec, Undecodable, read_item
 from channels.layers.redis.links import Clock
 from channels.layers.redis.registry import Drift, GroupRegistry
@@ -126,11 +137,12 @@ class Intake:
                     else:
                         self._marked(number)
                 elif kind == _REPLY:
+                    start = 34 + raw[33]
+                    local = raw[34:start].decode("ascii")
                     if _NUMBER_AT(raw)[0] <= now_ms:
                         self.expired += 1
+                        items.append(Unread(local, EXPIRED))
                     else:
-                        start = 34 + raw[33]
-                        local = raw[34:start].decode("ascii")
                         for message in messages(raw[start:], lifetime):
                             items.append(Reply(local, message))
                 else:
@@ -140,6 +152,8 @@ class Intake:
                         return items, drift
             except (Undecodable, struct.error, IndexError, UnicodeDecodeError) as error:
                 self._drop(error)
+                if raw[STAMP_SIZE : STAMP_SIZE + 1] == b"R" and isinstance(error, Undecodable):
+                    items.append(Unread(local, UNREADABLE))
         self._raw = ()
         self._at = 0
         return items, Drift.NONE
@@ -163,6 +177,10 @@ class Intake:
             return drift
         if item.kind == "L":
             return registry.leave(item.number, item.group, item.local)
+        if item.kind == "N":
+            self.awaited.discard(item.receipt)
+            items.append(NotRun(item.receipt, item.cause))
+            return Drift.NONE
         items.append(MoreBody(item.local))
         return Drift.NONE
 

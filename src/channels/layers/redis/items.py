@@ -10,6 +10,7 @@ time and the counters::
     R llen local payload            a message for one channel of the process
     G glen group payload            a message for the members of a group here
     A number(8)                     a receipt
+    N number(8) cause(1)            the same for a frame that was dropped
     J llen local glen group expiry(8) fresh(1)    joined; fresh: was no member before
     L llen local glen group         left
     B llen local                    the body list of this channel is no longer empty
@@ -27,7 +28,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from channels.layers.faces import Frame
+from channels.layers.faces import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.codec import ENCRYPTED, Codec, Undecodable
 
 __all__ = [
@@ -66,6 +67,9 @@ _NUMBER = struct.Struct(">Q")
 _HEAD = struct.Struct(">BI")
 _MAX_TTL_MS = 0xFFFFFFFF
 
+_CAUSES = {EXPIRED: b"e", UNREADABLE: b"u"}
+_CAUSE_OF = {ord(letter): cause for cause, letter in _CAUSES.items()}
+
 # -- receipts ------------------------------------------------------------------------
 
 
@@ -87,8 +91,12 @@ def read_receipt(receipt: bytes) -> tuple[str, int]:
     return receipt[1 : 1 + length].decode("ascii"), _NUMBER.unpack_from(receipt, 1 + length)[0]
 
 
-def answer_for(receipt: bytes) -> tuple[str, bytes]:
+def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
     """Return the mailbox that waits for a receipt, and the item that answers it.
+
+    Args:
+        receipt: From :func:`receipt_for`.
+        cause: Why its frame was dropped; nothing if it has run.
 
     Raises:
         ValueError: It is not a receipt.
@@ -96,7 +104,8 @@ def answer_for(receipt: bytes) -> tuple[str, bytes]:
     length = receipt[0] if receipt else 0
     if len(receipt) != 9 + length or not length:
         raise ValueError(f"not a receipt: {receipt!r}")
-    return receipt[1 : 1 + length].decode("ascii"), b"A" + receipt[1 + length :]
+    mailbox, number = receipt[1 : 1 + length].decode("ascii"), receipt[1 + length :]
+    return mailbox, b"N" + number + _CAUSES[cause] if cause else b"A" + number
 
 
 # -- frames: what queues hold --------------------------------------------------------
@@ -219,7 +228,7 @@ class Item:
     """One item of a mailbox.  Which fields mean something depends on ``kind``.
 
     Attributes:
-        kind: ``R``, ``G``, ``A``, ``J``, ``L`` or ``B``, as a character.
+        kind: ``R``, ``G``, ``A``, ``N``, ``J``, ``L`` or ``B``, as a character.
         expiry_ms: When the item expires, in Redis milliseconds.
         pushed: Messages ever pushed to the mailbox, this one included.
         pushed_bytes: The same in bytes.
@@ -227,7 +236,8 @@ class Item:
         local: Local part (R, J, L, B).
         group: Group (G, J, L).
         payload: For :meth:`Codec.messages` (R, G).
-        receipt: Number of the receipt (A).
+        receipt: Number of the receipt (A, N).
+        cause: Why the frame was dropped (N).
         member_expiry_ms: When the membership expires, in Redis milliseconds (J).
         fresh: Whether the channel was no member before (J).
     """
@@ -241,6 +251,7 @@ class Item:
     group: str = ""
     payload: bytes = b""
     receipt: int = 0
+    cause: str = ""
     member_expiry_ms: int = 0
     fresh: bool = False
 
@@ -280,6 +291,11 @@ def _read_answer(item: Item, raw: bytes, at: int) -> None:
     (item.receipt,) = _NUMBER.unpack_from(raw, at)
 
 
+def _read_dropped(item: Item, raw: bytes, at: int) -> None:
+    _read_answer(item, raw, at)
+    item.cause = _CAUSE_OF[raw[at + 8]]
+
+
 def _read_join(item: Item, raw: bytes, at: int) -> None:
     item.local, at = _read_short(raw, at)
     item.group, at = _read_short(raw, at)
@@ -300,6 +316,7 @@ _READERS = {
     "R": _read_reply,
     "G": _read_group,
     "A": _read_answer,
+    "N": _read_dropped,
     "J": _read_join,
     "L": _read_leave,
     "B": _read_body,

@@ -18,7 +18,7 @@ from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
-from channels.layers.faces import Message, ServerFace, WorkerFace
+from channels.layers.faces import EXPIRED, Message, ServerFace, WorkerFace
 from channels.layers.redis import items, reading, scripts
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.cluster import ClusterHost
@@ -225,7 +225,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         index = self.shard(channel)
         frame = items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
         ((stored, *expired),) = self.places.run(index, [self.commands.push(channel, (frame,))])
-        self.answer_all(expired)
+        self.answer_all(expired, EXPIRED)
         return bool(stored)
 
     def shard(self, channel: str) -> int:
@@ -237,10 +237,10 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
             return ring_index(names.non_local_name(channel), size)
         return next(self._turns) % size
 
-    def answer_all(self, receipts: Iterable[bytes | None]) -> None:
-        """Answer receipts of frames that nobody will run."""
+    def answer_all(self, receipts: Iterable[bytes | None], cause: str = "") -> None:
+        """Answer receipts of frames that have run, or were dropped for ``cause``."""
         for receipt in receipts:
-            answer = reading.answer(self.commands, receipt)
+            answer = reading.answer(self.commands, receipt, cause)
             if answer is not None:
                 mailbox, command = answer
                 self.places.run(self.places.index(mailbox), [command])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from channels.layers.faces import Frame
+from channels.layers.faces import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis import items, scripts
 from channels.layers.redis.commands import Commands
 from channels.layers.redis.items import Codec, Undecodable
 from channels.layers.redis.scripts import Command
+from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")
+
+_seldom = Seldom()
 
 
 @dataclass(slots=True)
@@ -20,13 +23,18 @@ class Refused:
 
     Attributes:
         channel: Where it was taken from.
-        counter: Which counter of the channel it adds to.
+        cause: ``EXPIRED`` or ``UNREADABLE``.
         receipt: What its sender waits for, if anything.
     """
 
     channel: str
-    counter: str
+    cause: str
     receipt: bytes | None
+
+    @property
+    def counter(self) -> str:
+        """Which counter of the channel it adds to."""
+        return "expired_count" if self.cause == EXPIRED else "undecodable_count"
 
 
 def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | Refused:
@@ -34,27 +42,37 @@ def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | R
     try:
         head = items.read_frame_head(raw)
         if head.expiry_ms <= now_ms:
-            logger.info(
-                "dropped a frame of channel %s: nobody took it within %g s",
-                channel,
-                head.ttl_ms / 1000,
-            )
-            return Refused(channel, "expired_count", head.receipt)
+            if _seldom.due((EXPIRED, channel)):
+                logger.warning(
+                    "dropped a frame of channel %s, and maybe more: nobody took it within %g s."
+                    " The workers are too few or too slow, or were away",
+                    channel,
+                    head.ttl_ms / 1000,
+                )
+            return Refused(channel, EXPIRED, head.receipt)
         return items.read_frame(channel, raw, head, codec)
     except Undecodable as error:
         logger.warning("dropped a frame of channel %s that cannot be read: %s", channel, error)
-        return Refused(channel, "undecodable_count", error.receipt)
+        return Refused(channel, UNREADABLE, error.receipt)
 
 
-def answer(commands: Commands, receipt: bytes | None) -> tuple[str, Command] | None:
+def answer(
+    commands: Commands, receipt: bytes | None, cause: str = ""
+) -> tuple[str, Command] | None:
     """Return the mailbox that waits for a receipt and the command that answers it.
 
-    ``None`` if there is no receipt, or it names no mailbox.
+    Args:
+        commands: Builds the command.
+        receipt: Of the frame.
+        cause: Why it was dropped; nothing if it has run.
+
+    Returns:
+        ``None`` if there is no receipt, or it names no mailbox.
     """
     if receipt is None:
         return None
     try:
-        mailbox, item = items.answer_for(receipt)
+        mailbox, item = items.answer_for(receipt, cause)
     except ValueError:
         return None
     if not mailbox.endswith("!"):

@@ -144,7 +144,7 @@ class Receiver:
         frame = reading.open_frame(channel, raw, layer.codec, self._places.now_ms(index))
         if not isinstance(frame, Frame):
             self._places.run(index, self._commands.count(channel, frame.counter))
-            layer.answer_all([frame.receipt])
+            layer.answer_all([frame.receipt], frame.cause)
             return None
         message = frame.messages.pop(0)
         if frame.messages:

@@ -9,7 +9,6 @@ told when the answer comes.  Connections, outages and the mailbox are the sessio
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any, cast
 import msgpack
 
 from channels import names
-from channels.exceptions import LayerUnavailable, MessageTooLarge
+from channels.exceptions import LayerError, LayerUnavailable, MessageTooLarge
 from channels.layers.faces import (
     GONE_EXPIRY,
     HEARTBEAT_TTL,
@@ -33,8 +32,6 @@ from channels.layers.redis.lanes import Lane, call_done
 from channels.layers.redis.register import read_entry, read_index
 from channels.layers.redis.registry import GroupRegistry
 from channels.layers.redis.session import ServerLayer, Session
-
-logger = logging.getLogger("channels.layers.redis")
 
 
 class RedisServerFace:
@@ -254,7 +251,8 @@ class RedisServerFace:
             try:
                 chunks += self._codec.messages(payload, self._layer.group_expiry)
             except items.Undecodable as error:
-                logger.error("dropped a part of a response that cannot be read: %s", error)
+                # Going on without it would give the client something else than was sent.
+                raise LayerError(f"a part of it cannot be read: {error}") from error
         return chunks
 
     async def processes(self) -> list[ProcessEntry]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.faces import HEARTBEAT_INTERVAL, MailboxListener
+from channels.layers.faces import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.aplaces import AsyncPlaces
 from channels.layers.redis.commands import Commands
@@ -368,7 +368,7 @@ class Session:
     def _answer_expired(self, receipts: list[bytes]) -> None:
         for receipt in receipts:
             try:
-                mailbox, item = answer_for(receipt)
+                mailbox, item = answer_for(receipt, EXPIRED)
             except (ValueError, UnicodeDecodeError):
                 continue  # a broken frame; nobody can be told
             lane = self.places.lane(mailbox, self._layer.keys.mail(mailbox))

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from channels import names
+from channels.layers.faces import EXPIRED
 from channels.layers.redis import items
 from channels.layers.redis.items import Undecodable
 
@@ -111,7 +112,7 @@ class Statistics:
             )
             total["messages_count"] += int(messages or 0)
             total["messages_pending"] += pending
-            self._layer.answer_all(expired)
+            self._layer.answer_all(expired, EXPIRED)
             total["channel_full_count"] += int(full or 0)
             age = self._age_of_frame(head, self._places.now_ms(index))
             total["messages_max_age"] = max(total["messages_max_age"], age)

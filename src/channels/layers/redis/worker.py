@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Frame, Operation
+from channels.layers.faces import EXPIRED, Frame, Operation
 from channels.layers.redis import reading
 from channels.layers.redis.errors import refusal
 from channels.layers.redis.flushing import Flush
@@ -240,14 +240,14 @@ class RedisWorkerFace:
                 self.counters["taken"] += 1
                 return [frame]
             self.counters[frame.counter] += 1
-            self._answer([frame.receipt])
+            self._answer([frame.receipt], frame.cause)
             counting = self._layer.commands.count(channel, frame.counter)
             *_, answer = self._places.run(index, [*counting, rota.polling()])
         return []
 
-    def _answer(self, receipts: Sequence[bytes | None]) -> None:
+    def _answer(self, receipts: Sequence[bytes | None], cause: str) -> None:
         for receipt in receipts:
-            found = reading.answer(self._layer.commands, receipt)
+            found = reading.answer(self._layer.commands, receipt, cause)
             if found is not None:
                 mailbox, command = found
                 self._places.run(self._places.index(mailbox), [command])
@@ -324,7 +324,7 @@ class RedisWorkerFace:
             for call, answered in zip(calls, answers, strict=True):
                 expired += call.answered(flush.outcomes, answered, self.counters)
         if expired:
-            self._answer(expired)
+            self._answer(expired, EXPIRED)
         if polled is None or answer is None or isinstance(answer, Exception):
             # An error of the take shows again in the next one, which may raise it.
             return flush.outcomes, []
