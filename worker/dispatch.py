@@ -23,6 +23,7 @@ from channels.message import Message
 from channels.outbox import Item
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
+from channels.unrouted import tell_if_unrouted
 from channels.worker.contexts import CleanContexts
 from channels.worker.coroutines import CoroutineRunner
 from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
@@ -174,6 +175,8 @@ class Dispatcher:
                 operation = GroupSend(sender.name, content)
             else:
                 operation = Send(sender.name, content)
+                if "!" not in sender.name:
+                    tell_if_unrouted(sender.channel_layer, sender.name, ran.consumer)
             layer = sender.channel_layer
             if layer is self._layer or layer is self._layer.channel_layer:
                 ran.sends.append(operation)

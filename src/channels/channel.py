@@ -7,6 +7,7 @@ from typing import Any
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.asgi import channel_layers
 from channels.outbox import pending_message_store
+from channels.unrouted import tell_if_unrouted
 
 
 class _Named:
@@ -58,6 +59,7 @@ class Channel(_Named):
             raise TypeError(f"a message must be a dict, not {type(content).__name__}")
         if immediately or not pending_message_store.keep(self, content):
             self.channel_layer.send(self.name, content)
+            tell_if_unrouted(self.channel_layer, self.name)
 
     def __str__(self) -> str:
         return str(self.name)

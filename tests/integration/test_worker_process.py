@@ -89,7 +89,14 @@ async def asynchronous(message):
     note("async", message["n"], os.getpid())
 
 
+def stray(message):
+    from channels import Channel
+    Channel("wrok").send({})
+    Channel("asgi.delay").send({"channel": "work", "content": {}, "delay": 1})
+
+
 routing = [
+    route("stray", stray),
     route("work", work),
     route("misbehave", misbehave),
     route("async", asynchronous),
@@ -184,6 +191,22 @@ def test_messages_of_sync_and_async_consumers_are_run(any_project):
 
     assert [number for number, _ in any_project.notes("end")] == list("01234")
     assert [number for number, _ in any_project.notes("async")] == list("01234")
+
+
+def test_messages_that_nobody_listens_for_are_told_once_with_what_to_do(project):
+    for _ in range(2):
+        project.layer.send("stray", {})
+    project.layer.send("work", {"n": "1"})
+
+    with project.runworker() as worker:
+        worker.wait_until(lambda: project.notes("end"), "all have run")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        told = [line for line in worker.output.splitlines() if "A message for channel" in line]
+
+    assert ["by small_consumers.stray, but" in line for line in told] == [True, True]
+    assert "Did you mean 'work'?" in told[0]
+    assert "manage.py rundelay" in told[1]
 
 
 def test_database_connections_live_as_long_as_their_setting_says(project):

@@ -153,6 +153,14 @@ class BaseChannelLayer:
         """
         return Presence.HERE
 
+    def listened_on(self) -> frozenset[str] | None:
+        """Return the channels that workers listen on now; ``None`` if the layer can't tell.
+
+        Raises:
+            LayerUnavailable: There is no answer.
+        """
+        return None
+
     # -- the faces that only our own processes use -------------------------------
 
     def open_worker(

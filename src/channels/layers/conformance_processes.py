@@ -242,6 +242,12 @@ class ProcessRules(Servers):
 
         self.run(test())
 
+    def test_it_tells_what_workers_listen_on(self, layer: Layer) -> None:
+        assert layer.listened_on() == frozenset()
+        with self.working(layer, "main", "other"), self.working(layer, "main", "third"):
+            assert layer.listened_on() == {"main", "other", "third"}
+        assert layer.listened_on() == frozenset()
+
     # -- sockets and processes -----------------------------------------------------------
 
     def test_a_socket_is_written_down_with_its_frames(self, layer: Layer) -> None:

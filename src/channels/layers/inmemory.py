@@ -135,6 +135,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
         names.check_channel_name(channel)
         return Presence.GONE if self._store.register.is_gone(channel) else Presence.HERE
 
+    def listened_on(self) -> frozenset[str]:
+        """See :meth:`BaseChannelLayer.listened_on`."""
+        entries = self._store.register.processes()
+        return frozenset().union(*(entry.channels for entry in entries))
+
     # -- groups --------------------------------------------------------------------
 
     def group_add(self, group: str, channel: str) -> None:

@@ -32,6 +32,7 @@ from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.links import BLOCK_SECONDS
 from channels.layers.redis.places import Places
 from channels.layers.redis.receiving import Receiver
+from channels.layers.redis.register import read_entry, read_index
 from channels.layers.redis.scripts import (
     CHANNEL_STATISTICS_EXPIRY,
     GLOBAL_STATISTICS_EXPIRY,
@@ -323,6 +324,19 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         if gone:
             return Presence.GONE
         return Presence.SILENT if is_server and not is_alive else Presence.HERE
+
+    def listened_on(self) -> frozenset[str]:
+        """See :meth:`~channels.layers.base.BaseChannelLayer.listened_on`."""
+        places, keys = self.places, self.keys
+        index = places.index(keys.processes)
+        (listed,) = places.run(index, [read_index(keys, places.now_ms(index) / 1000)])
+        channels: set[str] = set()
+        for name in map(bytes.decode, listed):
+            (fields,) = places.run(places.index(name), [("HGETALL", keys.entry(name))])
+            entry = read_entry(name, fields)
+            if entry is not None:
+                channels |= entry.channels
+        return frozenset(channels)
 
     def flush(self) -> None:
         """Remove all messages, groups and statistics; they are gone when it returns.
