@@ -137,7 +137,10 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(way, monkeypatch):
 
 
 def test_a_receive_that_waits_is_back_soon(redis_server, way, monkeypatch):
-    """As ``rundelay`` and scripts wait: its connection ends after 10 s, the next call works."""
+    """As scripts wait: its connection ends after 10 s, here after 1, and the next call works.
+
+    ``rundelay`` waits as workers do; see the test of the site.
+    """
     monkeypatch.setattr("channels.layers.redis.places.BLOCK_TIMEOUT", 1.0)
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
     there = RedisChannelLayer(hosts=[redis_server.url])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 
+import msgpack
 import pytest
 
-from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement
+from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement, shown_limits
 from channels.layers.redis.codec import Codec
+from channels.layers.redis.layer import RedisChannelLayer
 
 #: What was logged is remembered by prefix, so each test has prefixes of its own.
 numbers = itertools.count()
@@ -50,8 +53,10 @@ class Shared:
         self.now_ms += SETTLED_MS
 
 
-def make(kind, prefix, keys=None, size=1, name=None):
-    return Agreement(name or f"{kind}{next(numbers)}", kind, prefix, Codec(1000, keys), size)
+def make(kind, prefix, keys=None, size=1, name=None, **options):
+    limits = shown_limits(RedisChannelLayer(**options))
+    name = name or f"{kind}{next(numbers)}"
+    return Agreement(name, kind, prefix, Codec(1000, keys), size, limits)
 
 
 def warnings(caplog):
@@ -159,6 +164,58 @@ def test_the_number_and_the_order_of_hosts_are_compared(prefix, caplog, ring, si
     (line,) = warnings(caplog)
     assert "host 1 of 2" in line
     assert f"host {1 if size == 1 else 2} of {size}" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"capacity": 7}, "capacity (7 there, 100 here)"),
+        ({"expiry": 5, "group_expiry": 50}, "expiry (5 there, 60 here); group_expiry (50 there, "),
+        ({"max_message_size": 10}, "max_message_size (10 there, "),
+        (
+            {"channel_capacity": {"http.*": 3}},
+            "channel_capacity of http.request (3 there, the default here)",
+        ),
+        (
+            {"channel_capacity": {"daphne.response.*": 3}},
+            "channel_capacity of daphne.response.any! (3 there, ",
+        ),
+    ],
+)
+def test_limits_are_compared_between_the_tiers_and_told_once(prefix, caplog, options, named):
+    """A server that was started from a URL has the defaults; so had the mailbox of it."""
+    shared = Shared()
+    server, worker = make("server", prefix), make("worker", prefix, **options)
+    other_worker = make("worker", prefix)
+
+    for _ in range(3):
+        shared.beat(worker, server)
+    shared.beat(other_worker)
+
+    told = warnings(caplog)
+    assert len(told) == 2
+    assert named in told[0]
+    assert "module.path:attribute" in told[0]
+
+
+def test_patterns_are_compared_by_what_they_do(prefix, caplog):
+    shared = Shared()
+    server = make("server", prefix, channel_capacity={"http.request": 3})
+    worker = make("worker", prefix, channel_capacity={re.compile("http.r"): 3})
+
+    shared.beat(server, worker, server)
+
+    assert not caplog.records
+
+
+def test_a_line_of_a_version_without_limits_is_not_compared_by_them(prefix, caplog):
+    server, worker = make("server", prefix, capacity=7), make("worker", prefix)
+    line = worker.commands(0, 1_000_000)[0][3]
+
+    server.commands(0, 1_000_000)
+    server.heard([[msgpack.packb(msgpack.unpackb(line)[:-1])]])
+
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

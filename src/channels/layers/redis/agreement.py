@@ -4,8 +4,8 @@ A server that was started from a URL knows nothing of the project's ``CONFIG``: 
 prefix it talks to queues that nobody reads, and neither tier could tell, as their registers
 are at different keys.  So every process also has a line at one key that no prefix
 touches: a sorted set, scored by Redis time, on each host of its layer.  It shows the
-prefix, the place of that host in the ring, and digests of the encryption keys under a
-salt of the line's own.
+prefix, the place of that host in the ring, digests of the encryption keys under a salt of
+the line's own, and how much and for how long the process stores.
 
 Sites may share a Redis on purpose.  Another prefix is told only to who has no company of the
 other tier under its own: as a warning if the other one is as lonely, else once.
@@ -45,6 +45,15 @@ SETTLED_MS = 4_000
 #: What the tiers call each other.
 _TIERS = {"server": "interface server", "worker": "worker"}
 
+#: Whose capacities are compared; the last one stands for mailboxes of interface servers.
+CHANNELS = (
+    "http.request",
+    "websocket.connect",
+    "websocket.receive",
+    "websocket.disconnect",
+    "daphne.response.any!",
+)
+
 _ADVICE = (
     "Give both tiers the same CONFIG: start the interface server with module.path:attribute of the"
     " project's layer"
@@ -68,9 +77,42 @@ class _Line(NamedTuple):
     size: int
     salt: bytes
     digests: list[bytes]
+    limits: dict[str, str] = {}
 
     def __str__(self) -> str:
         return f"{_TIERS.get(self.kind, self.kind)} {self.pid} on {self.host}"
+
+
+class Limits(Protocol):
+    """What is asked of a layer."""
+
+    expiry: float
+    group_expiry: float
+    capacity: int
+    max_message_size: int
+
+    def configured_capacity(self, channel: str) -> int | None:
+        """Return what is configured for a channel by name, None if nothing."""
+        ...
+
+
+def shown_limits(layer: Limits) -> dict[str, str]:
+    """Return what a layer stores, by the option's name.
+
+    Patterns of ``channel_capacity`` are shown by what they do: their text differs between
+    versions of Python.
+    """
+    shown = {
+        "expiry": f"{layer.expiry:g}",
+        "group_expiry": f"{layer.group_expiry:g}",
+        "capacity": str(layer.capacity),
+        "max_message_size": str(layer.max_message_size),
+    }
+    for channel in CHANNELS:
+        configured = layer.configured_capacity(channel)
+        told = "the default" if configured is None else str(configured)
+        shown[f"channel_capacity of {channel}"] = told
+    return shown
 
 
 class Digests(Protocol):
@@ -90,6 +132,7 @@ class Agreement:
         prefix: Of its layer.
         codec: Knows the encryption keys.
         size: Number of hosts in the ring.
+        limits: Capacities and lifetimes, as they are to be shown.
     """
 
     def __init__(
@@ -99,6 +142,7 @@ class Agreement:
         prefix: str,
         codec: Digests,
         size: int,
+        limits: dict[str, str] | None = None,
     ) -> None:
         self._name = name
         self._kind = kind
@@ -109,7 +153,7 @@ class Agreement:
         salt = secrets.token_bytes(8)
         self._line = _Line(
             name, kind, prefix, socket.gethostname(), os.getpid(), 0, 0, size, salt,
-            codec.digests(salt),
+            codec.digests(salt), limits or {},
         )  # fmt: skip
         self._now_ms = 0
         self._readings = 0
@@ -168,6 +212,23 @@ class Agreement:
                 "the symmetric_encryption_keys of the %s and of the %s differ, so each drops what"
                 " the other one sends (prefix %r). %s; a URL holds no keys",
                 line, self._line, self._prefix, _ADVICE,
+            )  # fmt: skip
+
+        if line.kind == self._other:
+            self._compare_limits(line)
+
+    def _compare_limits(self, line: _Line) -> None:
+        differ = "; ".join(
+            f"{name} ({line.limits[name]} there, {own} here)"
+            for name, own in self._line.limits.items()
+            if line.limits.get(name, own) != own
+        )
+        # Once: messages do pass, each tier by its own limits, and somebody may want that.
+        if differ and self._due(_ONCE, differ):
+            logger.warning(
+                "the limits of the %s and of the %s differ: %s (prefix %r). Each stores by its own."
+                " %s; a URL holds no limits",
+                line, self._line, differ, self._prefix, _ADVICE,
             )  # fmt: skip
 
     def _can_talk(self, line: _Line) -> bool:

@@ -23,10 +23,13 @@ from channels.layers.faces import Done
 from channels.layers.redis import scripts
 from channels.layers.redis.alink import Link, is_unknown_script, is_useless
 from channels.layers.redis.commands import Commands
-from channels.layers.redis.errors import refusal
+from channels.layers.redis.errors import code_of, refusal
 from channels.layers.redis.scripts import Command
+from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")
+
+_SELDOM = Seldom()
 
 #: Pipelines on their way before what follows waits: one being answered, one in Redis
 #: and one behind it keep both sides busy.
@@ -203,6 +206,6 @@ class Lane:
             if link is not None:
                 link.lose(error)
             return True
-        if handler is None:
-            logger.error("Redis refused %s: %s", command[0], answer)
+        if handler is None and _SELDOM.due((command[0], code_of(answer))):
+            logger.error("%s of this process was not carried out: %s", command[0], refusal(answer))
         return False

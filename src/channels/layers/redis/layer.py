@@ -20,7 +20,7 @@ from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.faces import EXPIRED, Message, ServerFace, WorkerFace
 from channels.layers.redis import items, reading, scripts
-from channels.layers.redis.agreement import Agreement
+from channels.layers.redis.agreement import Agreement, shown_limits
 from channels.layers.redis.cluster import ClusterHost
 from channels.layers.redis.commands import Commands
 from channels.layers.redis.erasing import erase
@@ -160,7 +160,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
 
     def agreement(self, name: str, kind: str) -> Agreement:
         """Return what compares the settings of a process with those of the others."""
-        return Agreement(name, kind, self.prefix, self.codec, self.ring_size)
+        return Agreement(name, kind, self.prefix, self.codec, self.ring_size, shown_limits(self))
 
     @property
     def ring_size(self) -> int:
