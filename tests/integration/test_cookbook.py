@@ -25,6 +25,33 @@ NOT_HERE = re.compile(
     r"|python manage\.py (runserver|runworker|rundelay|test)).*\n"
 )
 
+#: Consumers that tell, on every socket of /keys/, which keys the messages hold that they get.
+WATCHERS = Block(
+    """
+import json
+
+from channels import Group
+
+
+def tell_keys(message):
+    group = Group("keys")
+    if message.channel.name == "websocket.connect":
+        message.reply_channel.send({"accept": True})
+        group.add(message.reply_channel)
+    group.send({"text": json.dumps([message.channel.name, sorted(message.keys())])})
+
+
+channel_routing += [
+    route("websocket.connect", tell_keys, path="^/keys/$"),
+    route("websocket.receive", tell_keys, path="^/keys/$"),
+    route("websocket.disconnect", tell_keys, path="^/keys/$"),
+    route("http.disconnect", tell_keys),
+]
+""",
+    file="mysite/routing.py",
+    add=True,
+)
+
 
 class Site:
     """The project of the README with all examples of the cookbook in it."""
@@ -39,7 +66,7 @@ class Site:
             *blocks(section(COOKBOOK, "Cookbook")),
         ]
         made = [one if one.file else Block(NOT_HERE.sub("", one.text)) for one in self.steps]
-        self.run(*made)
+        self.run(*made, WATCHERS)
 
     def script(self, *steps):
         """The steps with the addresses of this site."""
@@ -153,3 +180,19 @@ def test_a_task_of_celery_reaches_the_room(site):
         site.shell("from chat.tasks import report; report.delay('lobby')")
 
         assert said(socket) == "The report is ready"
+
+
+def test_messages_hold_the_keys_of_the_table(site):
+    rows = re.findall(r"^\| `([a-z.]+)` \| (.*) \|$", COOKBOOK.read_text(), re.MULTILINE)
+    table = {name: set(re.findall(r"`(\w+)`", keys)) - {"None", "ws", "wss"} for name, keys in rows}
+    table["websocket.receive"].remove("bytes")  # in place of text
+
+    with site.socket("/keys/") as witness:
+        json.loads(witness.recv(30))  # of its own connect
+        with site.socket("/keys/") as socket:
+            socket.send("")
+        fetch(f"http://127.0.0.1:{site.port}/announce/lobby/")
+        told = dict(json.loads(witness.recv(30)) for _ in range(4))
+
+    assert len(told) == 4
+    assert {name: set(keys) for name, keys in told.items()} == {name: table[name] for name in told}
