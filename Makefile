@@ -72,7 +72,7 @@ dist: $(VENV)/.dev ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build
 
 clean: ## remove the environment, caches and the demo's database
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage* project/demo.sqlite3
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage* project/demo.sqlite3 project/staticfiles
 
 # -- what the targets above stand on --------------------------------------------
 
