@@ -41,7 +41,11 @@ class Router:
     def __init__(self, routing: Any) -> None:
         self.root = Include(routing)
         self.channels = self.root.channel_names()
-        self._has_defaults = False
+        self._defaults: list[RoutingObject] = []
+
+    def own_entries(self) -> list[RoutingObject]:
+        """Return the project's entries, without what :meth:`check_default` added."""
+        return [entry for entry in self.root.routing if entry not in self._defaults]
 
     def add_route(self, route: RoutingObject) -> None:
         """Add a route that is tried after all others."""
@@ -62,13 +66,16 @@ class Router:
             http_consumer: Consumer of ``http.request``; ``None`` for a new
                 :class:`channels.handler.ViewConsumer`.
         """
-        if self._has_defaults:
+        if self._defaults:
             return
         if http_consumer is None:
             # By its path, as a project names its consumers: views stand above routing.
             http_consumer = import_dotted("channels.handler.ViewConsumer", "consumer")()
-        self.add_route(Route("http.request", http_consumer))
-        self.add_route(Route("websocket.connect", connect_consumer))
-        self.add_route(Route("websocket.receive", null_consumer))
-        self.add_route(Route("websocket.disconnect", null_consumer))
-        self._has_defaults = True
+        self._defaults = [
+            Route("http.request", http_consumer),
+            Route("websocket.connect", connect_consumer),
+            Route("websocket.receive", null_consumer),
+            Route("websocket.disconnect", null_consumer),
+        ]
+        for default in self._defaults:
+            self.add_route(default)

@@ -21,6 +21,7 @@ from channels.channel import Group
 from channels.layers.faces import GroupSend, Operation, Send
 from channels.message import Message
 from channels.outbox import Item
+from channels.routing import connect_consumer, null_consumer
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
 from channels.unrouted import tell_if_unrouted
@@ -28,6 +29,7 @@ from channels.worker.contexts import CleanContexts
 from channels.worker.coroutines import CoroutineRunner
 from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
 from channels.worker.timers import Timers
+from channels.worker.unmatched import tell_of_default, tell_of_no_match
 
 logger = logging.getLogger("django.channels")
 
@@ -110,9 +112,11 @@ class Dispatcher:
                 message.__doomed__ = True
             match = self._layer.router.match(message)
             if match is None:
-                logger.error("Could not find match for message on %s! Check your routing.", channel)
+                tell_of_no_match(channel, content, self._layer.router)
             else:
                 ran.consumer, kwargs = match
+                if ran.consumer is connect_consumer or ran.consumer is null_consumer:
+                    tell_of_default(ran.consumer, channel, content, self._layer.router)
                 if self._callback is not None:
                     self._call_back(channel, message, ran)
                 verdict = self._consume(message, ran.consumer, kwargs, ran)

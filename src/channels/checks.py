@@ -7,6 +7,7 @@
 ``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
 ``channels.W003``  a route can never match, because one before it always does
 ``channels.W004``  there are routes beside the URLconf, and no ``CHANNEL_LAYERS``
+``channels.W005``  a route is legal and hardly meant: a misspelt channel, a path that none has
 =================  =======================================================
 """
 
@@ -24,6 +25,7 @@ from channels import conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
+from channels.routing.doubts import find_doubts
 from channels.routing.includes import Include
 from channels.routing.routes import Route
 from channels.routing.shadows import find_shadowed
@@ -81,6 +83,10 @@ def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckM
             f" {_describe(earlier)} stands before it and takes every message that it could.",
             hint="Put the one with more filters first, or remove one of them.",
             id="channels.W003",
+        )
+    for problem, remedy in find_doubts(wrapper.router.root):
+        yield checks.Warning(
+            f'CHANNEL_LAYERS["{alias}"]["ROUTING"]: {problem}.', hint=remedy, id="channels.W005"
         )
 
 

@@ -61,6 +61,8 @@ def tell_if_unrouted(layer: Any, name: Any, consumer: object = None) -> None:
 
 def _advice(layer: ChannelLayerWrapper, name: str) -> str:
     if name == "asgi.delay":
+        if layer.local_only():
+            return "'manage.py rundelay' can't reach a layer in memory: configure one in Redis."
         if apps.is_installed("channels.delay"):
             return "Delayed messages need 'manage.py rundelay' to run."
         return (

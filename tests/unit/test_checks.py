@@ -212,6 +212,27 @@ def test_a_route_that_can_never_match_is_a_warning(settings):
     assert f"{__file__}:{SHADOWED_LINE + 1} can never match" in found[0].msg
 
 
+DOUBTFUL = [
+    route("websocket.connect", ids, path="chat/<str:room>/"),
+    include([route("websocket.recieve", ids)], path="^/chat/"),
+]
+
+
+def test_routes_that_are_hardly_meant_are_warnings_that_say_what_to_write(settings):
+    settings.CHANNEL_LAYERS = {"default": entry(ROUTING="tests.unit.test_checks.DOUBTFUL")}
+
+    found = checks.check_layers()
+
+    assert ids(found) == ["channels.W005"] * 2
+    for one in found:
+        assert one.msg.startswith('CHANNEL_LAYERS["default"]["ROUTING"]: the route')
+        assert f"{__file__}:" in one.msg
+    assert [one.hint for one in found] == [
+        'Write path=r"^/chat/(?P<room>[^/]+)/$".',
+        "Write 'websocket.receive', if that is meant.",
+    ]
+
+
 def test_a_routing_with_mistakes_is_an_error_that_names_each_file_and_route(settings):
     settings.CHANNEL_LAYERS = {"default": entry(ROUTING="tests.unit.test_checks.MISTAKEN")}
 

@@ -242,3 +242,43 @@ def test_a_worker_refuses_what_the_setting_refuses(settings):
     headers = [[b"origin", b"https://testserver"]]
     assert run_in_worker("websocket.connect", headers=headers) == (True, [])
     assert run_in_worker("websocket.receive") == (True, [])
+
+
+class Nobody(BaseOriginValidator):
+    """Admits nobody, from a module of the project."""
+
+    def validate_origin(self, message, origin):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("validator", "message", "said"),
+    [
+        (
+            AllowedHostsOnlyOriginValidator,
+            origin(b"https://evil.example"),
+            "its page has Origin 'https://evil.example', and"
+            " channels.security.websockets.AllowedHostsOnlyOriginValidator does not let it in."
+            " If it is yours, add its host to ALLOWED_HOSTS.",
+        ),
+        (
+            AllowedHostsOnlyOriginValidator,
+            connect(),
+            "its page sent no Origin that could be read, and",
+        ),
+        (
+            Nobody,
+            origin(b"http://testserver"),
+            "tests.unit.test_security.Nobody does not let it in. Its validate_origin() decides",
+        ),
+    ],
+)
+def test_a_refusal_is_logged_once_with_what_to_change(caplog, validator, message, said):
+    for _ in range(3):
+        with pytest.raises(DenyConnection):
+            validator(lambda message: None)(message)
+
+    (record,) = caplog.records
+    assert record.name == "django.channels"
+    assert record.getMessage().startswith("Refused a WebSocket at '/': ")
+    assert said in record.getMessage()

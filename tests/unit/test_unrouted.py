@@ -143,3 +143,14 @@ def test_in_a_worker_the_consumer_is_named(told, monkeypatch):
     (text,) = told()
     assert f"was sent by {__name__}." in text
     assert "consumer, but" in text
+
+
+def test_delayed_messages_of_a_layer_in_memory_need_another_layer(told):
+    raw = InMemoryChannelLayer()
+    worker = raw.open_worker(["mail"], held=tuple)  # as of runserver
+    worker.start()
+
+    send(wrapper(raw), "asgi.delay")
+
+    assert "configure one in Redis" in told()[0]
+    worker.close()

@@ -13,6 +13,7 @@ Clients that are not browsers may send no ``Origin``; the validators here refuse
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,14 @@ from django.utils.module_loading import import_string
 from channels import conf
 from channels.exceptions import DenyConnection
 from channels.message import Message
+from channels.seldom import Seldom
+from channels.utils import name_that_thing
+
+logger = logging.getLogger("django.channels")
+
+#: What was refused lately; and most of what a client chose that is remembered of it.
+_refused = Seldom()
+_SHOWN = 200
 
 #: Hosts that are allowed in development, as Django does.
 _LOCAL_HOSTS = [".localhost", "localhost", "127.0.0.1", "[::1]"]
@@ -35,7 +44,14 @@ class BaseOriginValidator:
 
     Args:
         func: The consumer; ``async def`` ones too.
+
+    Attributes:
+        remedy: What to change to have an origin admitted, a sentence for the log.
     """
+
+    remedy = (
+        "Its validate_origin() decides, where the consumer or CHANNELS_ORIGIN_VALIDATOR names it."
+    )
 
     def __init__(self, func: Callable[..., Any]) -> None:
         functools.update_wrapper(self, func)
@@ -49,9 +65,31 @@ class BaseOriginValidator:
         Raises:
             DenyConnection: The origin is missing, malformed or not valid.
         """
-        if not self.validate_origin(message, self.get_origin(message)):
+        try:
+            origin: str | None = self.get_origin(message)
+        except DenyConnection:
+            self._tell_refused(message, None)
+            raise
+        if origin is None or not self.validate_origin(message, origin):
+            self._tell_refused(message, origin)
             raise DenyConnection
         return self.func(message, *args, **kwargs)
+
+    def _tell_refused(self, message: Message, origin: str | None) -> None:
+        """Log what was refused, by whom, and what to change; once a minute for each origin."""
+        path = message.content.get("path")
+        if not _refused.due((type(self), str(path)[:_SHOWN], str(origin)[:_SHOWN])):
+            return
+        said = (
+            "sent no Origin that could be read" if origin is None else f"has Origin {origin!r:.200}"
+        )
+        logger.warning(
+            "Refused a WebSocket at %.200r: its page %s, and %s does not let it in. %s",
+            path,
+            said,
+            name_that_thing(type(self)),
+            self.remedy,
+        )
 
     def get_header(self, message: Message, name: bytes) -> Any:
         """Return what follows a header's name: a sequence with its value.
@@ -87,6 +125,8 @@ class BaseOriginValidator:
 
 class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     """Admits pages of the hosts in ``ALLOWED_HOSTS``; in development also of this machine."""
+
+    remedy = "If it is yours, add its host to ALLOWED_HOSTS."
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Return whether the origin's host is allowed; ``null`` and ``file://`` have none."""
