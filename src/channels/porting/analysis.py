@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
 import libcst as cst
 from libcst import metadata
-from libcst.metadata import PositionProvider, QualifiedNameSource, Scope, ScopeProvider
+from libcst.helpers import get_full_name_for_node
+from libcst.metadata import (
+    CodeRange,
+    PositionProvider,
+    QualifiedNameSource,
+    Scope,
+    ScopeProvider,
+)
 
+from channels.porting.bound import imported_names
 from channels.porting.branches import dead
 from channels.porting.findings import Edit
-from channels.porting.nodes import argument, assigned, dotted, statements, string, walk
+from channels.porting.nodes import argument, assigned, dotted, root, statements, string, walk
 from channels.porting.syntax import UnparsableError, check_syntax
 
 #: From a file and the name of a function in it to the channels that it is routed from.
@@ -23,7 +31,15 @@ Handled = Callable[[Path, str], frozenset[str]]
 #: From a file and the dotted name of URLs in it to whether those set ``app_name``.
 AppNames = Callable[[Path, str], "bool | None"]
 
+#: From a file and the name that its configuration gives to the app's, if that is another.
+AppPaths = Callable[[Path, str], "str | None"]
+
+_COMPARING = frozenset({"startswith", "endswith", "count", "find", "index"})
+
 _NEWLINE = re.compile(r"\r\n|\r|\n")
+
+#: Without any of these, what was parsed is the text to the letter.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)")
 
 
 def _same_code(parsed: str, text: str) -> bool:
@@ -47,6 +63,7 @@ class Module:
         path: Where it is; some rules look at folders and at files beside it.
         handled: Which channels a function handles, as the routes of the project say.
         app_names: Which of the project's URL configurations set ``app_name``.
+        app_paths: What the project calls the app that a file is in.
 
     Raises:
         UnparsableError: The text can't be parsed.
@@ -58,26 +75,38 @@ class Module:
         path: Path,
         handled: Handled | None = None,
         app_names: AppNames | None = None,
+        app_paths: AppPaths | None = None,
     ) -> None:
-        check_syntax(text)
+        self._imported = imported_names(check_syntax(text))
         self.text = text
         self.parts = path.parts
         self._path = path
         self._handled = handled or (lambda _path, _name: frozenset())
         self._app_names = app_names or (lambda _path, _name: None)
+        self._app_paths = app_paths or (lambda _path, _name: None)
         self._starts = [0, *(match.end() for match in _NEWLINE.finditer(text))]
         try:
-            tree = cst.parse_module(text)
-            wrapper = metadata.MetadataWrapper(tree, unsafe_skip_copy=True)
-            self._positions = wrapper.resolve(PositionProvider)
-            self._scopes = wrapper.resolve(ScopeProvider)
+            self.tree = cst.parse_module(text)
         except cst.ParserSyntaxError as error:
             raise UnparsableError(error.raw_line, error.message) from error
         except RecursionError as error:
             raise UnparsableError(1, "it is nested too deeply") from error
-        self.tree = wrapper.module
-        if not _same_code(self.tree.code, text):
+        if _CONTROL.search(text) and not _same_code(self.tree.code, text):
             raise UnparsableError(1, "it holds control characters between its statements")
+
+    # Most files need neither: each takes several times as long as parsing.
+
+    @cached_property
+    def _wrapper(self) -> metadata.MetadataWrapper:
+        return metadata.MetadataWrapper(self.tree, unsafe_skip_copy=True)
+
+    @cached_property
+    def _positions(self) -> Mapping[cst.CSTNode, CodeRange]:
+        return self._wrapper.resolve(PositionProvider)
+
+    @cached_property
+    def _scopes(self) -> Mapping[cst.CSTNode, Scope | None]:
+        return self._wrapper.resolve(ScopeProvider)
 
     def sibling(self, name: str) -> str:
         """Return the text of a file in the same folder, ``""`` if it can't be read."""
@@ -93,6 +122,10 @@ class Module:
     def has_app_name(self, name: str) -> bool | None:
         """Return whether URLs that this file calls so set ``app_name``; ``None``: not known."""
         return self._app_names(self._path, name)
+
+    def app_name(self, name: str) -> str | None:
+        """Return the dotted name of the app of this ``apps.py``; ``None`` if it is ``name``."""
+        return self._app_paths(self._path, name)
 
     # -- positions ------------------------------------------------------------------
 
@@ -196,6 +229,14 @@ class Module:
         """
         if isinstance(node, cst.Call):
             node = node.func
+        root, _, rest = (get_full_name_for_node(node) or "").partition(".")
+        if root not in self._imported:
+            return ""
+        meaning = self._imported[root]
+        if meaning is not None:
+            if node in self._in_imports:
+                return ""
+            return f"{meaning}.{rest}" if rest else meaning
         scope = self._scopes.get(node)
         if scope is None:
             return ""
@@ -233,6 +274,45 @@ class Module:
                 if getattr(one, "node", None) is node:
                     return scope
         return None
+
+    def is_compared(self, node: cst.CSTNode) -> bool:
+        """Return whether a string is compared with something: to change it may change a result."""
+        return node in self._compared
+
+    @cached_property
+    def _compared(self) -> frozenset[cst.CSTNode]:
+        compared: list[cst.CSTNode] = []
+        for node in self.nodes:
+            if isinstance(node, cst.Comparison):
+                sides = [node.left, *(part.comparator for part in node.comparisons)]
+                compared += [one for one in sides if _is_literal(one)]
+            elif isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+                if node.func.attr.value in _COMPARING:
+                    compared += [arg.value for arg in node.args]
+            elif isinstance(node, cst.MatchValue):
+                compared.append(node.value)
+        return frozenset(part for one in compared for part in walk(one))
+
+    def is_in_layers(self, node: cst.CSTNode) -> bool:
+        """Return whether a node is in what is assigned to ``CHANNEL_LAYERS``, or below it."""
+        return node in self._in_layers
+
+    @cached_property
+    def _in_layers(self) -> frozenset[cst.CSTNode]:
+        values = [
+            node.value
+            for node in self.nodes
+            if isinstance(node, cst.Assign)
+            and any(root(one.target) == "CHANNEL_LAYERS" for one in node.targets)
+        ]
+        values += [
+            node.value
+            for node in self.nodes
+            if isinstance(node, cst.AnnAssign)
+            and node.value is not None
+            and root(node.target) == "CHANNEL_LAYERS"
+        ]
+        return frozenset(part for value in values for part in walk(value))
 
     @cached_property
     def nodes(self) -> list[cst.CSTNode]:
@@ -272,6 +352,13 @@ class Module:
             for part in walk(found[1])
             if (value := string(part))
         )
+
+
+def _is_literal(node: cst.BaseExpression) -> bool:
+    """Whether it is a string, or a collection of such things; what a call is given is not."""
+    if isinstance(node, cst.Tuple | cst.List | cst.Set):
+        return all(_is_literal(one.value) for one in node.elements)
+    return isinstance(node, cst.SimpleString | cst.ConcatenatedString)
 
 
 def bases(module: Module, klass: cst.ClassDef) -> list[str]:

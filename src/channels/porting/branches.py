@@ -32,8 +32,8 @@ _OPERATORS = {
 }
 
 #: Packages that are there; the modules of them that are not are in the table of moves.
-#: Whoever falls back on six has it.
-_PRESENT = frozenset({"django", "channels", "six", *sys.stdlib_module_names})
+#: Whoever falls back on six has it, and who takes setuptools before distutils has that.
+_PRESENT = frozenset({"django", "channels", "setuptools", "six", *sys.stdlib_module_names})
 
 #: Names that can still be imported although they can't be used.
 _HOLLOW = ("django.contrib.postgres.", "channels.")
@@ -48,6 +48,9 @@ def dead(node: cst.CSTNode) -> list[cst.CSTNode]:
     if isinstance(node, cst.IfExp):
         known = _truth(node.test)
         return [] if known is None else [node.orelse if known else node.body]
+    if isinstance(node, cst.BooleanOperation):
+        decides = isinstance(node.operator, cst.Or)
+        return [node.right] if _truth(node.left) is decides else []
     if isinstance(node, cst.Try):
         return _dead_attempts(node)
     return []
@@ -130,7 +133,16 @@ def _truth(test: cst.BaseExpression) -> bool | None:
     if isinstance(test, cst.Call) and _name(test.func) == "callable" and len(test.args) == 1:
         attribute = _name(test.args[0].value).rpartition(".")[2]
         return False if attribute in {"is_authenticated", "is_anonymous"} else None
+    if isinstance(test, cst.BooleanOperation):
+        return _combined(_truth(test.left), _truth(test.right), isinstance(test.operator, cst.Or))
     return _FLAGS.get(_name(test))
+
+
+def _combined(left: bool | None, right: bool | None, decides: bool) -> bool | None:
+    """Return the result of ``or`` if True decides it, of ``and`` if False does."""
+    if decides in (left, right):
+        return decides
+    return None if None in (left, right) else not decides
 
 
 def _compared(left: cst.BaseExpression, part: cst.ComparisonTarget) -> bool | None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from channels.porting.progress import Progress
+
 if TYPE_CHECKING:
-    from channels.porting.scan import Ported
+    from channels.porting.findings import Finding
+    from channels.porting.scan import Ported, Project
 
 DESCRIPTION = """\
 List what a code base that was written for Channels 1 must change to run on today's
@@ -89,25 +94,26 @@ def main(args: Sequence[str]) -> int:
     )
     add_arguments(parser)
     try:
-        return run(options(parser.parse_args(args)), sys.stdout, input)
+        return run(options(parser.parse_args(args)), sys.stdout, sys.stderr, input)
     except PortingError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
 
 
-def run(options: Options, out: TextIO, ask: Callable[[str], str]) -> int:
+def run(options: Options, out: TextIO, err: TextIO, ask: Callable[[str], str]) -> int:
     """Look at the paths, report, and change files if that was asked for and confirmed.
 
     Args:
         options: What to do.
         out: Where the report goes.
+        err: Where it says how far it is, if it takes long.
         ask: Asks a question and returns the answer.
 
     Returns:
         1 if something is left that needs a change, else 0.
 
     Raises:
-        PortingError: A path does not exist, or libcst is missing.
+        PortingError: A path does not exist, libcst is missing, or a process was killed.
     """
     try:
         from channels.porting.scan import Project
@@ -118,15 +124,28 @@ def run(options: Options, out: TextIO, ask: Callable[[str], str]) -> int:
     for path in options.paths:
         if not path.exists():
             raise PortingError(f"there is no {path}")
-    project = Project(options.paths)
-    found = [one for one in project.scan() if one.findings]
+    found = _scan(Project(options.paths), err)
     changed = 0
     if options.fix:
         changed = _fix(found, out, ask if options.ask else None)
     if changed:
         # Anew: line numbers have changed, and what was fixed is not to be told.
-        found = [one for one in Project(options.paths).scan() if one.findings]
+        found = _scan(Project(options.paths), err)
     return _report(found, out, options, changed)
+
+
+def _scan(project: Project, err: TextIO) -> list[Ported]:
+    """Return what became of the files that there is something to say about."""
+    progress = Progress(err, time.monotonic)
+    try:
+        return [one for one in project.scan(progress.tell) if one.findings]
+    except BrokenProcessPool as error:
+        raise PortingError(
+            "one of its processes was killed, perhaps for want of memory: nothing was changed by"
+            " this look; try again with one folder at a time"
+        ) from error
+    finally:
+        progress.end()
 
 
 def _fix(found: Iterable[Ported], out: TextIO, ask: Callable[[str], str] | None) -> int:
@@ -173,7 +192,7 @@ def _diff(one: Ported) -> str:
 def _report(found: Iterable[Ported], out: TextIO, options: Options, changed: int) -> int:
     left = fixable = notes = 0
     for one in found:
-        for finding in one.findings:
+        for finding in _each_once(one.findings):
             if finding.note:
                 notes += 1
                 if options.notes:
@@ -191,6 +210,11 @@ def _report(found: Iterable[Ported], out: TextIO, options: Options, changed: int
     summary += f", {fixable} of them by --fix" if fixable else ""
     out.write(f"{summary}; {_count(notes, 'note')}.\n")
     return 1 if left else 0
+
+
+def _each_once(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Return one of those that say the same of the same line, whatever each of them changes."""
+    return {(one.line, one.rule, one.message): one for one in findings}.values()
 
 
 def _count(number: int, noun: str) -> str:

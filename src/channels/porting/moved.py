@@ -228,6 +228,7 @@ MODULES: dict[str, Move] = {
     "django.contrib.formtools": gone("use the django-formtools package"),
     # -- Channels and its companions ---------------------------------------------------
     "asgi_redis": gone("the Redis layers are in channels.layers.redis"),
+    "asgi_amqp": gone("use channels.layers.redis"),
     "asgi_ipc": gone("use channels.layers.redis or channels.layers.inmemory"),
     "asgi_rabbitmq": gone("use channels.layers.redis"),
     "asgiref.inmemory": gone("the layer is channels.layers.inmemory.InMemoryChannelLayer"),

@@ -16,6 +16,7 @@ _LEAST = {
 
 _DELETED = {
     "asgi-redis": "the Redis layer is part of channels-classic",
+    "asgi-amqp": "there is no such layer: use Redis",
     "asgi-ipc": "there is no such layer: use Redis",
     "asgi-rabbitmq": "there is no such layer: use Redis",
     "daphne": "the server is part of channels-classic",
@@ -29,7 +30,7 @@ DJANGO = ">=5.2,<6.2"
 VERSIONS = re.compile(r"\s*(?:===?|~=|!=|<=?|>=?|\^|~|=)\s*v?[\d.*]+\w*\s*,?")
 
 _SOURCE = re.compile(
-    r"[#&]egg=([\w.-]+)|/(channels|daphne|asgi[_-]redis|asgi[_-]ipc|asgiref)(?:\.git)?(?:@|#|/|\.zip|$)"
+    r"[#&]egg=([\w.-]+)|/(channels|daphne|asgi[_-]redis|asgi[_-]ipc|asgi[_-]amqp|asgiref)(?:\.git)?(?:@|#|/|\.zip|$)"
 )
 
 

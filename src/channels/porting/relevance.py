@@ -17,8 +17,9 @@ _WORDS = frozenset(
         *("from_db_value", "get_template", "index_together", "receive_many", "select_template"),
         *("is_ajax", "is_anonymous", "is_authenticated", "url_has_allowed_host_and_scheme"),
         *("__unicode__", "patterns", "re_path"),
+        *("AppConfig", "app_label", "build_suite", "run_tests", "CHANNEL_LAYERS"),
         *("make_random_password", "get_random_string", "urlsafe_base64_encode"),
-        *("channels", "asgi_redis", "asgi_ipc", "asgi_rabbitmq", "asgiref", "daphne"),
+        *("channels", "asgi_redis", "asgiref", "daphne"),
     }
 )
 
@@ -27,7 +28,7 @@ _PIECES = re.compile(
     r"|MIDDLEWARE|INSTALLED_APPS|TEMPLATE_|STORAGE|_L10N|_PYTZ|_XSS_|USE_ETAGS|TIMEOUT_DAYS"
     r"|FILE_CHARSET|DEFAULT_CONTENT|postgresql_psycopg2|context_processors|CachedStatic"
     r"|SessionAuthentication|PickleSerializer|MemcachedCache|PasswordHasher"
-    r"|_ordering|multiplexer|sleep|message\.(?:session|user)|\]\.decode\("
+    r"|asgi_\w|channels_\w|_ordering|multiplexer|sleep|message\.(?:session|user)|\]\.decode\("
 )
 
 

@@ -24,6 +24,14 @@ from channels.porting.packages import VERSIONS, from_source, verdict
 
 _BINDINGS = frozenset({"Binding", "WebsocketBinding", "WebsocketBindingWithMembers"})
 
+#: A binding with its own decides itself when it sends, and what it asks for groups.
+_RECEIVERS = frozenset(
+    {
+        *("pre_save_receiver", "post_save_receiver", "pre_delete_receiver"),
+        *("post_delete_receiver", "pre_change_receiver", "post_change_receiver", "send_messages"),
+    }
+)
+
 _HTTP_SESSION = frozenset(
     f"channels.{module}.{name}"
     for module in ("sessions", "auth")
@@ -108,7 +116,7 @@ def no_user(module: Module, node: cst.Comparison) -> Iterator[Finding]:
 
 def bindings(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
     """Data binding as it was before 1.0, and what is different now."""
-    if not derives(module, node, _BINDINGS):
+    if not derives(module, node, _BINDINGS) or not _RECEIVERS.isdisjoint(methods(node)):
         return
     message = "it sends after the transaction commits now; CHANNELS_BINDINGS_ON_COMMIT = False not"
     yield Finding("binding-commit", module.line(node), message, note=True)

@@ -67,7 +67,7 @@ def _look(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
     open_ends = list(_open_ends(node.body.body))
     if not open_ends:
         return
-    answers = {_answer(one) for one in walk(node.body) if isinstance(one, cst.Call)}
+    answers = {_answer(one) for one in walk(node.body)}
     if _Answer.ACCEPTS in answers:
         lines = ", ".join(sorted({str(module.line(one)) for one in open_ends}, key=int))
         message = (
@@ -157,12 +157,18 @@ def _lines(body: cst.BaseSuite) -> Sequence[cst.CSTNode]:
 
 
 def _may_answer(*nodes: cst.CSTNode) -> bool:
-    return any(
-        isinstance(part, cst.Call) and _answer(part) for node in nodes for part in walk(node)
-    )
+    return any(_answer(part) for node in nodes for part in walk(node))
 
 
-def _answer(call: cst.Call) -> _Answer | None:
+def _answer(part: cst.CSTNode) -> _Answer | None:
+    if isinstance(part, cst.Assign):
+        # Under another name, it is not known any more who calls it.
+        called_later = dotted(part.value).endswith(".reply_channel.send")
+        return _Answer.ACCEPTS if called_later else None
+    return _answer_of_call(part) if isinstance(part, cst.Call) else None
+
+
+def _answer_of_call(call: cst.Call) -> _Answer | None:
     func = call.func
     if isinstance(func, cst.Attribute):
         name = func.attr.value
@@ -204,7 +210,13 @@ def _keys(content: cst.CSTNode | None) -> set[str | None]:
 
 
 def _hands_on(value: cst.BaseExpression) -> bool:
-    return dotted(value) in {"message", "self", "message.reply_channel"}
+    """Whether whoever gets this value can answer: message, consumer, channel, or its method."""
+    if isinstance(value, cst.Tuple | cst.List):
+        return any(_hands_on(element.value) for element in value.elements)
+    if isinstance(value, cst.Dict):
+        return any(_hands_on(element.value) for element in value.elements)
+    name = dotted(value)
+    return name in {"message", "self"} or name.endswith((".reply_channel", ".reply_channel.send"))
 
 
 RULES = [

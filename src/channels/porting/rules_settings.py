@@ -12,7 +12,7 @@ from channels.backends import CONSEQUENCE, translate
 from channels.porting import moved
 from channels.porting.analysis import Module
 from channels.porting.findings import Edit, Finding
-from channels.porting.nodes import statements, string, walk
+from channels.porting.nodes import root, statements, string, walk
 
 _GONE = {
     "TEMPLATE_CONTEXT_PROCESSORS": "move it into TEMPLATES",
@@ -51,6 +51,12 @@ _RENAMED_STRINGS = [
     ),
 ]
 
+#: Layers of other distributions, and of Channels before 1.0.
+GONE_LAYERS = re.compile(
+    r"asgi_(?!redis\.)\w+\.(?:\w+\.)*\w+|channels_\w+\.(?:\w+\.)*\w*ChannelLayer"
+    r"|channels\.database_layer\.\w+|channels\.backends\.(?:database|memory|redis_py)\.\w+"
+)
+
 _GONE_STRINGS = [
     (
         r"django\.contrib\.auth\.middleware\.SessionAuthenticationMiddleware",
@@ -69,8 +75,7 @@ _GONE_STRINGS = [
         "Django 5.1 removed it",
     ),
     (
-        r"asgi_(ipc|rabbitmq)\.\w+|channels\.database_layer\.\w+"
-        r"|channels\.backends\.(database|memory|redis_py)\.\w+",
+        GONE_LAYERS.pattern,
         "use channels.layers.redis.RedisChannelLayer, or"
         " channels.layers.inmemory.InMemoryChannelLayer in one process",
     ),
@@ -88,6 +93,14 @@ def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
     value = string(node)
     if value is None or not 5 < len(value) < 200 or "." not in value or " " in value:
         return
+    found = _named(module, node, value)
+    if module.is_compared(node):
+        where = "; it is compared here, so look at both sides of that"
+        found = (replace(one, message=one.message + where, edits=()) for one in found)
+    yield from found
+
+
+def _named(module: Module, node: cst.SimpleString, value: str) -> Iterator[Finding]:
     new, note = translate(value)
     if new != value:
         yield _layer(module, node, value, new, note)
@@ -171,14 +184,7 @@ def _sets_layers(statement: cst.Assign | cst.AnnAssign) -> bool:
         targets = [statement.target]
     else:
         targets = [one.target for one in statement.targets]
-    return any(_root(target) == "CHANNEL_LAYERS" for target in targets)
-
-
-def _root(target: cst.BaseExpression) -> str:
-    """Return the name that something is assigned to, or below."""
-    while isinstance(target, cst.Subscript):
-        target = target.value
-    return target.value if isinstance(target, cst.Name) else ""
+    return any(root(target) == "CHANNEL_LAYERS" for target in targets)
 
 
 def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:

@@ -10,10 +10,12 @@ from typing import Any
 
 from channels.porting import (
     imports,
+    rules_apps,
     rules_auth,
     rules_channels,
     rules_connect,
     rules_django,
+    rules_layers,
     rules_python,
     rules_settings,
     rules_urls,
@@ -22,7 +24,9 @@ from channels.porting import (
     tree,
 )
 from channels.porting.analysis import Module
+from channels.porting.apps import Apps
 from channels.porting.findings import Finding, apply
+from channels.porting.parallel import in_order
 from channels.porting.relevance import may_need_change
 from channels.porting.routes import Routes
 from channels.porting.syntax import UnparsableError, check_syntax
@@ -50,6 +54,8 @@ for _node_type, _rule in [
     *rules_settings.RULES,
     *rules_channels.RULES,
     *rules_connect.RULES,
+    *rules_apps.RULES,
+    *rules_layers.RULES,
 ]:
     _RULES.setdefault(_node_type, []).append(_rule)  # type: ignore[arg-type]  # each takes its node
 
@@ -87,15 +93,27 @@ class Project:
     roots: Iterable[Path]
     _routes: Routes = field(default_factory=Routes)
     _urlconfs: UrlConfs = field(default_factory=UrlConfs)
+    _apps: Apps = field(default_factory=Apps)
     _accepts_by_itself: bool = False
+    #: What was parsed to collect routes, so that it is parsed once.
+    _modules: dict[Path, Module] = field(default_factory=dict)
 
-    def scan(self) -> Iterator[Ported]:
-        """Yield what there is to say about each file, in order.  Nothing is written."""
-        paths = [path for root in self.roots for path in tree.files(root)]
+    def scan(self, tell: Callable[[int, int], None] = lambda done, total: None) -> Iterator[Ported]:
+        """Yield what there is to say about each file, in order.  Nothing is written.
+
+        Args:
+            tell: Is told after each file how many are done, of how many.
+
+        Raises:
+            BrokenProcessPool: One of the processes that look at files was killed.
+        """
+        # Once each, also if one folder is given within another.
+        paths = list(dict.fromkeys(path for root in self.roots for path in tree.files(root)))
         for path in paths:
             self._collect(path)
-        for path in paths:
-            yield self._look(path)
+        for done, ported in enumerate(in_order(self._look, paths), 1):
+            tell(done, len(paths))
+            yield ported
 
     def _collect(self, path: Path) -> None:
         if tree.kind_of(path) != "python":
@@ -103,11 +121,17 @@ class Project:
         try:
             text = tree.read(path).text
             self._urlconfs.collect(text, path)
+            self._apps.collect(text)
             self._accepts_by_itself |= bool(_IMPLICIT_ACCEPT.search(text))
             if "websocket." in text:
-                self._routes.collect(Module(text, path), path)
-        except (tree.UnreadableError, UnparsableError):
+                self._modules[path] = module = self._module(text, path)
+                self._routes.collect(module, path)
+        except (tree.UnreadableError, UnparsableError, RecursionError):
             return  # told when it is looked at
+
+    def _module(self, text: str, path: Path) -> Module:
+        routes, urls = self._routes, self._urlconfs
+        return Module(text, path, routes.handled, urls.has_app_name, self._apps.other_name)
 
     def _look(self, path: Path) -> Ported:
         kind = tree.kind_of(path)
@@ -162,7 +186,9 @@ class Project:
         if not may_need_change(text) and not self._routes.lead_to(path):
             check_syntax(text)
             return []
-        module = Module(text, path, self._routes.handled, self._urlconfs.has_app_name)
+        module = self._modules.pop(path, None)
+        if module is None or module.text != text:
+            module = self._module(text, path)
         try:
             return [
                 finding

@@ -26,8 +26,8 @@ class UnparsableError(Exception):
         return self.reason
 
 
-def check_syntax(text: str) -> None:
-    """Parse a text and forget the result.
+def check_syntax(text: str) -> list[ast.AST]:
+    """Parse a text, and return every node of it, from the top downwards.
 
     Raises:
         UnparsableError: It can't be parsed.
@@ -40,15 +40,11 @@ def check_syntax(text: str) -> None:
         raise UnparsableError(error.lineno or 1, error.msg) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnparsableError(1, str(error) or "it is nested too deeply") from error
-    if _is_deeper(tree, MAX_DEPTH):
-        raise UnparsableError(1, "it is nested too deeply")
-
-
-def _is_deeper(tree: ast.AST, limit: int) -> bool:
-    """Return whether something in the tree is inside of more than ``limit`` others."""
+    nodes: list[ast.AST] = []
     level: list[ast.AST] = [tree]
-    for _ in range(limit):
+    for _ in range(MAX_DEPTH):
+        nodes += level
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
-            return False
-    return True
+            return nodes
+    raise UnparsableError(1, "it is nested too deeply")

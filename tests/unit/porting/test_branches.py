@@ -32,6 +32,17 @@ QUIET = {
     "a method or not": """
         a = u.is_anonymous() if callable(u.is_anonymous) else u.is_anonymous
         """,
+    "a method or not, by and and or": """
+        a = callable(u.is_anonymous) and u.is_anonymous()
+        a = callable(u.is_anonymous) and b and u.is_anonymous() or u.is_anonymous
+        a = not callable(u.is_anonymous) or u.is_anonymous()
+        """,
+    "the setup of then, if setuptools are not there": """
+        try:
+            from setuptools import setup
+        except ImportError:
+            from distutils.core import setup
+        """,
     "an older Django": """
         import django
         if django.VERSION >= (1, 10):
@@ -81,6 +92,7 @@ FIXED = {
         "try:\n    from django.core.cache import get_cache\n    get_cache(u.is_anonymous())\n"
         "except ImportError:\n    raise\n"
     ),
+    "it is not known what comes first": "a = known and u.is_anonymous() or callable(b)\n",
     "it is not known what is installed": (
         "try:\n    import ujson as json\nexcept ImportError:\n    u.is_anonymous()\n"
     ),

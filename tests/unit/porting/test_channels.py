@@ -104,6 +104,10 @@ CONNECT = {
     "elsewhere": "answer(message)",
     "only refuses": "message.reply_channel.send({'close': 4000})",
     "text before the end": "message.reply_channel.send({'text': 'no', 'close': True})",
+    "a helper that is handed the method": "greet(user, message.reply_channel.send)",
+    "a thread": "Thread(target=join, args=(message,)).start()",
+    "a channel among others": "greet({'to': [message.reply_channel]})",
+    "under another name": "reply = message.reply_channel.send; reply(accepted)",
     "a name": "message.reply_channel.send(answer)",
     "a method of its own": "self.join()",
     "both branches": "if a: self.close()\n        else: self.send(text='a')",
@@ -294,3 +298,30 @@ def test_other_names_are_left_alone(code):
     )
 
     assert code.one(text).findings == []
+
+
+def test_a_binding_with_receivers_of_its_own_is_left_alone(code):
+    text = """
+        from channels.binding.websockets import WebsocketBinding
+
+        class Told(WebsocketBinding):
+            fields = []
+
+        class Own(WebsocketBinding):
+            def group_names(self, instance, action):
+                return []
+
+            @classmethod
+            def post_save_receiver(cls, instance, created, **kwargs):
+                send_it(instance)
+    """
+    assert [(one.rule, one.line) for one in code.one(text).findings] == [("binding-commit", 3)]
+
+
+def test_a_connect_that_stores_the_name_of_its_channel_has_not_answered(code):
+    text = (
+        "from channels.generic.websockets import WebsocketConsumer\n"
+        "class A(WebsocketConsumer):\n    def connect(self, message, **kwargs):\n"
+        "        save(message.reply_channel.name, message.content)\n"
+    )
+    assert code.rules(text) == ["accept"]

@@ -2,13 +2,14 @@
 
 import argparse
 import io
+import re
 import subprocess
 import sys
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from channels.porting import cli
+from channels.porting import cli, parallel
 from channels.porting.tree import Source
 
 OLD = "from django.core.urlresolvers import reverse\n"
@@ -34,7 +35,8 @@ def run(code, *arguments, answer=AssertionError):
     out, answers = io.StringIO(), Answers(answer)
     parser = argparse.ArgumentParser()
     cli.add_arguments(parser)
-    status = cli.run(cli.options(parser.parse_args([str(code.root), *arguments])), out, answers)
+    options = cli.options(parser.parse_args([str(code.root), *arguments]))
+    status = cli.run(options, out, io.StringIO(), answers)
     return status, out.getvalue(), answers.questions
 
 
@@ -208,3 +210,33 @@ def test_the_command_says_what_is_wrong_in_one_line():
         call_command("channels_port", "/no/such/path")
 
     assert caught.value.returncode == 2
+
+
+def test_one_place_is_reported_once(code):
+    """Two uses on a line, and a folder that is given within another."""
+    code.write("app/a.py", "a = u.is_anonymous() and v.is_anonymous()\n")
+
+    status, out, _ = run(code, str(code.root / "app"))
+
+    assert (status, out.count("user-attribute")) == (1, 1)
+    assert "1 change left to make, 1 of them by --fix" in out
+
+
+def test_many_files_are_shared_by_processes_and_reported_in_order(code):
+    """Also the routes that one process found are known to the others."""
+    for number in range(parallel.MANY + 10):
+        code.write(f"app{number:03}/models.py", f"{OLD}number = {number}\n")
+        code.write(f"app{number:03}/consumers.py", "def connect(message):\n    pass\n")
+    code.write(
+        "routing.py",
+        "from channels import route\nfrom app040.consumers import connect\n"
+        "channel_routing = [route('websocket.connect', connect)]\n",
+    )
+    command = [sys.executable, "-W", "error", "-m", "channels.porting", "."]
+
+    done = subprocess.run(command, cwd=code.root, capture_output=True, text=True, timeout=60)
+
+    status, out, _ = run(code)
+    assert (done.returncode, done.stderr) == (status, "") == (1, "")
+    assert done.stdout == out.replace(f"{code.root}/", "")
+    assert re.findall(r"(app\d+/.*): accept", out) == ["app040/consumers.py:1"]

@@ -36,7 +36,7 @@ class Command(BaseCommand):
             SystemExit: Something is left to change (status 1).
         """
         try:
-            status = cli.run(cli.options(options), self.stdout, input)  # type: ignore[arg-type]  # writes like a file
+            status = cli.run(cli.options(options), self.stdout, sys.stderr, input)  # type: ignore[arg-type]  # writes like a file
         except cli.PortingError as error:
             raise CommandError(str(error), returncode=2) from error
         if status:
