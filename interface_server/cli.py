@@ -7,11 +7,13 @@ import functools
 import importlib
 import io
 import logging
+import signal
 import sys
 from typing import Any, NoReturn, TextIO
 from urllib.parse import unquote
 
 from channels.exceptions import LayerUnavailable
+from channels.hangup import hold_hangups
 from channels.interface_server.access import AccessLogGenerator
 from channels.interface_server.descriptors import (
     close_unless_standard,
@@ -38,16 +40,20 @@ class CommandLineInterface:
     Attributes:
         parser: Knows the arguments.
         server: The server, once :meth:`run` has made it.
+        held_hangups: SIGHUPs that came while it started, to be heeded once it is ready.
     """
 
     def __init__(self) -> None:
         self.parser = build_parser()
         self.server: Server | None = None
+        self.held_hangups: list[int] = []
 
     @classmethod
     def entrypoint(cls) -> NoReturn:
         """Run with the arguments of the process, and exit."""
-        sys.exit(cls().run(sys.argv[1:]))
+        command = cls()
+        command.held_hangups = hold_hangups()
+        sys.exit(command.run(sys.argv[1:]))
 
     def run(self, args: list[str]) -> int:
         """Serve until stopped; return the exit status.
@@ -74,6 +80,7 @@ class CommandLineInterface:
         writer = server.action_logger
         if isinstance(writer, AccessLogGenerator) and writer.stream is not sys.stdout:
             server.reopen_logs = functools.partial(reopen_access_log, writer, options.access_log)
+        server.on_ready = self._heed_hangups
         raise_limit()
         try:
             server.run()
@@ -83,6 +90,10 @@ class CommandLineInterface:
         finally:
             close_access_log(writer.stream if isinstance(writer, AccessLogGenerator) else None)
         return 0
+
+    def _heed_hangups(self) -> None:
+        if self.held_hangups:
+            signal.raise_signal(self.held_hangups.pop())
 
 
 def main() -> NoReturn:

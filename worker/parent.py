@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from channels.hangup import reopen_log_files
 from channels.worker.lifeline import ChildProcess
 from channels.worker.pool import ProcessPool
 from channels.worker.shutdown import SignalHandlers
@@ -25,10 +26,15 @@ def run_processes(size: int, start: Callable[[], ChildProcess]) -> None:
     """
     pool = ProcessPool(size, start, time.monotonic)
     stop = SignalHandlers()
-    with _waking_pipe() as wake, _handling(signal.SIGHUP, pool.reload):
+    hangups: list[int] = []
+    with _waking_pipe() as wake, _handling(signal.SIGHUP, lambda: hangups.append(1)):
         stop.install(lambda signo, frame: pool.stop(), ("SIGTERM", "SIGINT"))
         try:
             while True:
+                if hangups:
+                    hangups.clear()
+                    reopen_log_files()  # ours; the new processes open theirs
+                    pool.reload()
                 due = pool.look()
                 if pool.finished:
                     return

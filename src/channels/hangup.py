@@ -45,8 +45,26 @@ def _has_terminal() -> bool:
     return True
 
 
+def hold_hangups() -> list[int]:
+    """Let SIGHUP wait until there is something that heeds it: a process that starts lives on.
+
+    For the main thread.
+
+    Returns:
+        One item for each that came; whoever handles the signal from then on looks there.
+    """
+    held: list[int] = []
+    for signo in heeded("SIGHUP"):
+        signal.signal(signo, lambda number, frame: held.append(number))
+    return held
+
+
 def reopen_log_files() -> None:
-    """Let every log file of ``logging`` be opened anew, by its name, as it is next written to."""
+    """Let log files of ``logging`` that were moved be opened anew as they are next written to.
+
+    Where the name still leads to the same file it stays open: to open it anew would empty it if
+    its mode is ``w``.
+    """
     loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
     for logger in loggers:
         for handler in getattr(logger, "handlers", ()):  # a placeholder has none
@@ -59,7 +77,16 @@ def _let_go(handler: logging.FileHandler) -> None:
     try:
         stream: Any = handler.stream  # None if nothing was written so far
         if stream is not None:
+            if _is_at(stream, handler.baseFilename):
+                return
             stream.close()
             setattr(handler, "stream", None)  # noqa: B010 (not by its type); emit() opens it again
     finally:
         handler.release()
+
+
+def _is_at(stream: Any, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+    except OSError:
+        return False  # nothing has that name

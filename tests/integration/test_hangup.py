@@ -56,6 +56,25 @@ def test_log_files_are_opened_anew_and_nobody_is_disconnected(tmp_path):
     assert "Stopping" not in (tmp_path / "project.log.1").read_text()
 
 
+def test_a_hangup_while_it_starts_is_heeded_once_it_serves(tmp_path):
+    """Sooner it ended the process: nothing had a handler before the reactor ran."""
+    (tmp_path / "slow_layer.py").write_text(
+        "import pathlib, time\n"
+        "from tests.integration.plain_layer import layer\n"
+        "print('importing', flush=True)\n"
+        "while not pathlib.Path('go').exists():\n"
+        "    time.sleep(0.01)\n"
+    )
+    port = free_port()
+    env = {"PYTHONPATH": str(ROOT)}
+    with running(*SERVER, "-p", str(port), "slow_layer:layer", cwd=tmp_path, env=env) as server:
+        server.wait_for_output("importing")
+        server.signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        server.wait_for_output("Opening the log files anew")
+        assert get(port, "/health") == 200
+
+
 def test_an_access_log_that_cannot_be_opened_anew_goes_on_as_it_was(tmp_path):
     port = free_port()
     log = tmp_path / "logs" / "access.log"

@@ -409,6 +409,25 @@ class TestProcesses:
 
         assert Counter(name for name, _ in project.notes("end")).most_common(1)[0][1] == 1
 
+    def test_a_hangup_has_the_parent_open_its_own_log_anew_too(self, project):
+        with open(project.path / "small_settings.py", "a") as settings:
+            settings.write(
+                "LOGGING = {'version': 1,"
+                " 'handlers': {'file': {'class': 'logging.FileHandler', 'filename': 'pool.log'}},"
+                " 'loggers': {'django.channels': {'handlers': ['file'], 'level': 'INFO'}}}\n"
+            )
+        log = project.path / "pool.log"
+
+        def says(text: str) -> bool:
+            return log.exists() and text in log.read_text()
+
+        with project.runworker("--processes", "2") as pool:
+            pool.wait_until(lambda: says("Listening on channels"), "it works")
+            log.rename(project.path / "pool.log.1")
+            pool.signal(signal.SIGHUP)
+            pool.wait_until(lambda: says("Started worker process 2"), "it logs to the new file")
+        assert "Restarting" not in (project.path / "pool.log.1").read_text()
+
     def test_new_code_that_does_not_start_leaves_the_old_processes_at_work(self, project):
         with project.runworker("--processes", "2") as pool:
             old = self.occupy(project, pool, ["a", "b"])
