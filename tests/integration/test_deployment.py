@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import http.client
 import json
 import os
 import re
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from websockets.sync.client import connect
@@ -101,6 +102,15 @@ def enter(process, port):
     return connect(f"ws://127.0.0.1:{port}/chat/lobby/", origin=origin, open_timeout=20)
 
 
+def page_not_found(port):
+    """Return the status of a page that is not there, and whether it tells of the settings."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with closing(connection):
+        connection.request("GET", "/not/there/")
+        answer = connection.getresponse()
+        return answer.status, b"DEBUG = True" in answer.read()
+
+
 def test_honcho_goes_on_after_a_dead_worker_and_a_reload(tmp_path, redis_server):
     """Siblings: SIGTERM and SIGKILL of a worker process, SIGHUP of the pid that honcho prints."""
     with (
@@ -156,6 +166,7 @@ def test_supervisor_waits_for_redis_and_is_ordered_about_from_a_second_terminal(
                 assert "workers: started" in supervisorctl(tmp_path, "restart", "workers")
                 say(client, "after the restart")
                 wait_for_new_workers(process, workers(process)[:5])
+                assert page_not_found(port) == (404, False)
         finally:
             server.close()
 
