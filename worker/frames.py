@@ -63,6 +63,8 @@ class FrameSource:
         sleep: Callable[[float], None],
         pause: Callable[[float], None],
     ) -> None:
+        #: Whether another thread of this process says that the layer does not answer.
+        self.quiet = False
         self._layer = layer
         self._clock = clock
         self._sleep = sleep
@@ -120,7 +122,7 @@ class FrameSource:
         else:
             if self._down:
                 self._down = False
-                logger.info("The channel layer answers again")
+                (logger.debug if self.quiet else logger.info)("The channel layer answers again")
             self._backoff.reset()
 
     def _accept(self, frames: Sequence[Frame]) -> None:
@@ -131,7 +133,7 @@ class FrameSource:
 
     def _wait_for_layer(self, error: Exception) -> None:
         pause = self._backoff.pause()
-        log = logger.debug if self._down else logger.warning
+        log = logger.debug if self._down or self.quiet else logger.warning
         self._down = True
         log("The channel layer does not answer (%s); trying again until it does", error)
         self._pause(pause)

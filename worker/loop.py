@@ -71,6 +71,9 @@ class Worker:
         self.in_job = False
         #: Called, if set, once the worker has reached the layer and takes messages.
         self.listening: Callable[[], object] | None = None
+        #: Whether another thread of this process says what they all listen on, and that the
+        #: layer is away.
+        self.told_elsewhere = False
         self._source: FrameSource | PlainSource | None = None
         self._stopping = False
         self._signals = SignalHandlers()
@@ -134,7 +137,8 @@ class Worker:
         if self.signal_handlers:
             self.install_signal_handler()
         channels = self.apply_channel_filters(self.channel_layer.router.channels)
-        logger.info("Listening on channels %s", ", ".join(sorted(channels)))
+        if not self.told_elsewhere:
+            logger.info("Listening on channels %s", ", ".join(sorted(channels)))
         if not channels:
             logger.warning("Listening on no channel: none is routed and passes the filters")
         dispatcher = Dispatcher(
@@ -201,7 +205,9 @@ class Worker:
         }
         if channels and _has_face(layer):
             raw = layer.channel_layer
-            return FrameSource(layer, lambda held: raw.open_worker(channels, held=held), **common)
+            source = FrameSource(layer, lambda held: raw.open_worker(channels, held=held), **common)
+            source.quiet = self.told_elsewhere
+            return source
         return PlainSource(layer, channels, **common)
 
     def _tell_listening(self) -> None:

@@ -51,6 +51,7 @@ class WorkerGroup(Worker):
         for _ in range((n_threads or os.cpu_count() or 1) - 1):
             worker = Worker(*args, **kwargs)
             worker.signal_handlers = False
+            worker.told_elsewhere = True
             self.workers.append(worker)
 
     def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:

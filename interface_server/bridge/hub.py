@@ -169,7 +169,7 @@ class Hub:
 
     def layer_back(self) -> None:
         """Let everything that waited leave."""
-        log.info("the channel layer is back")
+        log.warning("the channel layer is back")  # as loud as that it was gone
         self._core.layer_back()
 
     # -- start and end -----------------------------------------------------------------

@@ -27,10 +27,16 @@ def test_a_site_is_back_by_itself_when_its_connections_to_redis_go_silent(redis_
         assert fetch(hello) == "hello"
         way.stall()
         started = time.monotonic()
-        running.server.wait_for_output("Redis is available again", SOON)
+        running.server.wait_for_output("the channel layer is back", SOON)
         assert fetch(hello) == "hello"
         assert time.monotonic() - started < SOON
         assert "may or may not have arrived" not in worker.output
+        # One line from each process: the connections of one are all to the same Redis.
+        for process in (running.server, worker):
+            output = process.output
+            assert output.count("channel layer does not answer") == 1, output
+            assert "Redis is unavailable" not in output
+            assert "heartbeat" not in output
     finally:
         running.close()
         way.close()

@@ -77,7 +77,7 @@ def site(tmp_path, redis_server):
         (tmp_path / "site_asgi.py").write_text(ASGI)
         env = {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "site_settings"}
         port = free_port()
-        worker_command = (sys.executable, "-m", "django", "runworker", *options)
+        worker_command = (sys.executable, "-m", "django", "runworker", "--threads", "2", *options)
         server_command = ("interface-server", "-p", str(port), *options, "site_asgi:layer")
         with (
             running(*worker_command, env=env, cwd=tmp_path) as worker,

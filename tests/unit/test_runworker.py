@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 
 import channels.log
 from channels import channel_layers
@@ -16,6 +17,7 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.management.commands import runworker
 from channels.signals import worker_process_ready
+from channels.worker.lifeline import ENVIRONMENT
 
 COMMAND = "channels.management.commands.runworker"
 
@@ -251,3 +253,23 @@ def test_processes_need_a_command_line(worker_class):
 def test_what_is_no_number_from_one_up_is_refused(option, value, said):
     with pytest.raises(CommandError, match=said):
         call_command("runworker", option, value)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_process_of_a_pool_leaves_warnings_to_its_parent_and_fails_on_errors(
+    settings, monkeypatch
+):
+    old = {"BACKEND": "asgiref.inmemory.ChannelLayer", "ROUTING": []}
+    settings.CHANNEL_LAYERS = {"default": old}
+
+    def check():
+        command = runworker.Command(stderr=io.StringIO(), no_color=True)
+        command.check(tags=["channels"])
+        return command.stderr.getvalue()
+
+    assert "channels.W002" in check()
+    monkeypatch.setenv(ENVIRONMENT, "3")
+    assert check() == ""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "nowhere.Layer", "ROUTING": []}}
+    with pytest.raises(SystemCheckError, match=r"channels\.E002"):
+        check()

@@ -135,7 +135,7 @@ def test_the_memory_is_told_with_each_beat(host):
     assert [memory[0].run_ids for memory in told] == [{"aaa"}, {"bbb"}, {"bbb"}]
 
 
-def test_an_outage_is_told_once_and_beating_goes_on(host):
+def test_an_outage_is_told_once_and_beating_goes_on(host, caplog):
     lost, beaten = [], []
     beat = heart(host, lost=lost.append, beaten=beaten.append, wait=turns(8))
     original = host.execute
@@ -149,6 +149,8 @@ def test_an_outage_is_told_once_and_beating_goes_on(host):
 
     assert [type(error) for error in lost] == [LayerUnavailable] * 2
     assert len(beaten) == 5
+    # Whoever reads from that Redis logs it.
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
 
 
 def test_an_error_in_what_is_asked_for_does_not_end_it(host, caplog):
@@ -186,13 +188,14 @@ def test_a_user_who_may_touch_keys_of_the_prefix_only_can_beat_all_the_same(host
     assert (lost, len(beaten)) == ([], 6)
 
 
-def test_a_refused_write_counts_as_an_outage(host):
+def test_a_refused_write_counts_as_an_outage_and_is_logged_as_nobody_else_sees_it(host, caplog):
     lost = []
     host.on_hset = lambda *arguments: ValueError("OOM command not allowed")
 
     heart(host, lost=lost.append, wait=turns(1)).run()
 
     assert "OOM" in str(lost[0])
+    assert "no heartbeat of web.abc! can be written" in caplog.text
 
 
 def test_stopping_is_prompt_takes_it_off_the_register(host):

@@ -41,6 +41,10 @@ class BeatHost(Protocol):
         ...
 
 
+class _Refused(LayerUnavailable):
+    """Redis answers, but refused to write the entry."""
+
+
 class Heartbeat:
     """Writes one process to the register every ``interval`` seconds.
 
@@ -96,6 +100,7 @@ class Heartbeat:
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._down = False
+        self._told_at = logging.DEBUG
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -172,7 +177,7 @@ class Heartbeat:
         # TIME and INFO name no key, which a Cluster may refuse; all else must succeed.
         for answer in (*answers[1:3], *answers[4:]):
             if isinstance(answer, Exception):
-                raise LayerUnavailable(f"Redis refused the heartbeat: {answer}") from answer
+                raise _Refused(f"Redis refused the heartbeat: {answer}") from answer
 
     def _try_to_beat(self) -> None:
         try:
@@ -180,7 +185,9 @@ class Heartbeat:
         except LayerUnavailable as error:
             if not self._down:
                 self._down = True
-                logger.warning("no heartbeat of %s can be written: %s", self.name, error)
+                # A Redis that is away is told by whoever reads from it.
+                self._told_at = logging.WARNING if isinstance(error, _Refused) else logging.DEBUG
+                logger.log(self._told_at, "no heartbeat of %s can be written: %s", self.name, error)
                 self._call(self._lost, error)
             return
         except Exception:
@@ -190,7 +197,7 @@ class Heartbeat:
             return
         if self._down:
             self._down = False
-            logger.info("heartbeats of %s are written again", self.name)
+            logger.log(self._told_at, "heartbeats of %s are written again", self.name)
         self._call(self._beaten, memories)
 
     def _call(self, callback: Callable[[Any], None] | None, argument: Any) -> None:

@@ -315,7 +315,7 @@ class Session:
         if self._state is not _State.UP:
             return
         self._state = _State.DOWN
-        logger.warning("Redis is unavailable: %s", error)
+        logger.debug("Redis is unavailable: %s", error)  # the listener says what that means
         self._disconnect(error)
         self._spawn(self._reconnect())
         try:
@@ -338,7 +338,7 @@ class Session:
                 logger.exception("connecting to Redis failed")
                 continue
             break
-        logger.warning("Redis is available again")
+        logger.debug("Redis is available again")
         try:
             self._listener.layer_back()
         except Exception:

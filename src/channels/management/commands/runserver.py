@@ -253,6 +253,7 @@ class Command(RunserverCommand):
         number = WORKER_THREADS if options.get("use_threading", True) else 1
         workers = [WorkerThread(channel_layer, self.logger) for _ in range(number)]
         for worker in workers:
+            worker.told_elsewhere = worker is not workers[0]
             worker.start()
         return workers
 
@@ -348,6 +349,7 @@ class WorkerThread(threading.Thread):
         self.channel_layer = channel_layer
         self.logger = logger
         self._backoff = backoff or Backoff()
+        self.told_elsewhere = False
         self._stopping = threading.Event()
         self._worker: Worker | None = None
 
@@ -363,6 +365,7 @@ class WorkerThread(threading.Thread):
 
     def _run_worker(self) -> None:
         worker = Worker(channel_layer=self.channel_layer, signal_handlers=False)
+        worker.told_elsewhere = self.told_elsewhere
         self._worker = worker
         # A stop that came before this line saw no worker to stop.
         if self._stopping.is_set():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.log import describe_process, setup_logger
@@ -18,7 +20,7 @@ from channels.message import Message
 from channels.signals import worker_process_ready
 from channels.startup import add_log_format, check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
-from channels.worker.lifeline import ChildProcess, Lifeline, same_command
+from channels.worker.lifeline import ENVIRONMENT, ChildProcess, Lifeline, same_command
 from channels.worker.parent import run_processes
 
 __all__ = ["Command", "Worker", "WorkerGroup", "sys"]
@@ -87,6 +89,17 @@ class Command(BaseCommand):
             help="with --threads: on a signal, end at once and lose the messages in hand",
         )
         add_log_format(parser)
+
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """Check the project; in a process of a pool without warnings, which the parent wrote."""
+        if ENVIRONMENT not in os.environ:
+            super().check(*args, **kwargs)
+            return
+        stderr, self.stderr = self.stderr, OutputWrapper(io.StringIO())
+        try:
+            super().check(*args, **kwargs)  # errors are raised
+        finally:
+            self.stderr = stderr
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop.
