@@ -180,6 +180,8 @@ def make_server(
         dedicated=True,
         trusted_proxies=options.trusted_proxies,
         trust_root_path_header=options.trust_root_path_header,
+        require_host=not options.allow_missing_host,
+        keep_alive_timeout=options.keep_alive_timeout,
         max_body=options.max_body,
         max_message=options.max_message,
         send_buffer=options.send_buffer,

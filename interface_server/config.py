@@ -36,6 +36,10 @@ class Config:
             its leftmost item.
         drain: Longest wait for open requests on shutdown, over which sockets
             are closed too.
+        require_host: Whether an HTTP/1.1 request without a Host header gets 400; clients of
+            old may send none.
+        keep_alive_timeout: Longest silence of a client between two requests, or in the
+            middle of one; 0 for no limit.
         max_body: Largest request body; 0 for no limit.
         max_message: Largest WebSocket message; 0 for no limit.
         send_buffer: A WebSocket with more than this unsent that is to be sent more
@@ -64,6 +68,8 @@ class Config:
     proxy_forwarded_proto_header: str | None = None
     trusted_proxies: int = 0
     drain: float = 0.0
+    require_host: bool = True
+    keep_alive_timeout: float = 75.0
     max_body: int = 1024 * 1024 * 1024
     max_message: int = 1024 * 1024
     send_buffer: int = 1024 * 1024

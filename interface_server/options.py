@@ -105,6 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="print the version of channels-classic and exit",
     )
     parser.add_argument(
+        "--allow-missing-host",
+        action="store_true",
+        help="serve HTTP/1.1 requests without a Host header, as clients of old may send them;"
+        " they get 400 otherwise",
+    )
+    parser.add_argument(
         "--force-sync",
         "--force_sync",
         action="store_true",
@@ -159,6 +165,13 @@ def _add_timeouts(parser: argparse.ArgumentParser, defaults: Config) -> None:
         "--http_timeout",
         default=120,
         help="longest wait for the next piece of a response, then 503 (default: %(default)s)",
+    )
+    seconds(
+        "--keep-alive-timeout",
+        default=75,
+        help="close a connection whose client is silent that long between two requests, or in the"
+        " middle of one; 0 for never. More than the same of a proxy or balancer in front, which is"
+        " often 60, so that it is never the one to be surprised (default: %(default)s)",
     )
     seconds(
         "--websocket-timeout",

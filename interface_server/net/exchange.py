@@ -78,6 +78,11 @@ class HttpExchange:
         self.wheel_slot = 0
         context.requests.add(self)
 
+    @property
+    def started(self) -> bool:
+        """Whether a part of the response was written."""
+        return self._started
+
     def identify(self) -> Origin:
         """Work out whose request it is."""
         request = self._request

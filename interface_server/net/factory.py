@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IProtocolNegotiationFactory
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolNegotiationFactory
 from twisted.web import http
 from zope.interface import implementer
 
+from channels.interface_server.net.channel import HttpChannel
 from channels.interface_server.net.context import Context
-from channels.interface_server.net.http import HttpChannel, RequestMaker
+from channels.interface_server.net.http import RequestMaker
 from channels.interface_server.net.upgrade import WebSocketUpgrade
+
+_Generic: Any = http._GenericHTTPChannelProtocol
+
+
+@implementer(IHalfCloseableProtocol)
+class _Negotiating(_Generic):  # type: ignore[misc]  # Twisted makes its base at run time
+    """Reads HTTP/1.1 until TLS has negotiated HTTP/2; hears of clients that close their half.
+
+    Over TLS there is no such thing: Twisted answers the end of a client's half with its own.
+    """
+
+    def readConnectionLost(self) -> None:
+        """Take note that the client sends nothing more."""
+        self._channel.read_closed()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing to do: we never close our half of HTTP alone."""
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -23,15 +41,15 @@ class ServerFactory(http.HTTPFactory):
     """
 
     def __init__(self, context: Context, reactor: Any) -> None:
-        super().__init__(reactor=reactor)
+        never: Any = None  # Twisted takes it, whatever it says; 0 would be at once
+        super().__init__(timeout=context.config.keep_alive_timeout or never, reactor=reactor)
         self.context = context
         self._requests = RequestMaker(context)
         context.upgrade = WebSocketUpgrade(context, reactor)
 
     def protocol(self) -> Any:
         """Return what reads a connection until TLS has negotiated something else."""
-        negotiating: Any = http._GenericHTTPChannelProtocol
-        return negotiating(HttpChannel())
+        return _Negotiating(HttpChannel())
 
     def buildProtocol(self, addr: Any) -> Any:
         """Return what reads a new connection: HTTP/1.1, or HTTP/2 if TLS negotiated it."""

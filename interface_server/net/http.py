@@ -9,6 +9,7 @@ WebSocket's handshake is handed over.
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 from twisted.web import http
@@ -27,6 +28,9 @@ LINGER = 2.0
 #: How much of a refused HTTP/2 body is thrown away before its stream is reset.
 REFUSED_BODY_LIMIT = 1024 * 1024
 
+# RFC 9112 section 3.2, RFC 3986 section 3.2: what the name and port of a host are made of.
+_HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
+
 
 @implementer(INonQueuedRequestFactory)
 class RequestMaker:
@@ -38,14 +42,6 @@ class RequestMaker:
     def __call__(self, channel: Any, queued: bool = False) -> HttpRequest:
         """Return a request that arrives on ``channel``."""
         return HttpRequest(channel, self._context)
-
-
-class HttpChannel(http.HTTPChannel):
-    """Reads the requests of one connection."""
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """Answer a line that is too long (16 KiB), where Twisted would just hang up."""
-        self._respondToBadRequestAndDisconnect()
 
 
 class HttpRequest(http.Request):
@@ -148,6 +144,12 @@ class HttpRequest(http.Request):
 
     def process(self) -> None:
         """Pass the request on."""
+        if not self._has_host():
+            exchange = self._open_exchange()
+            exchange.identify()
+            exchange.close_afterwards()
+            exchange.fail(400, "A request needs one valid Host header.")
+            return
         upgrade = self.requestHeaders.getRawHeaders(b"upgrade", [b""])
         wanted = upgrade[0].lower() == b"websocket"
         if wanted and self.owns_connection and self.context.upgrade is not None:
@@ -163,6 +165,14 @@ class HttpRequest(http.Request):
             exchange.fail(400, "Invalid characters in path")
             return
         exchange.announce()
+
+    def _has_host(self) -> bool:
+        """Whether the request names one host, as HTTP/1.1 demands (RFC 9112 section 3.2)."""
+        hosts = self.requestHeaders.getRawHeaders(b"host", ())
+        if not hosts:
+            required = self.clientproto == b"HTTP/1.1" and self.owns_connection
+            return not required or not self.context.config.require_host
+        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
     def _open_exchange(self) -> HttpExchange:
         self.exchange = HttpExchange(self, self.context)

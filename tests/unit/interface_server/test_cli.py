@@ -115,6 +115,8 @@ def test_options_reach_the_server(run, args, attribute, value):
         (["--on-lost-message", "close"], "on_lost_message", "close"),
         (["--compression"], "compression", True),
         (["--trusted-proxies", "2"], "trusted_proxies", 2),
+        (["--keep-alive-timeout", "5"], "keep_alive_timeout", 5),
+        (["--allow-missing-host"], "require_host", False),
         (["--trust-root-path-header"], "trust_root_path_header", True),
     ],
 )

@@ -1,0 +1,155 @@
+"""One HTTP/1 connection: what Twisted would let pass, and clients that close their half."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from twisted.web import http
+
+from channels.interface_server.deadlines import Wheel
+from channels.interface_server.net.context import Context, unsent_bytes
+from channels.interface_server.net.exchange import LastWords
+from channels.interface_server.net.keepalive import detect_dead_peer
+
+#: How much of a malformed request line is shown in the access log, in bytes.
+LONGEST_LOGGED = 500
+
+#: When a client that closed its half is asked for the first time whether it still waits, and how
+#: long its answer may take, in seconds.
+FIRST_QUESTION = 1.0
+
+
+class HttpChannel(http.HTTPChannel):
+    """Reads the requests of one connection, and refuses more of them than Twisted does."""
+
+    # Twisted's, whose types are wider than it says.
+    factory: Any
+    transport: Any
+    requests: list[Any]
+
+    _line = b""
+    _bad = False
+    _read_closed = False
+
+    def lineReceived(self, line: bytes) -> None:
+        """Read a line of a request's head."""
+        if hasattr(self, "_command"):
+            if line[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2: a folded line
+                self._respondToBadRequestAndDisconnect()
+                return
+        else:
+            self._line = line
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Answer a line that is too long (16 KiB), where Twisted would just hang up."""
+        if not hasattr(self, "_command"):
+            self._line = line
+        self._respondToBadRequestAndDisconnect()
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; chunked is the only transfer coding, and stands alone."""
+        name, _, value = line.partition(b":")
+        if name.lower() == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked":
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(super().headerReceived(line))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if not self._bad:
+            self._bad = True
+            self._log_bad_request()
+            super()._respondToBadRequestAndDisconnect()
+
+    def _log_bad_request(self) -> None:
+        """Leave a line in the access log, with what is known of the request."""
+        context: Context = self.factory.context
+        headers = self.requests[-1].requestHeaders.getAllRawHeaders() if self.requests else ()
+        here = self.transport
+        origin = context.origin(
+            headers, here.getPeer(), here.getHost(), self.isSecure(), websocket=False
+        )
+        method, _, rest = self._line[:LONGEST_LOGGED].partition(b" ")
+        target = rest.rpartition(b" ")[0] or rest
+        context.log_action(
+            "http",
+            "complete",
+            path=target.decode("latin-1"),
+            status=400,
+            method=method.decode("latin-1"),
+            client=origin.describe(),
+            time_taken=0.0,
+            size=0,
+        )
+
+    # -- a client that sends nothing more ------------------------------------------
+
+    def read_closed(self) -> None:
+        """Take note that the client has closed its half: it still gets what it has asked for.
+
+        Unless a part of the answer was written already: who leaves in the middle of one
+        has left for good, as browsers do, and its application should know.
+        """
+        exchange = self.requests[0].exchange if self.requests and self._handlingRequest else None
+        if exchange is None:
+            self.loseConnection()  # once everything is written
+            if unsent_bytes(self.transport):
+                LastWords(self.factory.context.wheel, self.transport)
+        elif self._read_closed:
+            return  # Twisted reads on, and so comes here again, after each answer of a pipeline
+        elif exchange.started:
+            self.transport.connectionLost(Failure(ConnectionDone()))
+        else:
+            self._read_closed = True
+            if not self._dataBuffer:
+                exchange.close_afterwards()
+            WaitingClient(self.factory.context.wheel, self)
+
+    def requestDone(self, request: Any) -> None:
+        """Take note that a response is complete."""
+        super().requestDone(request)
+        if self._read_closed and not self._handlingRequest:
+            self.loseConnection()
+
+
+class WaitingClient:
+    """Looks whether a client that closed its half still waits, as its silence does not tell.
+
+    Only what is sent to it does: one that is gone answers with a reset.  So it is told to
+    go on waiting, with the interim response that every HTTP/1.1 client understands
+    (RFC 9110 section 15.2).
+    """
+
+    __slots__ = ("_asked", "_channel", "_delay", "wheel_slot")
+
+    def __init__(self, wheel: Wheel, channel: HttpChannel) -> None:
+        self.wheel_slot = 0
+        self._channel = channel
+        self._asked = False
+        self._delay = FIRST_QUESTION
+        detect_dead_peer(channel.transport)
+        wheel.add(self, self._delay)
+
+    def expired(self, now: float) -> float | None:
+        """Ask, and a second later look for the answer; then again after twice the time."""
+        channel = self._channel
+        request = channel.requests[0] if channel.requests else None
+        if request is None or request.exchange is None or request.exchange.started:
+            return None  # what is written tells
+        if self._asked:
+            if _has_failed(channel.transport):
+                channel.transport.abortConnection()
+                return None
+            self._delay *= 2
+        elif request.clientproto == b"HTTP/1.1":
+            channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._asked = not self._asked
+        return FIRST_QUESTION if self._asked else self._delay
+
+
+def _has_failed(transport: Any) -> bool:
+    handle = transport.getHandle()
+    return bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
