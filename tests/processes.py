@@ -55,25 +55,26 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
         time.sleep(0.02)
 
 
-@contextlib.contextmanager
-def _no_signal_ignored() -> Iterator[None]:
-    """Let what is started in the block not inherit that signals are ignored.
+_HEED = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
-    A shell does that to what it starts in the background, ``nohup`` to what is to outlive its
-    terminal, and a server that is told to stop with such a signal would then go on.
+
+def heeding_signals(command: Sequence[str | Path]) -> list[str]:
+    """Return a command that heeds signals also where the tests were started to ignore them.
+
+    A shell lets what it starts in the background ignore SIGINT and SIGQUIT, and ``nohup`` what is
+    to outlive its terminal SIGHUP; whatever is started from there inherits that, and would go on
+    when it is told to stop.
     """
-    ignored = [
-        number
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-        if signal.getsignal(number) is signal.SIG_IGN
-    ]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
+    parts = [str(part) for part in command]
+    signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    if all(signal.getsignal(number) is not signal.SIG_IGN for number in signals):
+        return parts
+    return [sys.executable, "-I", "-S", "-c", _HEED, *parts]
 
 
 class Process:
@@ -95,16 +96,15 @@ class Process:
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         environment.update(env or {})
-        with _no_signal_ignored():
-            self.popen = subprocess.Popen(
-                self.command,
-                env=environment,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.popen = subprocess.Popen(
+            heeding_signals(self.command),
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from tests.processes import IGNORING, ROOT, free_port, listens, running, wait_until
+from tests.processes import IGNORING, ROOT, free_port, heeding_signals, listens, running, wait_until
 
 SERVER = (sys.executable, "-m", "channels.interface_server", "--health-path", "/health")
 LAYER = "tests.integration.plain_layer:layer"
@@ -108,7 +108,7 @@ def test_a_terminal_that_is_closed_ends_what_runs_in_it(tmp_path, command, said)
     ours, theirs = os.openpty()
     with open(tmp_path / "output", "wb") as output:
         process = subprocess.Popen(
-            [*python, *command, str(port), *layer],
+            heeding_signals([*python, *command, str(port), *layer]),
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": ""},
             stdin=theirs,
