@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import Joined, NotRun, Reply, SocketEntry
+from channels.layers.faces import UNREADABLE, Joined, NotRun, Reply, SocketEntry, Unread
 from channels.layers.redis import items, scripts
 from channels.layers.redis.layer import RedisChannelLayer
 from tests.redis_faces import Listener, run, sent, serving, until
@@ -217,7 +217,12 @@ def test_items_that_do_not_decode_are_dropped_and_counted(redis_server, layer):
             redis_server.client.rpush(layer.keys.mail(BOX), b"no stamp")
             layer.send(BOX + "a", {"n": 1})
             await face.mark()
-            assert listener.items == [Reply("a", {"n": 1})]
+            # Where the name of whom it was for can be read, that one is told.
+            assert listener.items == [
+                Unread("a", UNREADABLE),
+                Unread("short", UNREADABLE),
+                Reply("a", {"n": 1}),
+            ]
             assert face.counters()["undecodable"] == 7
 
     run(test())
