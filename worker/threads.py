@@ -9,6 +9,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from django.db import connections
+
 from channels.worker.backoff import Backoff
 from channels.worker.loop import Worker
 
@@ -108,6 +110,12 @@ class WorkerGroup(Worker):
             thread.join()
 
     def _keep_running(self, worker: Worker) -> None:
+        try:
+            self._run_again_and_again(worker)
+        finally:
+            connections.close_all()  # those of this thread: nobody else can
+
+    def _run_again_and_again(self, worker: Worker) -> None:
         backoff = Backoff()
         while True:
             try:

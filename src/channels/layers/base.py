@@ -8,9 +8,11 @@ two faces that only this project's processes use are in
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fnmatch
 import functools
+import math
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -62,6 +64,11 @@ class BaseChannelLayer:
             first and then by its mailbox, so both ``"web.*!"`` and
             ``"web.*!*"`` work (known-flaws.md F-21).
         max_message_size: Bytes that one packed message may have.
+
+    Numbers may be given as text, as environment variables have them.
+
+    Raises:
+        ValueError: One of them is no number, or negative; the text says which.
     """
 
     extensions: list[str] = []
@@ -77,11 +84,11 @@ class BaseChannelLayer:
         channel_capacity: ChannelCapacity | None = None,
         max_message_size: int = DEFAULT_MAX_MESSAGE_SIZE,
     ) -> None:
-        self.expiry = expiry
-        self.group_expiry = group_expiry
-        self.capacity = capacity
+        self.expiry: float = _as_number("expiry", expiry)
+        self.group_expiry: float = _as_number("group_expiry", group_expiry)
+        self.capacity: int = _as_number("capacity", capacity)
         self.channel_capacity = compile_capacities(channel_capacity)
-        self.max_message_size = max_message_size
+        self.max_message_size: int = _as_number("max_message_size", max_message_size)
         self._capacities: dict[str, int | None] = {}
 
     # -- the interface ---------------------------------------------------------
@@ -284,10 +291,36 @@ def check_message(message: object) -> None:
 def compile_capacities(
     channel_capacity: ChannelCapacity | None,
 ) -> list[tuple[re.Pattern[str], int]]:
-    """Turn globs and regular expressions to a list of compiled patterns, in order."""
+    """Turn globs and regular expressions to a list of compiled patterns, in order.
+
+    Raises:
+        ValueError: It is no dict, or a capacity is no number or negative.
+    """
+    if not isinstance(channel_capacity or {}, Mapping):
+        raise ValueError(
+            "channel_capacity must be a dict of patterns to numbers, not"
+            f" {type(channel_capacity).__name__}"
+        )
     compiled = []
     for pattern, capacity in (channel_capacity or {}).items():
+        number = _as_number(f"channel_capacity[{pattern!r}]", capacity)
         if isinstance(pattern, str):
             pattern = re.compile(fnmatch.translate(pattern))
-        compiled.append((pattern, capacity))
+        compiled.append((pattern, number))
     return compiled
+
+
+def _as_number(name: str, value: Any) -> Any:
+    """Return a setting as a number; text such as ``"60"`` is one.
+
+    Raises:
+        ValueError: It is no number, or a negative or endless one.
+    """
+    number = value
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            number = float(value)
+            number = int(value)
+    if not isinstance(number, (int, float)) or not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be a number that is not negative, not {value!r}")
+    return number

@@ -99,15 +99,16 @@ def _copy(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if isinstance(value, str):
+    # Of the type itself: a lazy object says that it is a str and behaves as none.
+    if issubclass(kind, str):
         return _copy_str(value)
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return _copy_int(value)
     if isinstance(value, (dict, list, tuple)):
         return _copy_container(value, depth + 1)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float(value)
     raise _CannotTravel(f"is of type {kind.__name__}, which cannot travel")
 

@@ -6,6 +6,8 @@ import pytest
 
 from channels import exceptions
 from channels.layers.base import BaseChannelLayer, check_message, compile_capacities
+from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.redis import RedisChannelLayer
 
 
 class Recording(BaseChannelLayer):
@@ -140,6 +142,30 @@ def test_capacities_are_compiled_in_order():
     assert [capacity for _, capacity in compiled] == [1, 2]
     assert compiled[1][0] is pattern
     assert compile_capacities(None) == []
+
+
+@pytest.mark.parametrize("layer", [BaseChannelLayer, InMemoryChannelLayer, RedisChannelLayer])
+def test_numbers_may_be_text_as_environment_variables_have_them(layer):
+    made = layer(expiry="60", group_expiry="86400.5", capacity="7", channel_capacity={"a": "3"})
+
+    assert (made.expiry, made.group_expiry, made.capacity) == (60, 86400.5, 7)
+    assert (made.get_capacity("a"), made.get_capacity("b")) == (3, 7)
+
+
+@pytest.mark.parametrize("value", ["many", "", None, -1, "-1", "inf", float("nan"), [1]])
+@pytest.mark.parametrize("name", ["expiry", "group_expiry", "capacity", "max_message_size"])
+def test_what_is_no_number_is_refused_by_name_and_not_at_the_first_send(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be a number"):
+        BaseChannelLayer(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("capacities", "text"),
+    [({"http.*": "x"}, r"channel_capacity\['http\.\*'\] must be a number"), ([("a", 1)], "a dict")],
+)
+def test_capacities_that_are_none_are_refused(capacities, text):
+    with pytest.raises(ValueError, match=text):
+        BaseChannelLayer(channel_capacity=capacities)
 
 
 # -- checks ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import collections
 import enum
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from channels.exceptions import MessageTooLarge
 from channels.layers.values import MAX_DEPTH, copy_message, packed_copies, packed_copy
@@ -47,6 +48,14 @@ class Ratio(float):
 
 
 Pair = collections.namedtuple("Pair", "left right")
+
+
+@pytest.mark.parametrize("value", ["x", 1, 0.5], ids=["str", "int", "float"])
+def test_a_lazy_object_is_refused_like_all_that_cannot_travel(value):
+    lazy = SimpleLazyObject(lambda: value)
+
+    with pytest.raises(TypeError, match=r"message\['a'\]\[0\] is of type SimpleLazyObject"):
+        copied({"a": [lazy]})
 
 
 @pytest.mark.parametrize(

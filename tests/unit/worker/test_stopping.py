@@ -58,6 +58,22 @@ class TestGroup:
         assert [face.closed for face in layer.opened] == [1, 1]
         assert not any(thread.is_alive() for thread in group.threads)
 
+    def test_a_thread_that_ends_closes_its_own_database_connections(self):
+        closed = []
+        group = WorkerGroup(wrap(ScriptedLayer()), n_threads=2, signal_handlers=False)
+        group.workers[0].run = lambda: None
+
+        with (
+            mock.patch.object(Worker, "run"),
+            mock.patch(
+                "django.db.connections.close_all",
+                side_effect=lambda: closed.append(threading.current_thread()),
+            ),
+        ):
+            group.run()
+
+        assert closed == group.threads  # and not of the calling thread, which may be a test's
+
     def test_a_thread_whose_worker_broke_is_started_again(self, caplog):
         ran = threading.Event()
         group = WorkerGroup(wrap(ScriptedLayer()), n_threads=2, signal_handlers=False)
