@@ -27,7 +27,14 @@ from channels.signals import consumer_finished, consumer_started
 from channels.unrouted import tell_if_unrouted
 from channels.worker.contexts import CleanContexts
 from channels.worker.coroutines import CoroutineRunner
-from channels.worker.outcome import accept_if_asked, is_real_interrupt, judge, log_error, rescue
+from channels.worker.outcome import (
+    accept_if_asked,
+    is_real_interrupt,
+    judge,
+    log_error,
+    rescue,
+    sign_malformed,
+)
 from channels.worker.timers import Timers
 from channels.worker.unmatched import tell_of_default, tell_of_no_match
 
@@ -124,8 +131,11 @@ class Dispatcher:
             self._guard(error, ran)
         ran.later = verdict == "later"
         self._sort_items(ran)
-        if verdict == "failed" and message is not None:
-            rescue(message, ran.sends)
+        if message is not None:
+            if ran.sends:
+                sign_malformed(message, ran.sends, ran.consumer)
+            if verdict == "failed":
+                rescue(message, ran.sends)
         return ran
 
     def _call_back(self, channel: str, message: Message, ran: Ran) -> None:

@@ -37,14 +37,18 @@ from channels.exceptions import (
 )
 from channels.layers.faces import Operation, Send
 from channels.message import Message
-from channels.names import FAILED
+from channels.names import CONSUMER, FAILED
 from channels.outbox import pending_message_store
+from channels.replies import payload_of, problem_when_open
 from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
 
 #: Keys of a reply that decide a handshake: any of them accepts or refuses it.
 _DECIDES_HANDSHAKE = frozenset({"accept", "close", "text", "bytes"})
+
+#: Channels of messages whose reply channel is a socket's.
+_OF_SOCKETS = frozenset({"websocket.connect", "websocket.receive", "websocket.disconnect"})
 
 #: Ends the wait for a response, or the response if one has begun already.
 _ERROR_REPLY: dict[str, Any] = {
@@ -140,6 +144,31 @@ def rescue(message: Message, sends: list[Operation]) -> None:
         sends.append(Send(reply.name, {"close": True}))
     elif channel == "http.request" and not _answered(sends, reply.name, frozenset({"status"})):
         sends.append(Send(reply.name, dict(_ERROR_REPLY)))
+
+
+def sign_malformed(message: Message, sends: list[Operation], consumer: object) -> None:
+    """Write the consumer's name onto replies to its own client that are malformed.
+
+    Only the server sees what a reply does, and only here is it known whose it is: the server
+    logs both.  To be called for every message, so ordinary replies pass with one look.
+    """
+    reply = message.reply_channel
+    if reply is None:
+        return
+    channel, name = message.channel.name, reply.name
+    of_socket = channel in _OF_SOCKETS
+    if not of_socket and channel != "http.request":
+        return
+    for at, send in enumerate(sends):
+        if type(send) is not Send or send.channel != name:
+            continue
+        content = send.message
+        if of_socket:
+            malformed = payload_of(content) is None and problem_when_open(content) is not None
+        else:
+            malformed = "status" not in content  # or a later part of a response: no matter
+        if malformed and FAILED not in content:
+            sends[at] = Send(name, {**content, CONSUMER: name_that_thing(consumer)})
 
 
 def last_word(

@@ -16,6 +16,7 @@ from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.lines import Lines
 from channels.interface_server.bridge.settings import BridgeSettings, Counters
 from channels.layers.faces import EXPIRED, UNREADABLE, ServerFace
+from channels.names import CONSUMER
 from channels.seldom import Seldom
 
 log = logging.getLogger(__name__)
@@ -215,10 +216,13 @@ class Core:
         if not self.unfinished:
             self.on_finished()
 
-    def malformed(self, channel: str, problem: str) -> None:
-        """Log a reply that could not be carried out."""
+    def malformed(self, what: str, problem: str, message: object) -> None:
+        """Log a reply that could not be carried out, or not all of it."""
         self.counters.malformed += 1
-        log.error("malformed reply on %s: %s", channel, problem)
+        consumer = message.get(CONSUMER) if isinstance(message, Mapping) else None
+        if self.seldom.due((what, problem, consumer)):
+            origin = f" from consumer {consumer:.200}" if isinstance(consumer, str) else ""
+            log.error("malformed %s%s: %s", what, origin, problem)
 
     def broken(self, link: Link) -> None:
         """Log what an item of the mailbox raised, and end the one socket or request it was for."""

@@ -9,8 +9,9 @@ from typing import Any
 from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.websocket import WebSocketLink
-from channels.interface_server.protocol.websocket import OPEN, payload_of, problem_when_open
+from channels.interface_server.protocol.websocket import OPEN
 from channels.layers.faces import GroupMessage
+from channels.replies import payload_of, problem_when_open
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def _one_by_one(core: Core, item: GroupMessage) -> None:
             core.broken(link)
     if malformed:
         core.counters.group_malformed += 1
-        log.error("malformed message to group %s: %s", item.group, problem)
+        if core.seldom.due((item.group, problem)):
+            log.error("malformed message to group %s: %s", item.group, problem)
 
 
 class Renewal:

@@ -119,7 +119,8 @@ class HttpExchange:
                 self._port.start(action.status, action.headers)
             elif isinstance(action, Malformed):
                 self._spoilt = True
-                self._core.malformed(self.reply_channel, action.problem)
+                what = f"reply to a request for {self._path}"
+                self._core.malformed(what, action.problem, message)
             elif isinstance(action, Fail):
                 self._fail(action.status, BAD_REPLY)
             else:

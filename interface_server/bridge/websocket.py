@@ -35,9 +35,9 @@ from channels.interface_server.protocol.websocket import (
     SendBytes,
     SendText,
     Socket,
-    payload_of,
 )
 from channels.layers.faces import SocketEntry, Unread
+from channels.replies import payload_of
 
 log = logging.getLogger(__name__)
 
@@ -168,22 +168,14 @@ class WebSocketLink:
         actions = self.machine.reply(message)
         self._act(actions)
         if actions and isinstance(actions[-1], Malformed):
-            self._malformed(actions[-1].problem)
+            what = f"reply to a socket on {self._inbound.path}"
+            self._core.malformed(what, actions[-1].problem, message)
+            if self.machine.state is CONNECTING:
+                self._spoilt = True  # a correct one may follow, until the consumer has run
 
     def reply_of_group(self, message: Mapping[str, Any]) -> None:
         """Carry out what can be of a malformed message to a group, which has been logged."""
         self._act(self.machine.reply(message))
-
-    def _malformed(self, problem: str) -> None:
-        """End an open socket: its application has failed, and it must not guess how far.
-
-        One that is connecting may still get a correct answer, until the consumer has run.
-        """
-        self._core.malformed(self.reply_channel, problem)
-        if self.machine.state is OPEN:
-            self._act(self.machine.close(INTERNAL_ERROR))
-        else:
-            self._spoilt = True
 
     def broken(self) -> None:
         """End the socket: carrying out a reply raised."""

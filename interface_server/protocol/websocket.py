@@ -22,13 +22,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.exceptions import SENDABLE_CLOSE_CODES, is_sendable_close_code
 from channels.names import FAILED
+from channels.replies import close_problem, content_problem, foreign_keys
 
 #: Close code for "the server met a condition that kept it from going on".
 INTERNAL_ERROR = 1011
-
-_KEYS = frozenset({"accept", "text", "bytes", "close"})
 
 
 class State(enum.Enum):
@@ -90,29 +88,6 @@ class Malformed:
 Action = Accept | Reject | SendText | SendBytes | Close | Malformed
 
 
-def payload_of(message: Mapping[str, Any]) -> str | bytes | None:
-    """Return the one frame that an open socket sends for this reply.
-
-    ``None`` if the reply is anything else than one frame: it must go through
-    :meth:`Socket.reply`.  This is the whole check of nearly every reply.
-    """
-    if len(message) != 1:
-        return None
-    text = message.get("text")
-    if text is not None:
-        return text if isinstance(text, str) else None
-    data = message.get("bytes")
-    return data if isinstance(data, bytes) else None
-
-
-def problem_when_open(message: Mapping[str, Any]) -> str | None:
-    """Return what an open socket would find malformed in this reply, ``None`` if nothing."""
-    for action in Socket(OPEN).reply(message):
-        if isinstance(action, Malformed):
-            return action.problem
-    return None
-
-
 class Socket:
     """The state of one socket.
 
@@ -132,7 +107,7 @@ class Socket:
         if isinstance(message, Mapping) and message.get(FAILED):
             return self._end(500, INTERNAL_ERROR)
         actions: list[Action] = []
-        problem = _foreign_keys(message) or self._carry_out(message, actions)
+        problem = foreign_keys(message) or self._carry_out(message, actions)
         if problem is not None:
             actions.append(Malformed(problem))
         return actions
@@ -163,17 +138,14 @@ class Socket:
 
     def _send(self, message: Mapping[str, Any], actions: list[Action]) -> str | None:
         text, data = message.get("text"), message.get("bytes")
-        if text and data:
-            return "both text and bytes: send two messages"
+        if bool(text) != bool(data):
+            self._open(actions)  # even if it turns out to be of the wrong type
+        problem = content_problem(message)
+        if problem is not None:
+            return problem
         if data:
-            self._open(actions)  # even if they turn out to be no bytes
-            if not isinstance(data, bytes):
-                return f"bytes must be bytes, not {type(data).__name__}"
             actions.append(SendBytes(data))
         elif text:
-            self._open(actions)
-            if not isinstance(text, str):
-                return f"text must be str, not {type(text).__name__}"
             actions.append(SendText(text))
         elif self.state is OPEN and not message.get("accept") and not message.get("close"):
             if isinstance(text, str):
@@ -182,19 +154,16 @@ class Socket:
                 actions.append(SendBytes(data))
         return None
 
-    def _close_on_request(self, close: object, actions: list[Action]) -> str | None:
+    def _close_on_request(self, close: Any, actions: list[Action]) -> str | None:
         if not close:
             return None
         if self.state is CONNECTING:
             actions.extend(self._end(403, 1000))
             return None
-        if not isinstance(close, int):
-            return f"close must be True or an int, not {type(close).__name__}"
-        code = 1000 if close is True else close
-        if not is_sendable_close_code(code):
-            return f"close code {code} cannot be sent: use True, {SENDABLE_CLOSE_CODES}"
-        actions.extend(self._end(403, code))
-        return None
+        problem = close_problem(close)
+        if problem is None:
+            actions.extend(self._end(403, 1000 if close is True else close))
+        return problem
 
     def _open(self, actions: list[Action]) -> None:
         if self.state is CONNECTING:
@@ -205,12 +174,3 @@ class Socket:
         connecting = self.state is CONNECTING
         self.state = CLOSING
         return [Reject(status) if connecting else Close(code)]
-
-
-def _foreign_keys(message: object) -> str | None:
-    if not isinstance(message, Mapping):
-        return f"a reply must be a dict, not {type(message).__name__}"
-    if message.keys() <= _KEYS:
-        return None
-    keys = ", ".join(sorted(repr(key) for key in message.keys() - _KEYS))
-    return f"unknown key {keys}: a WebSocket reply may hold accept, text, bytes and close"

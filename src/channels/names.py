@@ -24,6 +24,10 @@ MAX_LENGTH = 100
 #: response that may have begun (beside the keys of an error page), or a socket.
 FAILED = "__failed__"
 
+#: Key by which a worker writes the consumer's name onto a reply that the server is going to
+#: find malformed, for its log.
+CONSUMER = "__consumer__"
+
 _CHANNEL = re.compile(r"[a-zA-Z0-9\-_.]+(?:[?!][a-zA-Z0-9\-_.]*)?")
 _GROUP = re.compile(r"[a-zA-Z0-9\-_.]+")
 

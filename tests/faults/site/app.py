@@ -1,5 +1,6 @@
 """Consumers that write down what they saw, and a view that takes its time."""
 
+import ast
 import os
 import random
 import time
@@ -29,6 +30,8 @@ def receive(message):
             message.reply_channel.send({"bytes": bytes(100_000)})
     elif text.startswith("large"):
         message.reply_channel.send({"text": "x" * int(text.split()[1])})
+    elif text.startswith("reply "):
+        message.reply_channel.send(ast.literal_eval(text[6:]))
     else:
         if ":" in text:  # socket and number: somebody counts
             note("frame", text)

@@ -365,8 +365,7 @@ class TestResponse:
         assert port.calls == []
         bench.face.answer()
         assert port.calls == [("fail", 500, None)]
-        assert end.reply_channel in caplog.text
-        assert "needs a status" in caplog.text
+        assert "malformed reply to a request for /upload: the first message" in caplog.text
         assert bench.counters.malformed == 1
         assert len(disconnects(bench)) == 1
 

@@ -298,18 +298,20 @@ class TestReplies:
         assert [record.levelno for record in caplog.records] == [logging.DEBUG]
         assert "nobody" in caplog.text
 
-    def test_a_malformed_reply_is_logged_with_its_channel_and_ends_the_socket(self, bench, caplog):
+    def test_a_malformed_reply_is_logged_and_the_socket_stays_open(self, bench, caplog):
         port, end = bench.open()
-        other, _ = bench.open()
 
-        bench.face.reply(end, {"txet": "a"})
+        for _ in range(3):
+            bench.face.reply(end, {"txet": "a", "__consumer__": "app.receive"})
         bench.face.reply(end, {"text": "b"})
 
-        assert port.calls == [("close", 1011)]
-        assert other.calls == []
-        assert end.reply_channel in caplog.text
-        assert "unknown key 'txet'" in caplog.text
-        assert bench.counters.malformed == 1
+        assert port.calls == [("text", "b")]
+        assert bench.counters.malformed == 3
+        (record,) = caplog.records
+        assert record.levelname == "ERROR"
+        assert record.getMessage().startswith(
+            "malformed reply to a socket on /chat from consumer app.receive: unknown key 'txet':"
+        )
 
     def test_a_malformed_reply_rejects_with_500_once_the_connect_consumer_has_run(self, bench):
         port, end = bench.connecting()
@@ -329,7 +331,8 @@ class TestReplies:
     def test_what_is_right_in_a_malformed_reply_is_carried_out_first(self, bench):
         port, end = bench.connecting()
         bench.face.reply(end, {"text": "bye", "close": 99})
-        assert port.calls == [("accept",), ("text", "bye"), ("close", 1011)]
+        bench.face.reply(end, {"text": "again"})
+        assert port.calls == [("accept",), ("text", "bye"), ("text", "again")]
 
     def test_a_worker_that_failed_ends_the_socket(self, bench):
         for (port, end), call in (

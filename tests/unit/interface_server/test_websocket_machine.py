@@ -11,9 +11,8 @@ from channels.interface_server.protocol.websocket import (
     SendText,
     Socket,
     State,
-    payload_of,
-    problem_when_open,
 )
+from channels.replies import payload_of, problem_when_open
 
 
 @pytest.fixture
@@ -272,3 +271,25 @@ class TestTheShortWay:
     def test_a_message_can_be_checked_without_a_socket(self):
         assert problem_when_open({"text": "a", "close": 4000}) is None
         assert "unknown key" in problem_when_open({"foo": 1})
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"text": "a", "foo": 1},
+            {"text": "a", "bytes": b"b"},
+            {"text": 1},
+            {"bytes": "a"},
+            {"close": 99},
+            {"close": "yes"},
+            {"text": "a", "close": 1005},
+            {"accept": False, "close": 1.5},
+            {"text": "", "bytes": b"", "close": 0, "accept": False},
+            {"close": True},
+            {},
+            {"accept": True, "text": "a", "__consumer__": "app.connect"},
+            5,
+        ],
+    )
+    def test_the_check_without_a_socket_says_what_an_open_one_does(self, opened, message):
+        problems = [one.problem for one in opened.reply(message) if isinstance(one, Malformed)]
+        assert problems == [problem for problem in [problem_when_open(message)] if problem]

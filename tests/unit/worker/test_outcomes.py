@@ -308,8 +308,27 @@ class TestClientsThatWait:
     def test_a_reply_that_decides_nothing_leaves_the_client_waiting(self, channel, reply):
         sent = run(channel, raising(ValueError(), reply))
 
-        assert sent[0] == Send("web.a!x", reply)
+        # With whom to blame for it, as the server finds it malformed.
+        blamed = {**reply, "__consumer__": "tests.unit.worker.test_outcomes.consumer"}
+        assert sent[0] == Send("web.a!x", blamed)
         assert not {"status", "close"}.isdisjoint(sent[1].message)
+
+    @pytest.mark.parametrize(
+        ("channel", "to", "reply"),
+        [
+            ("websocket.receive", "web.a!x", {"text": "a"}),
+            ("websocket.receive", "web.a!x", {"text": "a", "close": 4000}),
+            ("websocket.receive", "web.a!y", {"odd": 1}),
+            ("websocket.receive", "task", {"odd": 1}),
+            ("task", "web.a!x", {"odd": 1}),
+            ("http.request", "web.a!x", {"status": 200, "odd": 1}),
+        ],
+    )
+    def test_nobody_is_blamed_for_a_good_reply_or_what_may_be_one(self, channel, to, reply):
+        def consumer(message):
+            Channel(to, channel_layer=message.channel_layer).send(reply)
+
+        assert run(channel, consumer)[0] == Send(to, reply)
 
     @pytest.mark.parametrize("channel", ["http.request", "websocket.connect"])
     def test_neither_does_a_word_to_a_group(self, channel):
