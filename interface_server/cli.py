@@ -188,6 +188,7 @@ def make_server(
         stall_timeout=options.stall_timeout,
         spool_limit=options.spool_limit,
         on_lost_message=options.on_lost_message,
+        worker_wait=options.worker_wait,
         compression=options.compression,
         health_path=options.health_path,
     )

@@ -51,6 +51,8 @@ class Config:
         on_lost_message: ``"skip"`` or ``"close"``: what happens to a socket whose
             message was lost with a worker.
         compression: Whether permessage-deflate is offered.
+        worker_wait: How long requests and handshakes may wait for a first worker; then
+            they get 503 until there is one.  Negative: they always wait.
         health_path: Path that the server answers itself, ``None`` for none; see
             :mod:`channels.interface_server.health`.
     """
@@ -77,4 +79,5 @@ class Config:
     spool_limit: int = 64 * 1024 * 1024
     on_lost_message: str = "skip"
     compression: bool = False
+    worker_wait: float = 30.0
     health_path: str | None = None

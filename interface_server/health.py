@@ -13,20 +13,33 @@ from typing import Any
 
 
 def health_page(
-    *, layer_up: bool, draining: bool, sockets: int, requests: int, counters: Mapping[str, int]
+    *,
+    layer_up: bool,
+    draining: bool,
+    attended: bool,
+    sockets: int,
+    requests: int,
+    counters: Mapping[str, int],
 ) -> tuple[int, bytes]:
     """Return status and JSON body: 200 while new work is welcome, else 503.
 
     Args:
         layer_up: Whether the channel layer answers.
         draining: Whether the server is about to stop.
+        attended: Whether some worker is there, or may be soon.
         sockets: WebSockets that are connected.
         requests: HTTP requests that are not answered.
         counters: What happened so far.
     """
-    status = 200 if layer_up and not draining else 503
+    if draining:
+        word = "draining"
+    elif not layer_up:
+        word = "no layer"
+    else:
+        word = "ok" if attended else "no workers"
+    status = 200 if word == "ok" else 503
     body: dict[str, Any] = {
-        "status": "ok" if status == 200 else "draining" if draining else "no layer",
+        "status": word,
         "sockets": sockets,
         "requests": requests,
         "counters": dict(counters),

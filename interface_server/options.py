@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=_path,
         metavar="PATH",
         help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
-        " layer does not answer or it is stopping",
+        " layer does not answer, no worker listens (see --worker-wait) or it is stopping",
     )
     parser.add_argument(
         "--version",
@@ -172,6 +172,13 @@ def _add_timeouts(parser: argparse.ArgumentParser, defaults: Config) -> None:
         help="close a connection whose client is silent that long between two requests, or in the"
         " middle of one; 0 for never. More than the same of a proxy or balancer in front, which is"
         " often 60, so that it is never the one to be surprised (default: %(default)s)",
+    )
+    seconds(
+        "--worker-wait",
+        default=defaults.worker_wait,
+        help="how long requests and handshakes wait while no worker listens at all, as when they"
+        " are being restarted; then 503 until one does; -1 for as long as the other time-outs"
+        " allow (default: %(default)s)",
     )
     seconds(
         "--websocket-timeout",

@@ -32,5 +32,6 @@ def make_bridge(layer: Any, config: Config, info: Mapping[str, Any] | None = Non
         stall_timeout=config.stall_timeout,
         on_lost_message="close" if config.on_lost_message == "close" else "skip",
         spool_limit=config.spool_limit,
+        worker_wait=config.worker_wait,
     )
     return Hub(open_face(layer, MAILBOX_KIND), settings, info=info)

@@ -28,15 +28,24 @@ LOCAL_LENGTH = 16
 #: unanswered for as long as the server runs; they are in the layer in any case.
 MOST_FAREWELLS = 10_000
 
-#: Cause of a frame whose worker took it and is gone.
+#: Cause of a frame whose worker took it and is gone; and of one that no worker is there for.
 LOST = "lost"
+NO_WORKER = "no worker"
 
 #: What happened to a frame, and what to do about it.
 WHY = {
     LOST: "the worker that held it is gone (was it killed?)",
     EXPIRED: "no worker took it before it expired: they are too few, too slow, or away",
+    NO_WORKER: "no worker listens; start one: python manage.py runworker",
     UNREADABLE: "a worker could not read it: it needs the keys of this server"
     " (symmetric_encryption_keys); its log says more",
+}
+
+_COUNTERS = {
+    LOST: "lost",
+    EXPIRED: "expired",
+    UNREADABLE: "unreadable",
+    NO_WORKER: "unattended",
 }
 
 #: Why a reply was dropped, and what to do about it.
@@ -95,6 +104,14 @@ class Waiting(Protocol):
         ...
 
 
+class Listening(Protocol):
+    """What is known of the workers; see :class:`~.register.Listeners`."""
+
+    def missing(self, channel: str) -> bool:
+        """Whether it is known that no worker listens on the channel."""
+        ...
+
+
 class Stalling(Protocol):
     """A socket with a time limit."""
 
@@ -120,6 +137,8 @@ class Core:
         chunks: The same for request bodies.
         held: Whoever has something to send when the layer is back.
         unfinished: Announced sockets whose disconnect has not left.
+        ran: Channels whose frames were run since ``listeners`` looked last.
+        listeners: Who listens on what.
         seldom: What was logged already, by cause and path.
         last_receipt: The number that was given last.
         frame_messages: Messages that one frame carries at most.
@@ -146,6 +165,8 @@ class Core:
         self.last_receipt = 0
         self.frame_messages = settings.frame_messages
         self.watching = False
+        self.ran: set[str] = set()
+        self.listeners: Listening
         self.on_watch: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
         self.seldom = Seldom(clock.monotonic)
@@ -202,12 +223,8 @@ class Core:
         if owner is None:
             self.counters.late_receipts += 1
             return
-        if cause == LOST:
-            self.counters.lost += 1
-        elif cause == EXPIRED:
-            self.counters.expired += 1
-        else:
-            self.counters.unreadable += 1
+        counter = _COUNTERS[cause]
+        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
         owner.lost(receipt, cause)
 
     def finished(self) -> None:

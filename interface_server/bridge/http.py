@@ -9,7 +9,7 @@ from typing import Any
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.body import RequestBody
-from channels.interface_server.bridge.core import DROPPED, LOST, WHY, Core
+from channels.interface_server.bridge.core import DROPPED, LOST, NO_WORKER, WHY, Core
 from channels.interface_server.bridge.ports import BodySource, HttpPort
 from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.response import ResponseBody
@@ -26,6 +26,7 @@ BODY = "http.request.body?"
 #: (known-flaws.md F-28).
 QUEUE_FULL = "Request queue full."
 NO_LAYER = "The service is not available at the moment."
+UNATTENDED = "No worker is there to answer."
 TOO_BUSY = "No worker was free in time."
 TOO_SLOW = "Worker server failed to respond within time limit."
 WORKER_LOST = "The worker that held this request is gone."
@@ -150,7 +151,7 @@ class HttpExchange:
         if cause == LOST:
             self._fail(502, WORKER_LOST)
         else:
-            reason = TOO_BUSY if cause == EXPIRED else NO_LAYER
+            reason = {EXPIRED: TOO_BUSY, NO_WORKER: UNATTENDED}.get(cause, NO_LAYER)
             self._fail(503, reason, core.settings.retry_after, known=False)
 
     def unread(self, cause: str) -> None:

@@ -18,7 +18,7 @@ from channels import names
 from channels.interface_server.bridge.clock import Clock, LoopClock
 from channels.interface_server.bridge.core import Core, Spawn
 from channels.interface_server.bridge.groups import Renewal
-from channels.interface_server.bridge.http import NO_LAYER, HttpExchange
+from channels.interface_server.bridge.http import NO_LAYER, REQUEST, UNATTENDED, HttpExchange
 from channels.interface_server.bridge.outbound import Outbound
 from channels.interface_server.bridge.plain import PlainServerFace
 from channels.interface_server.bridge.ports import (
@@ -31,7 +31,7 @@ from channels.interface_server.bridge.ports import (
 from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.settings import BridgeSettings, Counters, LiveInfo
 from channels.interface_server.bridge.watch import Watch
-from channels.interface_server.bridge.websocket import WebSocketLink
+from channels.interface_server.bridge.websocket import CONNECT, WebSocketLink
 from channels.layers.base import faces_may_replace
 from channels.layers.faces import Item, ServerFace
 
@@ -94,9 +94,9 @@ class Hub:
         if isinstance(face, PlainServerFace):
             core.frame_messages = 1  # its sends cannot be undone half way
         self._outbound = Outbound(core)
-        self._listeners = Listeners(core)
+        self._listeners = core.listeners = Listeners(core)
         self._renewal = Renewal(core)
-        self._watch = Watch(core)
+        self._watch = Watch(core, self._listeners)
         self._info = LiveInfo(core.counters, lambda: core.sockets, info)
         self._closing: deque[WebSocketLink] = deque()
         self._finished: asyncio.Future[None] | None = None
@@ -127,6 +127,11 @@ class Hub:
         """Whether the layer answers."""
         return self._core.up
 
+    @property
+    def attended(self) -> bool:
+        """Whether some worker is there, as far as is known; False only after ``worker_wait``."""
+        return self._listeners.attended
+
     # -- from the network --------------------------------------------------------------
 
     def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
@@ -134,6 +139,10 @@ class Hub:
         core = self._core
         if core.closed:
             core.counters.connects_refused += 1
+            port.reject(503, core.settings.retry_after)
+            return TurnedAway(core.face.mailbox)
+        if self._listeners.given_up(CONNECT):
+            core.counters.unattended += 1
             port.reject(503, core.settings.retry_after)
             return TurnedAway(core.face.mailbox)
         link = WebSocketLink(core, port, core.new_local(), connect["path"])
@@ -150,6 +159,12 @@ class Hub:
             if rest is not None:
                 rest.close()
             port.fail(503, NO_LAYER, core.settings.retry_after)
+            return TurnedAway(core.face.mailbox)
+        if self._listeners.given_up(REQUEST):
+            core.counters.unattended += 1
+            if rest is not None:
+                rest.close()
+            port.fail(503, UNATTENDED, core.settings.retry_after)
             return TurnedAway(core.face.mailbox)
         exchange = HttpExchange(core, port, core.new_local(), request["path"], self._listeners)
         exchange.announce(request, rest)

@@ -48,6 +48,7 @@ class Outbound:
                         self._other_receipt(item.number)
                         continue
                     channel = owner.channel
+                    core.ran.add(channel)
                     owner.answered(item.number)
                     if core.lines.by_channel:
                         core.lines.room(channel)

@@ -77,6 +77,10 @@ class WebSocketEnd(Protocol):
         """
         ...
 
+    def timed_out(self) -> None:
+        """Give up waiting for the application to accept: refuse the handshake."""
+        ...
+
 
 class HttpPort(Protocol):
     """One HTTP request, as the bridge sees it.  Calls after its end do nothing."""
@@ -176,6 +180,11 @@ class BridgePort(Protocol):
     @property
     def up(self) -> bool:
         """Whether the layer answers."""
+        ...
+
+    @property
+    def attended(self) -> bool:
+        """Whether workers may be there: False once it is no use to wait for one."""
         ...
 
     def close_sockets(self, code: int, within: float) -> None:

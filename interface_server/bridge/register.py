@@ -15,32 +15,86 @@ CACHE_SECONDS = 2.0
 #: Seconds after which it is no longer believed while it is being read again.
 STALE_SECONDS = 10.0
 
+#: Channels whose messages somebody waits for.
+AWAITED = ("http.request", "websocket.connect")
+
 
 class Listeners:
-    """A copy of the register's channels, a couple of seconds old when it is used often."""
+    """A copy of the register's channels, a couple of seconds old when it is used often.
+
+    Workers that don't register (of a layer that knows no register, or whose methods somebody
+    replaced) are known by what they run.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._channels: set[str] | None = None
+        self._missing_since: dict[str, float] = {}
         self._read_at = float("-inf")
         self._reading = False
 
     def may_listen(self, channel: str) -> bool:
         """Return False only if live workers are known and none of them listens on the channel."""
+        age = self.refresh()
+        return not self._channels or age > STALE_SECONDS or channel in self._channels
+
+    def missing(self, channel: str) -> bool:
+        """Whether it is known that no worker listens on a channel of :data:`AWAITED`."""
+        return self.refresh() <= STALE_SECONDS and channel in self._missing_since
+
+    def given_up(self, channel: str) -> bool:
+        """Whether that has been so for longer than anybody is to wait for a worker."""
+        wait = self._core.settings.worker_wait
+        if wait < 0 or not self.missing(channel):
+            return False
+        return self._core.clock.monotonic() - self._missing_since[channel] >= wait
+
+    @property
+    def attended(self) -> bool:
+        """Whether a worker may be there for some of what clients ask."""
+        return not all(self.given_up(channel) for channel in AWAITED)
+
+    def refresh(self) -> float:
+        """Read the register, if that is due; return how old the copy is, in seconds."""
         age = self._core.clock.monotonic() - self._read_at
-        if age > CACHE_SECONDS and not self._reading:
+        if age >= CACHE_SECONDS and not self._reading and self._core.up:
             self._reading = True
             self._core.spawn(self._read())
-        return self._channels is None or age > STALE_SECONDS or channel in self._channels
+        return age
 
     async def _read(self) -> None:
+        core = self._core
+        channels: set[str] | None = None
         try:
-            workers = [p for p in await self._core.face.processes() if p.kind == "worker"]
+            processes = await core.face.processes()
         except LayerError as error:
             log.debug("the register cannot be read: %s", error)
-            self._channels = None
         else:
-            self._channels = set().union(*(p.channels for p in workers)) if workers else None
+            if processes:  # else it knows not even this server
+                workers = [one for one in processes if one.kind == "worker"]
+                channels = set().union(*(worker.channels for worker in workers))
         finally:
             self._reading = False
-            self._read_at = self._core.clock.monotonic()
+            now = core.clock.monotonic()
+            if now - self._read_at > STALE_SECONDS:
+                self._missing_since.clear()  # who knows what was between
+            self._read_at = now
+        self._channels = channels
+        ran, core.ran = core.ran, set()
+        for channel in AWAITED:
+            if channels is None or channel in channels or channel in ran:
+                self._missing_since.pop(channel, None)
+            else:
+                self._missing_since.setdefault(channel, now)
+                self._tell(channel)
+
+    def _tell(self, channel: str) -> None:
+        core, wait = self._core, self._core.settings.worker_wait
+        if core.seldom.due((Listeners, channel)):
+            what = f", for {wait:g} s, and then get 503 until one listens" if wait >= 0 else ""
+            log.warning(
+                "no worker listens on %s: clients wait for one%s."
+                " Start one: python manage.py runworker",
+                channel,
+                what,
+            )

@@ -33,6 +33,8 @@ class BridgeSettings:
             before what follows is spooled.
         spool_limit: Bytes of one response spooled on disk before the body list
             is no longer read.
+        worker_wait: Seconds that requests and handshakes wait while no worker listens,
+            before they get 503 until one does; negative for ever.
         stop_timeout: Seconds that the last disconnects may take to leave, once nothing
             else is waited for.
     """
@@ -50,6 +52,7 @@ class BridgeSettings:
     body_ahead: int = 8
     write_ahead: int = 256 * 1024
     spool_limit: int = 64 * 1024 * 1024
+    worker_wait: float = 30.0
     stop_timeout: float = 2.0
 
 
@@ -71,6 +74,7 @@ class Counters:
         lost: Frames that a worker took and did not finish.
         expired: Frames that waited for a worker until they expired.
         unreadable: Frames that the worker which took them could not read.
+        unattended: Requests and handshakes that no worker was there for.
         disconnects_repeated: Disconnects sent again after an outage of the layer.
         late_receipts: Receipts of frames that were given up before.
         group_malformed: Group messages that could not be carried out.
@@ -90,6 +94,7 @@ class Counters:
     lost: int = 0
     expired: int = 0
     unreadable: int = 0
+    unattended: int = 0
     disconnects_repeated: int = 0
     late_receipts: int = 0
     group_malformed: int = 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.core import NO_WORKER, Core
 from channels.interface_server.bridge.farewell import DISCONNECT
 from channels.interface_server.bridge.lost import MOST_SUSPECTS, LostPolicy
+from channels.interface_server.bridge.register import AWAITED, Listeners
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +20,9 @@ CALM_INTERVAL = 2.0
 class Watch:
     """Drives :class:`LostPolicy`: one timer, and none while nothing is in flight."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, listeners: Listeners) -> None:
         self._core = core
+        self._listeners = listeners
         settings = core.settings
         self._policy = LostPolicy(
             lambda channel: settings.group_expiry if channel == DISCONNECT else settings.expiry,
@@ -54,6 +56,7 @@ class Watch:
         if not core.in_flight and not core.farewells:
             core.watching = False
             return
+        self._give_up_unattended()
         limit = self._note()
         if limit and core.up and not self._looking:
             suspects = self._suspects(limit)
@@ -61,6 +64,15 @@ class Watch:
                 self._looking = True
                 core.spawn(self._look(suspects))
         self._wind()
+
+    def _give_up_unattended(self) -> None:
+        """Refuse those who have waited for a first worker for long enough."""
+        core = self._core
+        for channel in AWAITED:
+            if self._listeners.given_up(channel):
+                waiting = [n for n, owner in core.in_flight.items() if owner.channel == channel]
+                for receipt in waiting:
+                    core.give_up(receipt, NO_WORKER)
 
     def _suspects(self, limit: int) -> dict[str, list[int]]:
         suspects: dict[str, list[int]] = {}

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.core import DROPPED, WHY, Core
+from channels.interface_server.bridge.core import DROPPED, NO_WORKER, WHY, Core
 from channels.interface_server.bridge.farewell import Farewell
 from channels.interface_server.bridge.inbound import Inbound, Message
 from channels.interface_server.bridge.ports import WebSocketPort
@@ -152,6 +152,26 @@ class WebSocketLink:
         self.advance()
         if self._stage is Stage.ANNOUNCED:
             core.overdue.add(self)
+
+    def timed_out(self) -> None:
+        """Give up waiting for the application to accept, and say what it lacks."""
+        core, path = self._core, self._inbound.path
+        if self.machine.state is not CONNECTING:
+            return
+        if core.listeners.missing(CONNECT):
+            core.counters.unattended += 1
+            status, why = 503, WHY[NO_WORKER]
+        elif self._inbound.busy:
+            status, why = 403, "its consumer has not finished: is it slow, or are workers busy?"
+        else:
+            status = 403
+            why = (
+                "its websocket.connect consumer has run, and sent no"
+                ' {"accept": True} to message.reply_channel'
+            )
+        if core.seldom.due((CONNECT, why, path)):
+            log.warning("nobody accepted a socket on %s in time, hence %d: %s", path, status, why)
+        self._act(self.machine.close(INTERNAL_ERROR, status))
 
     # -- from the layer ----------------------------------------------------------------
 

@@ -132,6 +132,7 @@ class HttpExchange:
         status, body = health_page(
             layer_up=context.bridge.up,
             draining=context.draining,
+            attended=context.bridge.attended,
             sockets=len(context.sockets),
             requests=len(context.requests) - 1,  # without this one
             counters=asdict(context.counters),

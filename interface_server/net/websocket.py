@@ -398,7 +398,9 @@ class WebSocketShell(LeanProtocol):
             return self._pulse(now)
         if self.state == CONNECTING and not self._deaf:
             self.context.counters.handshake_timeouts += 1
-            self.reject(403)
+            if self._end is not None:
+                self._end.timed_out()
+            self.reject(403)  # unless that has answered
         else:
             self.wasNotCleanReason = "the client did not finish the closing handshake in time"
             self.transport.abortConnection()

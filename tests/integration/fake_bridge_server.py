@@ -66,6 +66,9 @@ class SocketEnd:
         self.bridge.ends.remove(self)
         tell("gone", code=code, path=self.path)
 
+    def timed_out(self):
+        """Leave the answer to the network."""
+
 
 class RequestEnd:
     """Waits; the port was told what to do already."""
@@ -196,6 +199,10 @@ class FakeBridge:
 
     @property
     def up(self):
+        return True
+
+    @property
+    def attended(self):
         return True
 
     async def start(self):

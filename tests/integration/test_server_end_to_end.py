@@ -194,7 +194,7 @@ def test_killed_workers_cost_what_they_held_and_nothing_else(site: Site) -> None
             assert receive(victim) == ["and on"]
             request.join(40)
             assert answers == [502]
-    assert "is lost" in site.process.output
+    assert "given up: the worker that held it is gone" in site.process.output
 
 
 def test_sockets_survive_a_redis_that_goes_away_and_comes_back(site: Site) -> None:

@@ -15,6 +15,8 @@ from tests.faults.site.streams import stream
 
 
 def connect(message):
+    if message["path"] == "/silent/":
+        return
     message.reply_channel.send({"accept": True})
     Group("everyone").add(message.reply_channel)
 

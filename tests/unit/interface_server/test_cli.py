@@ -113,6 +113,7 @@ def test_options_reach_the_server(run, args, attribute, value):
         (["--stall-timeout", "3"], "stall_timeout", 3),
         (["--spool-limit", "4"], "spool_limit", 4),
         (["--on-lost-message", "close"], "on_lost_message", "close"),
+        (["--worker-wait", "-1"], "worker_wait", -1),
         (["--compression"], "compression", True),
         (["--trusted-proxies", "2"], "trusted_proxies", 2),
         (["--keep-alive-timeout", "5"], "keep_alive_timeout", 5),
