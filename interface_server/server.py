@@ -303,9 +303,9 @@ class Server:
             await bridge.start()
         except exceptions.LayerUnavailable as error:
             problem = str(error).rstrip(".")
+            remedy = f". {error.remedy}" if error.remedy else ""
             raise StartError(
-                f"the channel layer does not answer: {problem}. Start Redis (sudo apt install"
-                " redis-server, or docker run -p 6379:6379 redis); in development, manage.py"
+                f"the channel layer does not answer: {problem}{remedy}. In development, manage.py"
                 " runserver goes without one"
             ) from error
         self._bridge = bridge

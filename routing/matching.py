@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
+
+from channels.importing import import_object
 
 Consumer = Callable[..., Any]
 
@@ -82,7 +83,7 @@ def import_dotted(path: str, what: str) -> Any:
     if not all(part.isidentifier() for part in path.split(".")):
         raise ImproperlyConfigured(f"{what} {path!r} is not a dotted path to import")
     try:
-        return import_string(path)
+        return import_object(path)
     except ImportError as error:
         raise ImproperlyConfigured(f"{what} {path!r} cannot be imported: {error}") from error
 

@@ -124,7 +124,8 @@ class ChannelLayerManager:
         except ImproperlyConfigured as error:
             there = ""
             if str(error).startswith(f"routing {entry['ROUTING']!r}"):
-                there = f". Do you mean {routes!r}?" if (routes := suggest_routing()) else ""
+                routes = suggest_routing() or entry["ROUTING"]
+                there = f". Do you mean {routes!r}?" if routes != entry["ROUTING"] else ""
             raise ImproperlyConfigured(f"{routing_setting}: {error}{there}") from error
         except ValueError as error:
             raise InvalidChannelLayerError(f"{routing_setting}: {error}") from error

@@ -11,10 +11,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.module_loading import import_string
-
 from channels.channels4 import adapt_config
 from channels.exceptions import InvalidChannelLayerError
+from channels.importing import import_object
 
 REDIS = "channels.layers.redis.RedisChannelLayer"
 REDIS_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
@@ -105,7 +104,7 @@ def load_backend(backend: Any, setting: str) -> type[Any]:
             stacklevel=2,
         )
     try:
-        loaded: type[Any] = import_string(path)
+        loaded: type[Any] = import_object(path)
     except ImportError as error:
         raise InvalidChannelLayerError(
             f'{setting}["BACKEND"]: {path!r} cannot be imported: {error}. Ours are {REDIS},'

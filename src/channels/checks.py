@@ -3,6 +3,7 @@
 =================  =======================================================
 ``channels.E001``  another distribution provides the same package (:mod:`channels.models`)
 ``channels.E002``  an entry of ``CHANNEL_LAYERS`` cannot be used
+``channels.E003``  ``CHANNELS_ORIGIN_VALIDATOR`` names nothing
 ``channels.W001``  a layer in the memory of one process, in production
 ``channels.W002``  an entry of ``CHANNEL_LAYERS`` has an old ``BACKEND`` string
 ``channels.W003``  a route can never match, because one before it always does
@@ -25,6 +26,7 @@ from channels import conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
+from channels.importing import import_object
 from channels.routing.doubts import find_doubts
 from channels.routing.includes import Include
 from channels.routing.routes import Route
@@ -46,6 +48,7 @@ def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
         return [checks.Error(str(error), id="channels.E002")]
     if unused is not None:
         found.append(checks.Warning(unused, id="channels.W004"))
+    found.extend(_look_at_validator())
     for alias in configs:
         try:
             wrapper = channel_layers.make_backend(alias)
@@ -58,6 +61,19 @@ def check_layers(**kwargs: Any) -> list[checks.CheckMessage]:
             continue
         found.extend(_look_at(alias, wrapper))
     return found
+
+
+def _look_at_validator() -> Iterator[checks.CheckMessage]:
+    path = conf.origin_validator()
+    try:
+        if path is not None:
+            import_object(path)
+    except ImportError as error:
+        yield checks.Error(
+            f"CHANNELS_ORIGIN_VALIDATOR is {path!r}, which cannot be imported: {error}.",
+            hint="One of ours is 'channels.security.websockets.AllowedHostsOnlyOriginValidator'.",
+            id="channels.E003",
+        )
 
 
 def _look_at(alias: str, wrapper: ChannelLayerWrapper) -> Iterator[checks.CheckMessage]:

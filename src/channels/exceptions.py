@@ -75,7 +75,13 @@ class LayerUnavailable(LayerError):
 
     Whatever was on its way may or may not have been stored: nothing is repeated
     (delivery is at most once).  The layer reconnects by itself at the next call.
+
+    Attributes:
+        remedy: What whoever starts a process can do about it, a sentence without its full stop;
+            empty if the text says it all.
     """
+
+    remedy = ""
 
 
 class InvalidChannelLayerError(ValueError):

@@ -15,9 +15,6 @@ from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from channels.layers.base import BaseChannelLayer
 from channels.log import FORMATS
 
-#: How people get a Redis.
-START_REDIS = "sudo apt install redis-server, or docker run -p 6379:6379 redis"
-
 #: A channel that nobody uses.
 _NOBODYS = "channels.is-anybody-there"
 
@@ -82,13 +79,17 @@ def check_reachable(layer: ChannelLayerWrapper) -> None:
         raise CommandError(
             f"the channel layer of {_setting(layer.alias)},"
             f" {_without_passwords(str(layer.channel_layer))}, can't be reached:"
-            f" {_without_passwords(str(error)).rstrip('.')}. Start Redis ({START_REDIS}), or go"
-            f' without: with "BACKEND": "{IN_MEMORY}", runserver alone serves a site in development'
+            f" {_without_passwords(str(error)).rstrip('.')}. {_sentence(error.remedy)}In"
+            f' development runserver goes without one, with "BACKEND": "{IN_MEMORY}"'
         ) from error
 
 
 def _setting(alias: str) -> str:
     return f'CHANNEL_LAYERS["{alias}"]'
+
+
+def _sentence(remedy: str) -> str:
+    return f"{remedy}. " if remedy else ""
 
 
 def _without_passwords(text: str) -> str:

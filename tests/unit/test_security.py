@@ -264,7 +264,7 @@ class Nobody(BaseOriginValidator):
         (
             AllowedHostsOnlyOriginValidator,
             connect(),
-            "its page sent no Origin that could be read, and",
+            "its client sent no Origin that could be read, and",
         ),
         (
             Nobody,

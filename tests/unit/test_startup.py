@@ -48,6 +48,8 @@ def test_a_layer_that_does_not_answer_is_named_without_its_password(configure, c
     assert "127.0.0.1:1" in text
     assert "secret" not in text
     assert "apt install redis-server" in text
+    assert "-p 127.0.0.1:6379" in text  # and not for the whole network
+    assert "correct the port" in text
     assert "InMemoryChannelLayer" in text
 
 

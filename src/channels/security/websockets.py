@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http.request import validate_host
-from django.utils.module_loading import import_string
 
 from channels import conf
 from channels.exceptions import DenyConnection
+from channels.importing import import_object
 from channels.message import Message
 from channels.seldom import Seldom
 from channels.utils import name_that_thing
@@ -80,14 +80,22 @@ class BaseOriginValidator:
         path = message.content.get("path")
         if not _refused.due((type(self), str(path)[:_SHOWN], str(origin)[:_SHOWN])):
             return
-        said = (
-            "sent no Origin that could be read" if origin is None else f"has Origin {origin!r:.200}"
-        )
+        name = name_that_thing(type(self))
+        if origin is None:
+            logger.warning(
+                "Refused a WebSocket at %.200r: its client sent no Origin that could be read, and"
+                " %s lets none in without. Browsers send one; have a client of your own send the"
+                " address of your site, as in Origin: https://example.com.",
+                path,
+                name,
+            )
+            return
         logger.warning(
-            "Refused a WebSocket at %.200r: its page %s, and %s does not let it in. %s",
+            "Refused a WebSocket at %.200r: its page has Origin %.200r, and %s does not let it"
+            " in. %s",
             path,
-            said,
-            name_that_thing(type(self)),
+            origin,
+            name,
             self.remedy,
         )
 
@@ -156,7 +164,7 @@ def check_origin(message: Message) -> None:
     """
     path = conf.origin_validator()
     if path is not None:
-        import_string(path)(_admit)(message)
+        import_object(path)(_admit)(message)
 
 
 def _admit(message: Message) -> None:

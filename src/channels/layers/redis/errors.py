@@ -7,6 +7,8 @@ word.  :func:`code_of` tells both alike.
 
 from __future__ import annotations
 
+import socket
+
 import redis.exceptions as errors
 
 from channels.exceptions import LayerUnavailable
@@ -56,6 +58,30 @@ _ADVICE = {
     "MOVED": "it is a node of a Cluster: the layer's URL must start with redis+cluster://",
     "NOPERM": "give the layer's user this command in Redis' ACL",
 }
+
+
+def remedy_for(error: BaseException | None, port: int) -> str:
+    """Return what to do about a Redis that could not be connected to; ``""`` if nobody knows."""
+    while error is not None:
+        if isinstance(error, errors.AuthenticationError):
+            return (
+                "Put its password into the URL, redis://:PASSWORD@HOST:PORT/0, or"
+                " redis://USER:PASSWORD@HOST:PORT/0"
+            )
+        if isinstance(error, errors.InvalidResponse):
+            return "What listens there is no Redis: correct the port; that of Redis is mostly 6379"
+        if isinstance(error, socket.gaierror):
+            return "Correct the name of the host"
+        if isinstance(error, ConnectionRefusedError | FileNotFoundError):
+            # Docker lets the whole network in unless it is told an address.
+            start = (
+                "Start Redis (sudo apt install redis-server, or docker run -p"
+                " 127.0.0.1:6379:6379 redis)"
+            )
+            elsewhere = isinstance(error, ConnectionRefusedError) and port != 6379
+            return f"{start}, or correct the port: its own is 6379" if elsewhere else start
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class RedisUnavailable(LayerUnavailable, errors.ConnectionError):

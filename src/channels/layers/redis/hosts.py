@@ -79,8 +79,16 @@ def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None
         options.update(_socket_options(parts) if kind == "unix" else _server_options(parts))
     elif isinstance(entry, tuple | list) and len(entry) == 2:
         options.update(host=bare_host(str(entry[0])), port=_port(entry))
+    elif isinstance(entry, Mapping) and isinstance(entry.get("address"), str):
+        raise ValueError(
+            'a host must be a URL or (host, port): write the URL alone, without {"address": …}'
+            " round it; options of the connection go into connection_kwargs"
+        )
     else:
-        raise ValueError(f"a host must be a URL or (host, port), not {type(entry).__name__}")
+        raise ValueError(
+            f"a host must be a URL such as redis://127.0.0.1:6379/0, or (host, port), not"
+            f" {type(entry).__name__}"
+        )
     return make_target(kind, options)
 
 

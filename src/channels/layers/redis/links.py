@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.redis import scripts
 from channels.layers.redis.clock import Clock
-from channels.layers.redis.errors import RedisUnavailable, cannot_serve
+from channels.layers.redis.errors import RedisUnavailable, cannot_serve, remedy_for
 from channels.layers.redis.scripts import Command
 from channels.layers.redis.targets import DEFAULT_TIMEOUT, Target
 
@@ -293,7 +293,10 @@ class Link:
         if isinstance(error, RedisTimeoutError):
             return RedisUnavailable(f"Redis at {self.target} did not answer in time: {error}")
         if isinstance(error, RedisConnectionError | InvalidResponse | OSError):
-            return RedisUnavailable(f"Redis at {self.target} is not reachable: {error}")
+            lost = RedisUnavailable(f"Redis at {self.target} is not reachable: {error}")
+            port = self.target.options.get("port", 6379) if self.target else 6379
+            lost.remedy = remedy_for(error, port)
+            return lost
         return RedisUnavailable(f"Redis at {self.target} refused the connection: {error}")
 
 
