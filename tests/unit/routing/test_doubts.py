@@ -52,7 +52,18 @@ def test_the_channels_of_a_class_are_looked_at_as_well():
     assert "'websocket.recieve'" in problem
 
 
-@pytest.mark.parametrize("name", ["websocket.receive", "chat.receive", "binding.values", "http"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "websocket.receive",
+        "chat.receive",
+        "binding.values",
+        "http",
+        "websocket.keepalive",
+        "websocket.connect.auth",
+        "websocket.receive.chat",
+    ],
+)
 def test_names_of_a_project_are_its_own(name):
     assert doubts(route(name, consume)) == []
 
@@ -102,6 +113,8 @@ def test_a_path_without_its_slash_is_doubted(path):
         "a?/b",
         "^chat|^/chat",
         r"^(?P<x>/a)",
+        r"^(?P<language>\w+)?/chat/",
+        r"^(?:en){0,1}/chat/",
     ],
 )
 def test_a_path_that_can_match_is_not(path):
@@ -127,6 +140,24 @@ def test_what_an_include_leaves_is_looked_at_with_it():
     assert remedy == 'Write path=r"^/chat/" for the include.'
     ((_, remedy),) = doubts(include([route("http.request", consume, path="<room>")], path="^/a/"))
     assert remedy == 'Write path=r"^(?P<room>[^/]+)$".'
+
+
+@pytest.mark.parametrize(
+    ("outer", "path"),
+    [
+        ("^/chat/$", "^$"),
+        ("^/chat/$", ""),
+        ("^/chat/$", "^/?$"),
+        ("^/chat/", "^/?room$"),
+        ("^/chat/", "/*$"),
+        ("^/chat/", "^/old|^new"),
+        ("^/chat|/talk/", "^/room"),
+    ],
+)
+def test_what_can_match_behind_an_include_is_not_doubted(outer, path):
+    entry = include([route("websocket.connect", consume, path=path)], path=outer)
+
+    assert doubts(entry) == []
 
 
 class Foreign:
