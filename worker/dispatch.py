@@ -74,15 +74,22 @@ class Dispatcher:
         sender: Sender of the signals: the worker's class.
         callback: Called with channel name and message before each consumer.
         retries: How often ``ConsumeLater`` may put one message back.
+        leaves: Whether the worker waits no longer for what it runs.
     """
 
     def __init__(
-        self, layer: Any, sender: type[Any], callback: Callback | None, retries: int
+        self,
+        layer: Any,
+        sender: type[Any],
+        callback: Callback | None,
+        retries: int,
+        leaves: Callable[[], bool] | None = None,
     ) -> None:
         self._layer = layer
         self._sender = sender
         self._callback = callback
         self._retries = retries
+        self._leaves = leaves
         self.coroutines = CoroutineRunner()
         self.timers = Timers(time.time)
         self._contexts = CleanContexts()
@@ -113,6 +120,7 @@ class Dispatcher:
         try:
             message = Message(content, channel, self._layer)
             message.worker_timers = self.timers
+            message.worker_leaves = self._leaves
             if ordered:
                 message.ordered = True
             if content.get("__retries__", 0) == self._retries:

@@ -9,6 +9,7 @@ giving back is a *source* (:mod:`channels.worker.frames` by the frame, or
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -30,6 +31,10 @@ from channels.worker.shutdown import SignalHandlers
 
 logger = logging.getLogger("django.channels")
 
+#: How long a response may still be streamed once its worker was told to stop, in seconds: less
+#: than the 30 s after which most service managers kill.
+DEFAULT_DRAIN = 20.0
+
 #: Longest time for which a pause doesn't notice that the worker is to stop, in seconds.
 PAUSE_SLICE = 0.1
 
@@ -50,6 +55,8 @@ class Worker:
         termed: Set to end the loop after the message in hand.  It is read once
             for each turn of the loop and nowhere else: tests count on it.
         in_job: Whether a message is in hand.
+        drain: Longest time for which the message in hand may still stream its response once
+            the worker was told to stop, in seconds; then it is cut off.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Worker:
         self.signal_handlers = signal_handlers
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
+        self.drain = DEFAULT_DRAIN
         self.termed = False
         self.in_job = False
         #: Called, if set, once the worker has reached the layer and takes messages.
@@ -76,6 +84,7 @@ class Worker:
         self.told_elsewhere = False
         self._source: FrameSource | PlainSource | None = None
         self._stopping = False
+        self._leave_at = math.inf
         self._signals = SignalHandlers()
 
     # -- signals -------------------------------------------------------------------
@@ -106,6 +115,8 @@ class Worker:
     def request_stop(self) -> None:
         """End the loop after the message in hand; may be called from anywhere."""
         self.termed = True
+        if not self._stopping:
+            self._leave_at = time.monotonic() + self.drain
         self._stopping = True
         source = self._source
         if source is not None:
@@ -142,7 +153,11 @@ class Worker:
         if not channels:
             logger.warning("Listening on no channel: none is routed and passes the filters")
         dispatcher = Dispatcher(
-            self.channel_layer, self.__class__, self.callback, self.message_retries
+            self.channel_layer,
+            self.__class__,
+            self.callback,
+            self.message_retries,
+            lambda: time.monotonic() >= self._leave_at,
         )
         source = self._source = self._open_source(channels)
         try:

@@ -75,6 +75,7 @@ class WorkerGroup(Worker):
         """End all loops after the messages in hand."""
         super().request_stop()
         for worker in self.workers:
+            worker.drain = self.drain
             worker.request_stop()
 
     def ready(self) -> None:

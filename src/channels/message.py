@@ -35,11 +35,14 @@ class Message:
             <channels.exceptions.ConsumeLater>` would drop the message.
         worker_timers: The worker's :class:`~channels.worker.timers.Timers`; ``None``
             where no worker runs the message.
+        worker_leaves: Asked now and then by what goes on for long: whether the worker was told
+            to stop and waits no longer; ``None`` where no worker runs the message.
     """
 
     ordered: bool = False
     __doomed__: bool = False
     worker_timers: Any = None
+    worker_leaves: Callable[[], bool] | None = None
 
     # Declared loosely, because tests and applications put their own things here.
     channel: Any

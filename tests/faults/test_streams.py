@@ -6,6 +6,7 @@ through Redis with one worker and in the memory of ``runserver`` with its four.
 """
 
 import json
+import signal
 import socket
 import sys
 from contextlib import ExitStack, closing, suppress
@@ -15,9 +16,9 @@ from websockets.sync.client import connect
 
 from tests.faults.site.streams import SIZE
 from tests.faults.site_stack import SiteStack
-from tests.processes import ROOT, Process, fetch, free_port, wait_until
+from tests.processes import BIN, ROOT, Process, fetch, free_port, wait_until
 
-KINDS = ["generator", "async", "silent", "iterator", "file"]
+KINDS = ["generator", "async", "silent", "stubborn", "iterator", "file"]
 
 #: Seconds until a worker is free again: the next part, and how often it asks, and some.
 FREE = 3
@@ -34,12 +35,17 @@ class Site:
     def closed(self):
         return sorted(line.split()[1] for line in self._notes_file.read_text().splitlines())
 
-    def request(self, path):
+    def request(self, path, method="GET"):
         """Return a socket that has asked for a path and got the start of the answer."""
         client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        client.sendall(f"GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        client.sendall(f"{method} /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert client.recv(100).startswith(b"HTTP/1.1 200")
         return client
+
+
+def read_all(client):
+    while client.recv(1024):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +109,50 @@ def test_a_client_that_is_slow_gets_all_and_one_that_waits_too_long_frees_the_wo
                 break
         assert received > SIZE
     with over_redis.request("stream/silent/") as waiting, suppress(ConnectionResetError):
-        while waiting.recv(1024):
-            pass  # until the server gives up
+        read_all(waiting)  # until the server gives up
     closed_in_time(over_redis, ["file", "silent"])
     fetch(over_redis.url + "hello/")
 
 
+@pytest.mark.redis
+def test_a_worker_that_is_told_to_stop_cuts_off_what_has_no_end(stack, over_redis):
+    stack.processes[1].signal(signal.SIGTERM)
+    stack.processes[1].wait()
+    # A pool of two, whose parent is what a deploy waits for.
+    pool = stack.start(BIN / "python", "-m", "django", "runworker", "--processes=2", "--drain=1")
+    pool.wait_until(lambda: pool.output.count("Listening on channels") == 2, "both listen")
+    clients = [over_redis.request(f"stream/{kind}/") for kind in ("generator", "silent")]
+
+    pool.signal(signal.SIGTERM)
+
+    assert pool.wait(10) == 0
+    assert over_redis.closed() == ["generator", "silent"]
+    assert pool.output.count("was cut off, as its worker was told to stop") == 2
+    for client in clients:
+        with client, pytest.raises(ConnectionResetError):  # it must not look whole
+            read_all(client)
+    stack.start_worker()
+    fetch(over_redis.url + "hello/")
+
+
+@pytest.mark.redis
+def test_the_headers_of_a_stream_alone_cost_no_stream(over_redis):
+    with over_redis.request("stream/generator/", "HEAD") as client:
+        client.sendall(b"GET /hello/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    fetch(over_redis.url + "hello/")
+
+
 def test_closed_tabs_do_not_end_a_site_in_the_memory_of_runserver(in_memory):
+    kinds = ["generator", "async", "stubborn", "iterator"]
     with ExitStack() as tabs:
-        for kind in ("generator", "async", "silent", "iterator"):
+        for kind in kinds:
             tabs.enter_context(in_memory.request(f"stream/{kind}/"))
 
-    closed_in_time(in_memory, KINDS[:-1])
+    closed_in_time(in_memory, kinds)
     for _ in range(4):
         in_memory.request("stream/file/").close()
-    closed_in_time(in_memory, [*KINDS[:-1], *["file"] * 4])
+    closed_in_time(in_memory, [*kinds, *["file"] * 4])
     fetch(in_memory.url + "hello/")
     with connect(in_memory.url.replace("http", "ws")) as client:
         client.send("again")

@@ -11,6 +11,7 @@ from channels.exceptions import RequestAborted
 from channels.handler.handler import AsgiHandler
 from channels.handler.replies import ReplySender
 from channels.message import Message
+from channels.names import FAILED
 
 logger = logging.getLogger("django.channels")
 
@@ -52,11 +53,22 @@ class ViewConsumer:
         """
         if message.reply_channel is None:
             raise ValueError("an http.request needs a reply_channel: there is no one to answer")
-        sender = ReplySender(message.reply_channel)
+        leaves = message.worker_leaves
+        sender = ReplySender(message.reply_channel, leaves)
+        unfinished = False
         try:
             with contextlib.closing(self.handler(message)) as replies:
                 for reply in replies:
-                    if not sender.send(reply):
+                    sent = sender.send(reply)
+                    unfinished = bool(reply.get("more_content"))
+                    if not sent or (unfinished and leaves is not None and leaves()):
                         break
         except RequestAborted:
-            logger.debug("The client of %s went away", message.get("path"))
+            logger.debug("Nobody waits for the response to %s any more", message.get("path"))
+        if unfinished and leaves is not None and leaves():
+            logger.warning(
+                "The response to %s was cut off, as its worker was told to stop and it had no end;"
+                " clients of server-sent events connect anew by themselves (see --drain)",
+                message.get("path"),
+            )
+            message.reply_channel.send({FAILED: True}, immediately=True)

@@ -8,6 +8,7 @@ the latter in memory first.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from typing import Any
 
@@ -17,6 +18,12 @@ from django.http.response import HttpResponseBase
 
 from channels.exceptions import RequestAborted
 from channels.handler.presence import LOOK_INTERVAL
+
+logger = logging.getLogger("django.channels")
+
+#: How long asynchronous content may take to end once it was cancelled, in seconds, before it is
+#: cancelled again and at last left: its worker has others to serve.
+CLOSING_TIME = 5.0
 
 
 def encode_headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
@@ -38,17 +45,19 @@ def _encode(value: str | bytes, encoding: str) -> bytes:
 def stream_parts(response: Any) -> Iterable[bytes]:
     """Return the parts of a streaming response, each as soon as it is there.
 
-    Waiting for a part of an asynchronous one, it asks ``response._client_gone``, if there is
-    such a function, whether anybody still wants it.
+    Waiting for a part of an asynchronous one, it asks ``response._unwanted``, if there is
+    such a function, whether to give up.
     """
     if getattr(response, "is_async", False):
-        return iterate_async(response, getattr(response, "_client_gone", None))
+        return iterate_async(
+            response, getattr(response, "_unwanted", None), getattr(response, "_path", "")
+        )
     parts: Iterable[bytes] = response
     return parts
 
 
 def iterate_async(
-    content: AsyncIterable[bytes], gone: Callable[[], bool] | None = None
+    content: AsyncIterable[bytes], unwanted: Callable[[], bool] | None = None, path: str = ""
 ) -> Generator[bytes, None, None]:
     """Yield what an asynchronous iterable gives, in a thread without an event loop.
 
@@ -57,8 +66,10 @@ def iterate_async(
     two parts.
 
     Args:
-        content: Closed at the end, whatever the end is.
-        gone: Asked now and then while there is no part: whether nobody waits for one.
+        content: Cancelled and closed at the end, whatever the end is; one that does not end
+            within :data:`CLOSING_TIME` is cancelled again, then left.
+        path: Of the request, for the log.
+        unwanted: Asked now and then while there is no part: whether nobody waits for one.
 
     Raises:
         RequestAborted: Nobody waits for the next part.
@@ -66,7 +77,8 @@ def iterate_async(
     """
     loop = asyncio.new_event_loop()
     parts: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
-    pump = loop.create_task(_pump(content, parts))
+    leaving = asyncio.Event()
+    pump = loop.create_task(_pump(content, parts, leaving))
     try:
         while True:
             part = loop.run_until_complete(_next_part(parts, pump))
@@ -74,18 +86,23 @@ def iterate_async(
                 yield part
             elif pump.done() and parts.empty():
                 return
-            elif gone is not None and gone():
-                raise RequestAborted("the client went away before its response was complete")
+            elif unwanted is not None and unwanted():
+                raise RequestAborted("nobody waits for the rest of the response")
     finally:
-        _close(loop)
+        leaving.set()
+        _close(loop, path)
 
 
-async def _pump(content: AsyncIterable[bytes], parts: asyncio.Queue[bytes]) -> None:
+async def _pump(
+    content: AsyncIterable[bytes], parts: asyncio.Queue[bytes], leaving: asyncio.Event
+) -> None:
     # Synchronous code that the content calls (the ORM) shares one thread, which
     # ends with the content; so must the database connections of that thread.
     async with ThreadSensitiveContext():
         try:
             async for part in content:
+                if leaving.is_set():
+                    break  # it took no notice of being cancelled
                 await parts.put(part)
         finally:
             await sync_to_async(connections.close_all)()
@@ -112,15 +129,31 @@ async def _next_part(parts: asyncio.Queue[bytes], pump: asyncio.Task[None]) -> b
     return None
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what still runs, as ``asyncio.run`` does, and close the loop."""
+def _close(loop: asyncio.AbstractEventLoop, path: str) -> None:
+    """Cancel what still runs, as ``asyncio.run`` does, and close the loop; in bounded time."""
     try:
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
+        for _ in range(2):
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            _wait(loop, tasks)
+        _wait(loop, {loop.create_task(loop.shutdown_asyncgens())})
+        if asyncio.all_tasks(loop):
+            logger.error(
+                "The asynchronous content of the response to %s did not end when it was cancelled,"
+                " and was left as it was: let CancelledError and GeneratorExit pass, and bound what"
+                " is awaited in 'finally'",
+                path or "a request",
+            )
     finally:
+        # Its executor is told to end and not waited for: a thread can't be interrupted.
         loop.close()
+
+
+def _wait(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]]) -> None:
+    """Give tasks :data:`CLOSING_TIME` to end; what they raise is of no use to anybody."""
+    if tasks:
+        done, _ = loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSING_TIME))
+        for task in done:
+            if not task.cancelled():
+                task.exception()

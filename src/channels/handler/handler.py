@@ -77,10 +77,17 @@ class AsgiHandler(BaseHandler):
             return
         response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
         if response.streaming:
-            watch = ClientWatch(message.reply_channel)
-            response._client_gone = watch.gone  # type: ignore[attr-defined]  # see stream_parts
+            watch, leaves = ClientWatch(message.reply_channel), message.worker_leaves
+            response._unwanted = (  # type: ignore[attr-defined]  # see stream_parts
+                watch.gone if leaves is None else lambda: watch.gone() or leaves()
+            )
+            response._path = message.get("path")  # type: ignore[attr-defined]  # the same
         try:
-            yield from self.encode_response(response)
+            if response.streaming and request is not None and _is_bodiless(request, response):
+                # Making its parts may take for ever, and nobody gets them.
+                yield {"status": response.status_code, "headers": encode_headers(response)}
+            else:
+                yield from self.encode_response(response)
         finally:
             response.close()
             if request is not None:
@@ -168,6 +175,10 @@ class AsgiHandler(BaseHandler):
             position = end
             if position >= len(data):
                 return
+
+
+def _is_bodiless(request: HttpRequest, response: HttpResponseBase) -> bool:
+    return request.method == "HEAD" or response.status_code in (204, 304)
 
 
 def _refuse(message: Message, error: Exception) -> HttpResponse:

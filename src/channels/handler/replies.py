@@ -38,6 +38,7 @@ class ReplySender:
 
     Args:
         reply_channel: The request's.
+        leaves: Whether the worker waits no longer for the response.
         clock: Monotonic time, in seconds.
         sleep: Waits for so many seconds.
     """
@@ -45,6 +46,7 @@ class ReplySender:
     def __init__(
         self,
         reply_channel: Any,
+        leaves: Callable[[], bool] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -53,6 +55,7 @@ class ReplySender:
         self._clock = clock
         self._sleep = sleep
         self._watch = ClientWatch(reply_channel, clock=clock)
+        self._leaves = leaves
         self._sent = 0
         self._body_send: BodySend | None = None
 
@@ -100,7 +103,7 @@ class ReplySender:
                     deadline = now + getattr(layer, "expiry", DEFAULT_EXPIRY)
                 if now >= deadline:
                     break
-                if self._watch.gone():
+                if self._watch.gone() or (self._leaves is not None and self._leaves()):
                     return False
                 self._sleep(min(pause, deadline - now))
                 pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -40,6 +40,19 @@ async def silent():
         note("closed", "silent")
 
 
+async def stubborn():
+    """Take no notice of being cancelled."""
+    while True:
+        try:
+            yield b"data: tick\n\n"
+            await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            pass
+        except GeneratorExit:
+            note("closed", "stubborn")
+            raise
+
+
 class Iterator:
     """No generator: something with a ``close`` of its own."""
 
@@ -65,6 +78,7 @@ STREAMS = {
     "generator": generator,
     "async": async_generator,
     "silent": silent,
+    "stubborn": stubborn,
     "iterator": Iterator,
 }
 

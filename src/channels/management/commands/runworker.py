@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import math
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -21,6 +22,7 @@ from channels.signals import worker_process_ready
 from channels.startup import add_log_format, check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
 from channels.worker.lifeline import ENVIRONMENT, ChildProcess, Lifeline, same_command
+from channels.worker.loop import DEFAULT_DRAIN
 from channels.worker.parent import run_processes
 
 __all__ = ["Command", "Worker", "WorkerGroup", "sys"]
@@ -31,8 +33,8 @@ class Command(BaseCommand):
 
     help = (
         "Run consumers for the messages on a channel layer. Stops on SIGTERM, SIGINT or SIGHUP"
-        " after the message in hand and gives the rest back to the layer; a second signal, at"
-        " least a second later, ends it at once. Exit status 0: stopped as asked; 1: not"
+        " after the message in hand (see --drain) and gives the rest back to the layer; a second"
+        " signal, at least a second later, ends it at once. Exit status 0: stopped as asked; 1: not"
         " configured, or the layer can't be reached at the start."
     )
     leave_locale_alone = True
@@ -80,6 +82,16 @@ class Command(BaseCommand):
             " in turn by one with the code then on disk, which takes messages before the old one"
             " leaves, so no client notices; if the new code does not start, the old processes"
             " stay (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--drain",
+            dest="drain",
+            type=_seconds,
+            default=DEFAULT_DRAIN,
+            metavar="SECONDS",
+            help="longest time for which a response may still be streamed after a signal to stop"
+            " (a reload of --processes sends it, too); then it is cut off, as server-sent events"
+            " would never end (default: 20)",
         )
         parser.add_argument(
             "--disable-graceful-stop",
@@ -143,6 +155,7 @@ class Command(BaseCommand):
 
     def _run_worker(self, options: dict[str, Any], lifeline: Lifeline | None) -> None:
         worker = self._make_worker(options)
+        worker.drain = options["drain"]
         if lifeline is not None:
             worker.listening = lifeline.tell_listening
         worker_process_ready.send(sender=worker)
@@ -177,6 +190,16 @@ class Command(BaseCommand):
     def consumer_called(self, channel: str, message: Message) -> None:
         """Log which channel the message came from."""
         self.logger.debug("%s", channel)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number of seconds, not {text!r}") from None
+    if not 0 <= seconds < math.inf:
+        raise ArgumentTypeError(f"must be a number of seconds from 0 on, not {text}")
+    return seconds
 
 
 def _positive(text: str) -> int:
