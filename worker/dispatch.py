@@ -138,7 +138,7 @@ class Dispatcher:
         except BaseException as error:
             self._guard(error, ran)
         ran.later = verdict == "later"
-        self._sort_items(ran)
+        self._sort_items(ran, message)
         if message is not None:
             if ran.sends:
                 sign_malformed(message, ran.sends, ran.consumer)
@@ -186,18 +186,21 @@ class Dispatcher:
             ran.interrupt = error
         log_error(error, ran.consumer if culprit is None else culprit)
 
-    def _sort_items(self, ran: Ran) -> None:
+    def _sort_items(self, ran: Ran, message: Message | None) -> None:
         """Turn what the consumer sent into operations, the worker's own layer apart."""
         if not self._items:
             return
         items, self._items = self._items, []
+        # Whoever asks for a reply on a channel receives there, route or not.
+        asked = message.reply_channel if message is not None else None
+        reply = None if asked is None else asked.name
         for sender, content in items:
             operation: Operation
             if isinstance(sender, Group):
                 operation = GroupSend(sender.name, content)
             else:
                 operation = Send(sender.name, content)
-                if "!" not in sender.name:
+                if "!" not in sender.name and sender.name != reply:
                     tell_if_unrouted(sender.channel_layer, sender.name, ran.consumer)
             layer = sender.channel_layer
             if layer is self._layer or layer is self._layer.channel_layer:

@@ -153,8 +153,8 @@ def sign_malformed(message: Message, sends: list[Operation], consumer: object) -
     logs both.  To be called for every message, so ordinary replies pass with one look.
     """
     reply = message.reply_channel
-    if reply is None:
-        return
+    if reply is None or "!" not in reply.name:
+        return  # not a server's: whoever reads there would find a key that nobody sent
     channel, name = message.channel.name, reply.name
     of_socket = channel in _OF_SOCKETS
     if not of_socket and channel != "http.request":

@@ -145,6 +145,17 @@ def test_in_a_worker_the_consumer_is_named(told, monkeypatch):
     assert "consumer, but" in text
 
 
+def test_who_asks_for_replies_on_a_channel_receives_there(told, monkeypatch):
+    def consumer(message):
+        message.reply_channel.send({})
+
+    layer = ScriptedLayer(Frame("test", [{"reply_channel": "results"}]))
+    monkeypatch.setattr(layer, "listened_on", lambda: frozenset(["test"]), raising=False)
+    run_until_idle(layer, ("test", consumer))
+
+    assert told() == []
+
+
 def test_delayed_messages_of_a_layer_in_memory_need_another_layer(told):
     raw = InMemoryChannelLayer()
     worker = raw.open_worker(["mail"], held=tuple)  # as of runserver

@@ -330,6 +330,15 @@ class TestClientsThatWait:
 
         assert run(channel, consumer)[0] == Send(to, reply)
 
+    @pytest.mark.parametrize("channel", ["http.request", "websocket.receive"])
+    def test_what_a_project_receives_itself_is_as_it_was_sent(self, channel):
+        def consumer(message):
+            message.reply_channel.send({"odd": 1})
+
+        sent = run(channel, consumer, {"reply_channel": "results"})
+
+        assert sent[0] == Send("results", {"odd": 1})
+
     @pytest.mark.parametrize("channel", ["http.request", "websocket.connect"])
     def test_neither_does_a_word_to_a_group(self, channel):
         def failing(message):
