@@ -39,7 +39,7 @@ def tell_of_default(consumer: object, channel: str, content: dict[str, Any], rou
             return
         own = router.own_entries()
         if not is_wanted(own, channel, path) and not is_wanted(own, "websocket.receive", path):
-            logger.warning(
+            _warn(
                 "The WebSocket at %r is accepted and deaf: no route of websocket.connect or"
                 " websocket.receive takes its path.%s",
                 path,
@@ -51,12 +51,18 @@ def tell_of_default(consumer: object, channel: str, content: dict[str, Any], rou
         own = router.own_entries()
         # Of a socket that no route accepted it was said as it connected.
         if is_wanted(own, "websocket.connect", path) and not is_wanted(own, channel, path):
-            logger.warning(
+            _warn(
                 "What the WebSocket at %r sends is dropped: no route of websocket.receive takes"
                 " its path.%s",
                 path,
                 _advice(own, channel, path),
             )
+
+
+def _warn(text: str, path: str, advice: str) -> None:
+    """Warn of one path for each advice: there may be one for each user, or as bots make them up."""
+    if _seldom.due((text, advice)):
+        logger.warning(text, path, advice)
 
 
 def tell_of_no_match(channel: str, content: dict[str, Any], router: Any) -> None:

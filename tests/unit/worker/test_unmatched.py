@@ -72,6 +72,20 @@ def test_a_deaf_socket_is_told_with_its_path_and_the_nearest_route(said, clock):
     assert len(said()) == 1
 
 
+@pytest.mark.parametrize(
+    ("channel", "path"),
+    [("websocket.connect", "/scan/{}"), ("websocket.receive", "/inbox/{}/")],
+)
+def test_a_path_for_each_client_does_not_fill_the_log(said, clock, channel, path):
+    routes = [*CHAT, route("websocket.connect", consume, path="^/inbox/(?P<user>[0-9]+)/$")]
+    for minute in range(2):
+        for user in range(100):
+            run(routes, channel, path=path.format(user))
+
+        assert len(said()) == 1
+        clock[0] += 60 * (minute + 1)
+
+
 def test_without_any_route_one_is_proposed(said):
     run([], "websocket.connect", path="/chat/")
 
