@@ -97,5 +97,6 @@ class Farewell:
                 return
         elif error is not None:
             core.farewells.pop(self._receipt, None)
-            log.error("%s: its disconnect cannot be carried: %s", self.reply_channel, error)
+            path = self._message["path"]
+            log.error("the end of a socket on %s cannot be carried: %s", path, error)
         core.finished()

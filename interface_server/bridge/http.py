@@ -177,16 +177,16 @@ class HttpExchange:
             core.counters.requests_refused += 1
             self._fail(503, QUEUE_FULL, core.settings.retry_after, known=False)
         else:
-            log.error("%s: the request cannot be carried: %s", self.reply_channel, error)
+            log.error("a request for %s cannot be carried: %s", self._path, error)
             self._fail(500, PROCESSING, known=False)
 
     def _body_broken(self, error: Exception) -> None:
-        log.error("%s: the request body cannot be carried: %s", self.reply_channel, error)
+        log.error("the body of a request for %s cannot be carried: %s", self._path, error)
         self._fail(503, NO_LAYER, self._core.settings.retry_after)
 
     def _cut_short(self, reason: str) -> None:
         self._core.counters.responses_broken += 1
-        log.error("%s: response cut short: %s", self.reply_channel, reason)
+        log.error("the response to a request for %s is cut short: %s", self._path, reason)
         self._fail(502, PROCESSING)
 
     def _fail(

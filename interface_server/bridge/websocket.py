@@ -271,12 +271,14 @@ class WebSocketLink:
         core.counters.unanswered += 1
         dropped = inbound.discard()
         core.counters.undelivered += dropped
-        if not core.stopping:  # then one line tells of all of them
+        # While the server stops, one line tells of all of them.
+        if not core.stopping and core.seldom.due(("overdue", inbound.path)):
             log.warning(
-                "%s: no receipt within %s s of its end, its disconnect goes ahead;"
-                " %d messages were dropped",
-                self.reply_channel,
+                "no worker has said within %s s of the end of a socket on %s that its last frame"
+                " ran: its disconnect goes ahead; %d messages were dropped. Workers are away, or a"
+                " consumer takes longer",
                 core.settings.farewell_timeout,
+                inbound.path,
                 dropped,
             )
         core.in_flight.pop(self._receipt, None)
@@ -288,7 +290,13 @@ class WebSocketLink:
     def stalled(self) -> None:
         """Close a socket that was not read for too long."""
         self._core.counters.stalled += 1
-        log.warning("%s: not read for too long, closing with 1013", self.reply_channel)
+        path = self._inbound.path
+        if self._core.seldom.due(("stalled", path)):
+            log.warning(
+                "closed a socket on %s with 1013: its frames waited too long, as the workers"
+                " don't keep up with it",
+                path,
+            )
         self._act(self.machine.close(TRY_AGAIN_LATER))
 
     def close(self, code: int) -> None:
@@ -335,7 +343,9 @@ class WebSocketLink:
         if core.in_flight.pop(self._receipt, None) is None:
             return
         core.lines.leave(RECEIVE, self)
-        log.error("%s: closing, a message cannot be carried: %s", self.reply_channel, error)
+        log.error(
+            "closing a socket on %s: a message cannot be carried: %s", self._inbound.path, error
+        )
         self._frame = None
         self._inbound.answered()
         if isinstance(error, MessageTooLarge):
@@ -363,7 +373,7 @@ class WebSocketLink:
             core.counters.connects_refused += 1
             self._reject(503)
         else:
-            log.error("%s: cannot be announced: %s", self.reply_channel, error)
+            log.error("a socket on %s cannot be announced: %s", self._inbound.path, error)
             self._reject(500)
 
     def _reject(self, status: int) -> None:

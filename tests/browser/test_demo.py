@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -234,6 +235,18 @@ older.liveblog.posts.create(body="new")
             assert_not_reloaded(window)
     finally:
         line.close()
+
+
+def test_demo_redis_does_not_take_another_site_for_itself():
+    """It waits for a page at its port, which another site would serve, and says where to look."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        env = {"PORT": str(port), "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+        with running(ROOT / "project" / "demo-redis", env=env) as demo:
+            assert demo.wait() == 1
+            assert f"Something listens on port {port} already" in demo.output
+            assert "http://" not in demo.output
 
 
 def test_demo_redis_keeps_what_its_pages_promise(tmp_path, windows):
