@@ -15,6 +15,10 @@ CACHE_SECONDS = 2.0
 #: Seconds after which it is no longer believed while it is being read again.
 STALE_SECONDS = 10.0
 
+#: Seconds for which it is not told that no worker listens: both tiers start at the same time, and
+#: workers take longer.
+SILENT_SECONDS = 3.0
+
 #: Channels whose messages somebody waits for.
 AWAITED = ("http.request", "websocket.connect")
 
@@ -47,7 +51,10 @@ class Listeners:
         wait = self._core.settings.worker_wait
         if wait < 0 or not self.missing(channel):
             return False
-        return self._core.clock.monotonic() - self._missing_since[channel] >= wait
+        if self._core.clock.monotonic() - self._missing_since[channel] < wait:
+            return False
+        self._tell(channel)
+        return True
 
     @property
     def attended(self) -> bool:
@@ -85,8 +92,9 @@ class Listeners:
             if channels is None or channel in channels or channel in ran:
                 self._missing_since.pop(channel, None)
             else:
-                self._missing_since.setdefault(channel, now)
-                self._tell(channel)
+                since = self._missing_since.setdefault(channel, now)
+                if now - since >= SILENT_SECONDS:
+                    self._tell(channel)
 
     def _tell(self, channel: str) -> None:
         core, wait = self._core, self._core.settings.worker_wait
