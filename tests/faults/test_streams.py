@@ -20,6 +20,9 @@ from tests.processes import BIN, ROOT, Process, fetch, free_port, wait_until
 
 KINDS = ["generator", "async", "silent", "stubborn", "iterator", "file"]
 
+#: Of the server.
+OPTIONS = ["-t", "4", "--health-path", "/up"]
+
 #: Seconds until a worker is free again: the next part, and how often it asks, and some.
 FREE = 3
 
@@ -52,7 +55,7 @@ def read_all(client):
 def stack(_redis_server, tmp_path_factory):
     """One worker with one thread, and a server that waits 4 s for a response to go on."""
     url = _redis_server.url
-    stack = SiteStack(tmp_path_factory.mktemp("site"), {"REDIS_URL": url}, ["-t", "4", url])
+    stack = SiteStack(tmp_path_factory.mktemp("site"), {"REDIS_URL": url}, [*OPTIONS, url])
     with closing(stack):
         stack.start_worker()
         stack.server.wait_for_port(stack.port)
@@ -96,6 +99,22 @@ def test_a_stream_ends_with_its_client_and_the_worker_serves_the_next(over_redis
         over_redis.request(f"stream/{kind}/").close()
         closed_in_time(over_redis, KINDS[:done])
         fetch(over_redis.url + "hello/")
+
+
+@pytest.mark.redis
+def test_streams_whose_clients_left_while_they_waited_for_the_worker_cost_it_next_to_nothing(
+    over_redis,
+):
+    tabs = [over_redis.request("stream/generator/")]
+    for _ in range(20):
+        tabs.append(socket.create_connection(("127.0.0.1", over_redis.port), timeout=20))
+        tabs[-1].sendall(b"GET /stream/generator/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    fetch(over_redis.url + "up")  # the server has read what was sent before
+    for tab in tabs:
+        tab.close()
+
+    # 10 s if each were looked after half a second later.
+    closed_in_time(over_redis, ["generator"] * 21)
 
 
 @pytest.mark.redis

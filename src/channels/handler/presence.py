@@ -36,7 +36,8 @@ class ClientWatch:
         self._presence: Callable[[str], Presence] | None = getattr(layer, "presence", None)
         self._channel = str(reply_channel)
         self._clock = clock
-        self._looked = clock()
+        # The first look is due at once: the request may have waited longer than its client.
+        self._looked = clock() - LOOK_INTERVAL
         self._silent_since: float | None = None
         self._gone = False
 

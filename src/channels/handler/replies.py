@@ -74,7 +74,7 @@ class ReplySender:
         """
         if self._is_whole(reply) and pending_message_store.keep_first(self._channel, reply):
             return True
-        if self._watch.gone():
+        if not self._is_whole(reply) and self._watch.gone():
             logger.debug("Nobody waits at %s any more", self._channel.name)
             return False
         size = len(reply.get("content", b""))

@@ -54,11 +54,9 @@ def test_a_mark_of_the_server_is_believed_at_once_and_for_good(watch, layer, clo
     assert watch.gone()
 
 
-def test_the_layer_is_asked_twice_a_second_at_most_and_not_in_the_beginning(watch, layer, clock):
-    for _ in range(49):
-        watch.gone()
-        clock.now += 0.01
-    assert layer.asked == 0
+def test_the_layer_is_asked_at_once_and_then_twice_a_second_at_most(watch, layer, clock):
+    watch.gone()
+    assert layer.asked == 1
 
     for _ in range(200):
         clock.now += 0.01
