@@ -19,5 +19,5 @@ that is looked at is ever imported or run.
 ``routes``         which consumers handle what; ``urlconfs``: which URLs have names
 =================  ==========================================================
 
-Needs libcst: ``pip install 'channels-classic[porting]'``.
+Needs libcst: the extra ``porting``.
 """

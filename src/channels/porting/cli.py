@@ -30,7 +30,7 @@ A line with the comment "channels-port: ignore" is left alone.
 exit status: 0 nothing is left to change, 1 something is, 2 it could not run
 """
 
-MISSING = "libcst is not installed: pip install 'channels-classic[porting]'"
+MISSING = "libcst is not installed: pip install 'libcst>=1.8'"
 
 
 class PortingError(Exception):

@@ -194,8 +194,7 @@ def _make_fernet(keys: Iterable[bytes]) -> MultiFernet:
         from cryptography.fernet import Fernet, MultiFernet
     except ImportError as error:
         raise ValueError(
-            "symmetric_encryption_keys needs the package cryptography:"
-            " pip install channels-classic[encryption]"
+            "symmetric_encryption_keys needs the package cryptography: pip install cryptography"
         ) from error
     return MultiFernet([Fernet(key) for key in keys])
 
