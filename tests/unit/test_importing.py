@@ -6,9 +6,11 @@ import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import autoreload
 
 from channels.checks import check_layers
 from channels.importing import import_object
+from channels.management.commands.runserver import _watch_files_of
 from channels.routing import Router
 
 MODULE = "module_with_a_slip"
@@ -90,6 +92,19 @@ def test_a_routing_is_never_suggested_in_place_of_itself(settings, tmp_path, mon
 
     assert "routing.py:3: NameError: name 'rout' is not defined" in found.msg
     assert "Do you mean" not in found.msg
+
+
+@pytest.mark.parametrize("text", ["oops\n", "def (\n", "import nowhere\n"])
+def test_the_autoreloader_watches_the_file_that_has_to_be_mended(write, monkeypatch, text):
+    """It is no imported module, so without this runserver would never notice."""
+    monkeypatch.setattr(autoreload, "_error_files", [])
+    file = write(text)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        Router(f"{MODULE}.routes")
+
+    _watch_files_of(caught.value)
+
+    assert str(file) in autoreload._error_files
 
 
 def test_a_consumer_of_a_file_with_a_mistake_is_told_with_both_places(write):

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from logging import Logger
@@ -175,6 +176,7 @@ class Command(RunserverCommand):
             if _in_main_thread():
                 raise
             # The autoreloader waits for the change of code that mends it.
+            _watch_files_of(error)
             self.stderr.write(f"Error: {error}")
             return
         try:
@@ -400,6 +402,23 @@ def _end(workers: list[WorkerThread]) -> None:
     deadline = time.monotonic() + END_PATIENCE
     for worker in workers:
         worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _watch_files_of(error: BaseException | None) -> None:
+    """Have the autoreloader watch each file that an error came through.
+
+    By itself it watches modules that were imported, which one with a mistake in it is not.
+    """
+    files: set[str] = set()
+    while error is not None:
+        files.update(frame.filename for frame in traceback.extract_tb(error.__traceback__))
+        if isinstance(error, SyntaxError) and error.filename:
+            files.add(error.filename)
+        error = error.__cause__
+
+    # Django's own list of them, for what fails on import before this command is asked.
+    watched: list[str] = getattr(autoreload, "_error_files", [])
+    watched.extend(sorted(file for file in files if not file.startswith("<")))
 
 
 def _interface(addr: str) -> str:
