@@ -144,7 +144,7 @@ class LeanProtocol(WebSocketServerProtocol):
                 limit = self.maxMessagePayloadSize
                 self._max_message_size_exceeded(self._inflated, limit, "message too large")
                 return
-        frame = self.current_frame
+        frame: Any = self.current_frame
         if not self.message_is_binary and (
             self._decoder is not None
             or not frame.fin

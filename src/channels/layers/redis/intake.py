@@ -125,6 +125,7 @@ class Intake:
         messages = self._codec.messages
         lifetime = self._lifetime
         raws = self._raw
+        local = ""  # of the reply that is being read
         for at in range(self._at, len(raws)):
             raw = raws[at]
             try:
