@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PORT   ?= 8000
-# Most of the time, tests wait for what must not come too early: two wait at a time.
-JOBS   ?= 2
+# Most of the time, tests wait for what must not come too early: three wait at a time.
+JOBS   ?= 3
 BIN    := $(abspath $(VENV))/bin
 # Where a running demo-redis is found by the targets beside it.
 export DEMO_STATE ?= $(CURDIR)/project/run/demo-redis
