@@ -9,6 +9,7 @@ import pytest
 from tests.faults.site_stack import SiteStack
 from tests.processes import fetch
 from tests.proxy import Proxy
+from tests.redis_server import wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -25,6 +26,9 @@ def test_a_site_is_back_by_itself_when_its_connections_to_redis_go_silent(redis_
         worker = running.start_worker()
         running.server.wait_for_port(running.port)
         assert fetch(hello) == "hello"
+        # The response is here before the worker has read that it was sent: both must wait again.
+        info = redis_server.client.info
+        wait_until(lambda: info("clients")["blocked_clients"] == 2, "nothing is on its way")
         way.stall()
         started = time.monotonic()
         running.server.wait_for_output("the channel layer is back", SOON)
