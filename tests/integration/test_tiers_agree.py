@@ -9,6 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.processes import BIN, free_port, running
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
@@ -29,6 +30,14 @@ ROUTES = """
 from channels import route
 routing = [route("websocket.connect", lambda message: message.reply_channel.send({"accept": True}))]
 """
+
+
+@pytest.fixture
+def redis_server():
+    """One of its own: a worker of another test, still on the shared one, would be company."""
+    server = RedisServer()
+    yield server
+    server.close()
 
 
 def project(folder, url, more=""):
