@@ -9,12 +9,20 @@ import pytest
 from tests.faults.site_stack import SiteStack
 from tests.processes import fetch
 from tests.proxy import Proxy
-from tests.redis_server import wait_until
+from tests.redis_server import RedisServer, wait_until
 
 pytestmark = pytest.mark.redis
 
 #: How long either tier may take to be back, in seconds.
 SOON = 15.0
+
+
+@pytest.fixture
+def redis_server():
+    """One of its own, as the test counts who waits in it."""
+    server = RedisServer()
+    yield server
+    server.close()
 
 
 def test_a_site_is_back_by_itself_when_its_connections_to_redis_go_silent(redis_server, tmp_path):
