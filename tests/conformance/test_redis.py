@@ -14,7 +14,8 @@ from channels.layers.conformance import (
     WaitingClock,
     WorkerFaceConformance,
 )
-from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, items
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from channels.layers.redis.wire import items
 
 pytestmark = pytest.mark.redis
 

@@ -35,7 +35,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
-from channels.layers.redis.register import read_entry
+from channels.layers.redis.wire.processes import read_entry
 from tests.processes import BIN, ROOT, Process, fetch, free_port
 from tests.redis_server import Cluster, RedisServer, SentinelSet
 

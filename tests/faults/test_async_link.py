@@ -9,8 +9,8 @@ import time
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.alink import open_link
-from channels.layers.redis.hosts import parse_host
+from channels.layers.redis.net.asynchronous import open_link
+from channels.layers.redis.net.hosts import parse_host
 from tests.redis_faces import run, until
 
 

@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.register import read_entry
+from channels.layers.redis.wire.processes import read_entry
 from tests.faults.site_stack import SiteStack
 from tests.processes import wait_until
 

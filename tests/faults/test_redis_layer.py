@@ -12,7 +12,8 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Answer, GroupSend, Send
-from channels.layers.redis import RedisChannelLayer, items, reading
+from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.wire import items, reading
 from channels.seldom import Seldom
 from tests.proxy import Proxy
 from tests.redis_server import RedisServer, wait_until

@@ -9,7 +9,8 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import Reply
-from channels.layers.redis import RedisChannelLayer, links
+from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.net import blocking as links
 from tests.proxy import Proxy
 from tests.redis_faces import run, sent, serving, until
 
@@ -141,7 +142,7 @@ def test_a_receive_that_waits_is_back_soon(redis_server, way, monkeypatch):
 
     ``rundelay`` waits as workers do; see the test of the site.
     """
-    monkeypatch.setattr("channels.layers.redis.places.BLOCK_TIMEOUT", 1.0)
+    monkeypatch.setattr("channels.layers.redis.net.ring.BLOCK_TIMEOUT", 1.0)
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
     there = RedisChannelLayer(hosts=[redis_server.url])
     there.send("work", {"n": 1})

@@ -12,7 +12,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.faces import UNREADABLE, Joined, NotRun, Reply, SocketEntry, Unread
-from channels.layers.redis import items, scripts
+from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.layer import RedisChannelLayer
 from tests.redis_faces import Listener, run, sent, serving, until
 

@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from channels.layers.faces import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
-from channels.layers.redis import items
-from channels.layers.redis.intake import FIRST_MARK, Intake
-from channels.layers.redis.links import Clock
-from channels.layers.redis.registry import Drift, GroupRegistry
+from channels.layers.redis.wire import items
+from channels.layers.redis.server.decoder import FIRST_MARK, Intake
+from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.server.memberships import Drift, GroupRegistry
 
 #: Redis time of these tests, in milliseconds.
 NOW = 1_000_000

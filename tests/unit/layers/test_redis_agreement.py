@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement, shown_limits
-from channels.layers.redis.codec import Codec
+from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.layer import RedisChannelLayer
 
 #: What was logged is remembered by prefix, so each test has prefixes of its own.

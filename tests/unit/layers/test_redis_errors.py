@@ -7,8 +7,8 @@ import pytest
 from redis._parsers.base import BaseParser
 from redis.exceptions import ResponseError
 
-from channels.layers.redis.alink import is_unknown_script, is_useless
-from channels.layers.redis.errors import cannot_serve, code_of, refusal
+from channels.layers.redis.net.asynchronous import is_unknown_script, is_useless
+from channels.layers.redis.net.errors import cannot_serve, code_of, refusal
 
 #: As Redis 7 writes them, and whether this connection is of no use any more.
 ERRORS = {

@@ -11,15 +11,10 @@ import time
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.redis import (
-    RedisChannelLayer,
-    RedisSentinelChannelLayer,
-    hosts,
-    layer_from_url,
-    links,
-)
-from channels.layers.redis.clock import CLOCK_SECONDS, Clock
-from channels.layers.redis.hosts import parse_host, ring_index
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, layer_from_url
+from channels.layers.redis.net import hosts, blocking as links
+from channels.layers.redis.net.clock import CLOCK_SECONDS, Clock
+from channels.layers.redis.net.hosts import parse_host, ring_index
 from tests.redis_server import RedisServer, SentinelSet, free_port, wait_until
 
 
@@ -483,8 +478,8 @@ class TestSentinel:
         layer.close()
 
     def test_a_sentinel_that_went_away_does_not_stop_the_layer(self, redis_sentinel, monkeypatch):
-        monkeypatch.setattr("channels.layers.redis.sentinel.SENTINEL_PATIENCE", 0.01)
-        monkeypatch.setattr("channels.layers.redis.sentinel.SENTINEL_TIMEOUT", 0.1)
+        monkeypatch.setattr("channels.layers.redis.net.sentinel.SENTINEL_PATIENCE", 0.01)
+        monkeypatch.setattr("channels.layers.redis.net.sentinel.SENTINEL_TIMEOUT", 0.1)
         layer = RedisSentinelChannelLayer(
             hosts=[redis_sentinel.address], services=[redis_sentinel.name]
         )

@@ -10,8 +10,8 @@ import pytest
 
 from channels.exceptions import MessageTooLarge
 from channels.layers.faces import Frame
-from channels.layers.redis import items
-from channels.layers.redis.items import Codec, Undecodable
+from channels.layers.redis.wire import items
+from channels.layers.redis.wire.items import Codec, Undecodable
 
 LIMIT = 10_000
 NOW = 1_800_000_000_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.rota import BURST, Rota
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.worker.fairness import BURST, Rota
 
 
 def rota(*channels):

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from channels.layers.redis import items, scripts
-from channels.layers.redis.keys import Keys
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.keys import Keys
 from tests.redis_server import wait_until
 
 pytestmark = pytest.mark.redis

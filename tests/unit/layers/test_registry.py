@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from channels.layers.redis.registry import Drift, GroupRegistry, Membership
+from channels.layers.redis.server.memberships import Drift, GroupRegistry, Membership
 
 FAR = 1000.0
 

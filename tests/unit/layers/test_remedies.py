@@ -7,7 +7,7 @@ import socket
 import pytest
 import redis.exceptions as errors
 
-from channels.layers.redis.errors import remedy_for
+from channels.layers.redis.net.errors import remedy_for
 
 
 def caused_by(cause):

@@ -26,8 +26,8 @@ from urllib.parse import quote
 
 import msgpack
 
-from channels.layers.redis.keys import TIERS
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire.keys import TIERS
+from channels.layers.redis.wire.scripts import Command
 from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")
@@ -116,7 +116,7 @@ def shown_limits(layer: Limits) -> dict[str, str]:
 
 
 class Digests(Protocol):
-    """What is asked of :class:`~channels.layers.redis.codec.Codec`."""
+    """What is asked of :class:`~channels.layers.redis.wire.codec.Codec`."""
 
     def digests(self, salt: bytes) -> list[bytes]:
         """Return a digest of each encryption key, the one that encrypts first."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from channels import names
 from channels.layers.base import check_message
 from channels.layers.faces import EXPIRED
-from channels.layers.redis import items
-from channels.layers.redis.scripts import GROUP, Command
+from channels.layers.redis.wire import items
+from channels.layers.redis.wire.scripts import GROUP, Command
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

@@ -3,7 +3,7 @@
 Interface servers and workers are judged by it, so it must not depend on how busy they
 are: it has a thread and connections of its own.  With each beat it measures the
 offset of Redis time, and looks whether Redis still has the memory that it had
-(:class:`~channels.layers.redis.register.Memory`).
+(:class:`~channels.layers.redis.wire.processes.Memory`).
 
 It survives everything that Redis can do; an outage is told once when it starts and
 once when it is over.  Callbacks run in its thread.  Times are seconds.
@@ -19,16 +19,16 @@ from typing import Any, Protocol
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry
 from channels.layers.redis.agreement import EVERY, FIRST, Agreement
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.links import Clock
-from channels.layers.redis.register import (
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.wire.processes import (
     Memory,
     ask_memory,
     read_memory,
     write_entry,
     write_index,
 )
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
 

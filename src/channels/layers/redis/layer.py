@@ -19,21 +19,21 @@ from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.faces import EXPIRED, Message, ServerFace, WorkerFace
-from channels.layers.redis import items, reading, scripts
+from channels.layers.redis.wire import items, reading, scripts
 from channels.layers.redis.agreement import Agreement, shown_limits
-from channels.layers.redis.cluster import ClusterHost
-from channels.layers.redis.commands import Commands
+from channels.layers.redis.net.cluster import ClusterHost
+from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.erasing import erase
 from channels.layers.redis.groups import Groups
-from channels.layers.redis.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
-from channels.layers.redis.items import Codec
-from channels.layers.redis.keys import GLOBAL_STATISTICS, Keys
+from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
+from channels.layers.redis.wire.items import Codec
+from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.legacy import LegacyNames
-from channels.layers.redis.links import BLOCK_SECONDS
-from channels.layers.redis.places import Places
-from channels.layers.redis.receiving import Receiver
-from channels.layers.redis.register import read_entry, read_index
-from channels.layers.redis.scripts import (
+from channels.layers.redis.net.blocking import BLOCK_SECONDS
+from channels.layers.redis.net.ring import Places
+from channels.layers.redis.receive import Receiver
+from channels.layers.redis.wire.processes import read_entry, read_index
+from channels.layers.redis.wire.scripts import (
     CHANNEL_STATISTICS_EXPIRY,
     GLOBAL_STATISTICS_EXPIRY,
     MESSAGE,
@@ -388,13 +388,13 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]] = tuple
     ) -> WorkerFace:
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_worker`."""
-        from channels.layers.redis.worker import RedisWorkerFace
+        from channels.layers.redis.worker.client import RedisWorkerFace
 
         return RedisWorkerFace(self, channels, held)
 
     def open_server(self, mailbox: str) -> ServerFace:
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_server`."""
-        from channels.layers.redis.server import RedisServerFace
+        from channels.layers.redis.server.client import RedisServerFace
 
         return RedisServerFace(self, mailbox)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from channels import names
 from channels.layers.faces import EXPIRED
-from channels.layers.redis import items
-from channels.layers.redis.items import Undecodable
+from channels.layers.redis.wire import items
+from channels.layers.redis.wire.items import Undecodable
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

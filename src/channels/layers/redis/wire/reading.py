@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from channels.layers.faces import EXPIRED, UNREADABLE, Frame
-from channels.layers.redis import items, scripts
-from channels.layers.redis.commands import Commands
-from channels.layers.redis.items import Codec, Undecodable
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.wire.items import Codec, Undecodable
+from channels.layers.redis.wire.scripts import Command
 from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")

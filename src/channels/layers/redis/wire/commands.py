@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from channels.layers.base import BaseChannelLayer
-from channels.layers.redis import items, scripts
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.scripts import Argument, Command
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.wire.scripts import Argument, Command
 
 #: Bytes that may wait in one mailbox, whoever reads it.
 MAILBOX_BYTES = 32 * 1024 * 1024
@@ -61,11 +61,11 @@ class Commands:
         past_capacity: bool = False,
         ttl_ms: int | None = None,
     ) -> Command:
-        """Return :data:`~channels.layers.redis.scripts.PUSH_QUEUE` for frames of one channel.
+        """Return :data:`~channels.layers.redis.wire.scripts.PUSH_QUEUE` for frames of one channel.
 
         Args:
             channel: A shared or single-reader channel.
-            frames: From :func:`~channels.layers.redis.items.frame`, with the same ``ttl_ms``.
+            frames: From :func:`~channels.layers.redis.wire.items.frame`, with the same ``ttl_ms``.
             past_capacity: Whether to store them even if the channel is full.
             ttl_ms: Milliseconds that they live; None for the layer's expiry.
         """
@@ -111,7 +111,7 @@ class Commands:
     # -- mailboxes ---------------------------------------------------------------------
 
     def post(self, mailbox: str, pairs: Sequence[Argument], channel: str | None = None) -> Command:
-        """Return :data:`~channels.layers.redis.scripts.PUSH_MAILBOX` for items of one mailbox.
+        """Return :data:`~channels.layers.redis.wire.scripts.PUSH_MAILBOX` for items of one mailbox.
 
         Args:
             mailbox: Its name, which ends in ``!``.

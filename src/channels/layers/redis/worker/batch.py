@@ -17,10 +17,10 @@ from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
 from channels.layers.base import check_message
 from channels.layers.faces import Answer, GiveBack, GroupSend, Operation, Send
-from channels.layers.redis import items
-from channels.layers.redis.errors import refusal
-from channels.layers.redis.places import Places
-from channels.layers.redis.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
+from channels.layers.redis.wire import items
+from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.net.ring import Places
+from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

@@ -1,8 +1,8 @@
 """Hosts of the layer: what users may write for one, what one can do, and a single server.
 
 Beside :class:`DirectHost` there are the master of a Sentinel service
-(:mod:`~channels.layers.redis.sentinel`) and a whole Cluster
-(:mod:`~channels.layers.redis.cluster`).  They find their server by themselves, and
+(:mod:`~channels.layers.redis.net.sentinel`) and a whole Cluster
+(:mod:`~channels.layers.redis.net.cluster`).  They find their server by themselves, and
 again after an error.  Which of several hosts has what is decided by
 :func:`ring_index`.
 """
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import redis
 
-from channels.layers.redis.links import (
+from channels.layers.redis.net.blocking import (
     BLOCK_SECONDS,
     Clock,
     Doubt,
@@ -26,8 +26,8 @@ from channels.layers.redis.links import (
     Target,
     pack,
 )
-from channels.layers.redis.scripts import Command
-from channels.layers.redis.urlparts import UrlParts, bare_host, split_url
+from channels.layers.redis.wire.scripts import Command
+from channels.layers.redis.net.urlparts import UrlParts, bare_host, split_url
 
 #: Options of redis-py's clients that its connections do not know; retries are ours.
 _CLIENT_ONLY = (

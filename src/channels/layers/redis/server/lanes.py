@@ -20,11 +20,11 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.faces import Done
-from channels.layers.redis import scripts
-from channels.layers.redis.alink import Link, is_unknown_script, is_useless
-from channels.layers.redis.commands import Commands
-from channels.layers.redis.errors import code_of, refusal
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire import scripts
+from channels.layers.redis.net.asynchronous import Link, is_unknown_script, is_useless
+from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.net.errors import code_of, refusal
+from channels.layers.redis.wire.scripts import Command
 from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")

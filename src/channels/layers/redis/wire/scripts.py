@@ -50,7 +50,7 @@ GRACE_MS = 60_000
 #: never refused.
 MESSAGE, GROUP, CONTROL = b"m", b"g", b"c"
 
-_FOLDER = files("channels.layers.redis") / "lua"
+_FOLDER = files("channels.layers.redis.wire") / "lua"
 
 
 class Script:

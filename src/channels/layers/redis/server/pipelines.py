@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.aplaces import AsyncPlaces
-from channels.layers.redis.lanes import Handler, Lane
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.server.connections import AsyncPlaces
+from channels.layers.redis.server.lanes import Handler, Lane
+from channels.layers.redis.wire.scripts import Command
 
 
 class Pipelines:

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from channels.layers.faces import EXPIRED, UNREADABLE, Frame
-from channels.layers.redis.codec import ENCRYPTED, Codec, Undecodable
+from channels.layers.redis.wire.codec import ENCRYPTED, Codec, Undecodable
 
 __all__ = [
     "ENCRYPTED",

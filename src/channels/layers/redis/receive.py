@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from channels import names
 from channels.layers.faces import Frame, Message
-from channels.layers.redis import items, reading
-from channels.layers.redis.errors import refusal
-from channels.layers.redis.items import Undecodable
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire import items, reading
+from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.wire.items import Undecodable
+from channels.layers.redis.wire.scripts import Command
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

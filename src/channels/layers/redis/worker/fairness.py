@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.links import Packable
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.net.blocking import Packable
+from channels.layers.redis.wire.scripts import Command
 
 #: Frames in a row from one channel after which it goes last.
 BURST = 50

@@ -16,8 +16,8 @@ from typing import Any, cast
 import msgpack
 
 from channels.layers.faces import HEARTBEAT_TTL, ProcessEntry
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.scripts import Command
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.wire.scripts import Command
 
 #: How long the index remembers a process that nobody claimed, in seconds.
 INDEX_EXPIRY = 86400

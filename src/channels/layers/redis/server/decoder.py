@@ -26,9 +26,9 @@ from channels.layers.faces import (
     Reply,
     Unread,
 )
-from channels.layers.redis.items import STAMP_SIZE, Codec, Undecodable, read_item
-from channels.layers.redis.links import Clock
-from channels.layers.redis.registry import Drift, GroupRegistry
+from channels.layers.redis.wire.items import STAMP_SIZE, Codec, Undecodable, read_item
+from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.server.memberships import Drift, GroupRegistry
 
 logger = logging.getLogger("channels.layers.redis")
 

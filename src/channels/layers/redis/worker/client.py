@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Any
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.faces import EXPIRED, Frame, Operation
-from channels.layers.redis import reading
-from channels.layers.redis.errors import refusal
-from channels.layers.redis.flushing import Flush
+from channels.layers.redis.wire import reading
+from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.worker.batch import Flush
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.links import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
-from channels.layers.redis.places import Places
-from channels.layers.redis.rota import Rota
+from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
+from channels.layers.redis.net.ring import Places
+from channels.layers.redis.worker.fairness import Rota
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

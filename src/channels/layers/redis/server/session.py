@@ -4,7 +4,7 @@ An outage throws all connections away (but that of the mailbox if it is well),
 answers all that is unanswered, and is told once.  Then a task connects again, with
 backoff and jitter, and puts Redis right: capacity, sockets, memberships that were
 discarded meanwhile and, if Redis lost its memory, all others
-(:mod:`~channels.layers.redis.recovery`).  Only then the layer is back.
+(:mod:`~channels.layers.redis.server.recovery`).  Only then the layer is back.
 
 Whether Redis lost its memory is seen at each connect, by each heartbeat, and by numbers in
 the mailbox that go backwards.
@@ -23,20 +23,20 @@ from typing import Any, Protocol
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.faces import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.agreement import Agreement
-from channels.layers.redis.aplaces import AsyncPlaces
-from channels.layers.redis.commands import Commands
+from channels.layers.redis.server.connections import AsyncPlaces
+from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.hosts import Host, ring_index
-from channels.layers.redis.items import Codec, answer_for
-from channels.layers.redis.keys import Keys
-from channels.layers.redis.lanes import Lane
-from channels.layers.redis.links import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
-from channels.layers.redis.mailbox import Mailbox
-from channels.layers.redis.pipelines import Pipelines
-from channels.layers.redis.recovery import Recovery
-from channels.layers.redis.register import ASK_RUN_ID, Memory, ask_memory, read_memory
-from channels.layers.redis.registry import GroupRegistry
-from channels.layers.redis.scripts import CONTROL
+from channels.layers.redis.net.hosts import Host, ring_index
+from channels.layers.redis.wire.items import Codec, answer_for
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.server.lanes import Lane
+from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
+from channels.layers.redis.server.mailbox import Mailbox
+from channels.layers.redis.server.pipelines import Pipelines
+from channels.layers.redis.server.recovery import Recovery
+from channels.layers.redis.wire.processes import ASK_RUN_ID, Memory, ask_memory, read_memory
+from channels.layers.redis.server.memberships import GroupRegistry
+from channels.layers.redis.wire.scripts import CONTROL
 
 logger = logging.getLogger("channels.layers.redis")
 

@@ -1,9 +1,9 @@
 """The interface server's side of the Redis layer; see :class:`channels.layers.faces.ServerFace`.
 
 Sends return at once: what is asked for in one turn of the event loop leaves in one
-pipeline at its end (:mod:`~channels.layers.redis.lanes`), and what became of it is
+pipeline at its end (:mod:`~channels.layers.redis.server.lanes`), and what became of it is
 told when the answer comes.  Connections, outages and the mailbox are the session's
-(:mod:`~channels.layers.redis.session`).
+(:mod:`~channels.layers.redis.server.session`).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from channels.layers.faces import (
     ProcessEntry,
     SocketEntry,
 )
-from channels.layers.redis import items, scripts
-from channels.layers.redis.lanes import Lane, call_done
-from channels.layers.redis.register import read_entry, read_index
-from channels.layers.redis.registry import GroupRegistry
-from channels.layers.redis.session import ServerLayer, Session
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.server.lanes import Lane, call_done
+from channels.layers.redis.wire.processes import read_entry, read_index
+from channels.layers.redis.server.memberships import GroupRegistry
+from channels.layers.redis.server.session import ServerLayer, Session
 
 
 class RedisServerFace:

@@ -9,7 +9,7 @@ prefix and ``S`` for the prefix of statistics:
 =========================== ====== ==============================================
 ``P{q}:<channel>``          LIST   frames that wait on a shared or ``?`` channel
 ``P{p!}:mail``              LIST   the mailbox of process ``p!``
-``P{p!}:meta``              HASH   its counters, see :mod:`channels.layers.redis.scripts`
+``P{p!}:meta``              HASH   its counters, see :mod:`channels.layers.redis.wire.scripts`
 ``P{p!}:group:<group>``     ZSET   local part -> expiry, in Redis milliseconds
 ``P{p!}:groups``            SET    groups with members in this process
 ``P{p!}:sockets``           HASH   local part -> msgpack ``[path, connected_at]``

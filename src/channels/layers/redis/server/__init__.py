@@ -1,0 +1,1 @@
+"""What an interface server uses of the Redis layer; never imports ``worker``."""
