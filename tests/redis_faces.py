@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from channels.layers.faces import GroupMessage, Joined
+from channels.layers.clients import GroupMessage, Joined
 
 #: Longest wait for anything, in seconds.
 PATIENCE = 20.0

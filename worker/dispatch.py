@@ -18,7 +18,7 @@ from typing import Any
 from django.db import close_old_connections, connections
 
 from channels.channel import Group
-from channels.layers.faces import GroupSend, Operation, Send
+from channels.layers.clients import GroupSend, Operation, Send
 from channels.message import Message
 from channels.outbox import Item
 from channels.routing import connect_consumer, null_consumer

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.faces import Answer, Frame, GiveBack, GroupSend, Operation, Send
+from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send
 from channels.outbox import count_dropped
 from channels.utils import name_that_thing
 
@@ -34,7 +34,7 @@ Refused = tuple[Operation, Exception]
 
 
 class Exchange(Protocol):
-    """Carries out operations; see :meth:`channels.layers.faces.WorkerFace.exchange`."""
+    """Carries out operations; see :meth:`channels.layers.clients.WorkerFace.exchange`."""
 
     def __call__(self, operations: Sequence[Operation], *, take: bool = True) -> Outcomes:
         """Return an outcome for each operation, and the frames taken."""

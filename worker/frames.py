@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Answer, Frame, GiveBack, GroupSend, Operation, Send, WorkerFace
+from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send, WorkerFace
 from channels.worker.backoff import Backoff
 from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
 from channels.worker.outcome import last_word

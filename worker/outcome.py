@@ -35,7 +35,7 @@ from channels.exceptions import (
     DenyConnection,
     LayerUnavailable,
 )
-from channels.layers.faces import Operation, Send
+from channels.layers.clients import Operation, Send
 from channels.message import Message
 from channels.names import CONSUMER, FAILED
 from channels.outbox import pending_message_store

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.faces import Operation
+from channels.layers.clients import Operation
 from channels.worker.backoff import Backoff
 from channels.worker.flush import flush_plainly
 from channels.worker.taken import Taken

@@ -15,7 +15,7 @@ from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.lines import Lines
 from channels.interface_server.bridge.settings import BridgeSettings, Counters
-from channels.layers.faces import EXPIRED, UNREADABLE, ServerFace
+from channels.layers.clients import EXPIRED, UNREADABLE, ServerFace
 from channels.names import CONSUMER
 from channels.seldom import Seldom
 
@@ -73,7 +73,7 @@ class Owner(Protocol):
 
         Args:
             receipt: Its number.
-            cause: ``LOST``, or as of :class:`~channels.layers.faces.NotRun`.
+            cause: ``LOST``, or as of :class:`~channels.layers.clients.NotRun`.
         """
         ...
 

@@ -10,7 +10,7 @@ from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.websocket import WebSocketLink
 from channels.interface_server.protocol.websocket import OPEN
-from channels.layers.faces import GroupMessage
+from channels.layers.clients import GroupMessage
 from channels.replies import payload_of, problem_when_open
 
 log = logging.getLogger(__name__)

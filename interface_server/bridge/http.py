@@ -14,7 +14,7 @@ from channels.interface_server.bridge.ports import BodySource, HttpPort
 from channels.interface_server.bridge.register import Listeners
 from channels.interface_server.bridge.response import ResponseBody
 from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
-from channels.layers.faces import EXPIRED, Unread
+from channels.layers.clients import EXPIRED, Unread
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The bridge of one interface server, put together.
 
 ``net`` sees it as a :class:`~channels.interface_server.bridge.ports.BridgePort`, the layer as a
-:class:`~channels.layers.faces.MailboxListener`.  What happens to one socket or request is
+:class:`~channels.layers.clients.MailboxListener`.  What happens to one socket or request is
 in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: the layer
 coming and going, draining and stopping.
 """
@@ -33,7 +33,7 @@ from channels.interface_server.bridge.settings import BridgeSettings, Counters, 
 from channels.interface_server.bridge.watch import Watch
 from channels.interface_server.bridge.websocket import CONNECT, WebSocketLink
 from channels.layers.base import faces_may_replace
-from channels.layers.faces import Item, ServerFace
+from channels.layers.clients import Item, ServerFace
 
 log = logging.getLogger(__name__)
 

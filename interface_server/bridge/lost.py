@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from channels.layers.faces import HEARTBEAT_TTL, ProcessEntry
+from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry
 
 #: Seconds without a receipt before a frame is looked after.
 SUSPICIOUS_AGE = 5.0

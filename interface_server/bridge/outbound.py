@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.groups import fan_out
 from channels.interface_server.bridge.http import HttpExchange
-from channels.layers.faces import (
+from channels.layers.clients import (
     GroupMessage,
     Item,
     Joined,

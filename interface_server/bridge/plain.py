@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import (
+from channels.layers.clients import (
     Done,
     Item,
     MailboxListener,
@@ -56,7 +56,7 @@ _Job = tuple[str, Sequence[Mapping[str, Any]], int, "Done | None"]
 
 
 class PlainServerFace:
-    """See :class:`~channels.layers.faces.ServerFace`."""
+    """See :class:`~channels.layers.clients.ServerFace`."""
 
     def __init__(
         self, layer: PlainLayer, mailbox: str, sleep: Callable[[float], object] | None = None

@@ -36,7 +36,7 @@ from channels.interface_server.protocol.websocket import (
     SendText,
     Socket,
 )
-from channels.layers.faces import SocketEntry, Unread
+from channels.layers.clients import SocketEntry, Unread
 from channels.replies import payload_of
 
 log = logging.getLogger(__name__)

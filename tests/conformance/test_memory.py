@@ -5,13 +5,11 @@ import signal
 
 import pytest
 
-from channels.layers.conformance import (
-    LayerConformance,
-    ServerFaceConformance,
-    WorkerFaceConformance,
-)
-from channels.layers.faces import Answer, GiveBack, Reply, SocketEntry
+from channels.layers.clients import Answer, GiveBack, Reply, SocketEntry
+from channels.layers.conformance import LayerConformance
 from channels.layers.inmemory import InMemoryChannelLayer
+from tests.conformance.suites.server import ServerFaceConformance
+from tests.conformance.suites.worker import WorkerFaceConformance
 
 
 class FakeClock:

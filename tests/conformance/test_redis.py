@@ -9,13 +9,12 @@ import pytest
 
 from channels.layers.conformance import (
     LayerConformance,
-    ServerFaceConformance,
-    UndecodableConformance,
     WaitingClock,
-    WorkerFaceConformance,
 )
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.layers.redis.wire import items
+from tests.conformance.suites.server import ServerFaceConformance, UndecodableConformance
+from tests.conformance.suites.worker import WorkerFaceConformance
 
 pytestmark = pytest.mark.redis
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.faces import Reply
+from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
 from tests.proxy import Proxy

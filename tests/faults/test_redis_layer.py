@@ -11,7 +11,7 @@ import time
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Answer, GroupSend, Send
+from channels.layers.clients import Answer, GroupSend, Send
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.wire import items, reading
 from channels.seldom import Seldom

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.faces import Receipt, Reply, SocketEntry
+from channels.layers.clients import Receipt, Reply, SocketEntry
 from channels.layers.redis.layer import RedisChannelLayer
 from tests.redis_faces import run, sent, serving, swallower, until
 from tests.redis_server import Cluster, RedisServer, SentinelSet

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Reply
+from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net import blocking as links
 from tests.proxy import Proxy

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.faces import Answer, Frame, GroupSend, Operation, Send
+from channels.layers.clients import Answer, Frame, GroupSend, Operation, Send
 
 CHANNELS = (
     "http.request",

@@ -11,9 +11,9 @@ import msgpack
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import UNREADABLE, Joined, NotRun, Reply, SocketEntry, Unread
-from channels.layers.redis.wire import items, scripts
+from channels.layers.clients import UNREADABLE, Joined, NotRun, Reply, SocketEntry, Unread
 from channels.layers.redis.layer import RedisChannelLayer
+from channels.layers.redis.wire import items, scripts
 from tests.redis_faces import Listener, run, sent, serving, until
 
 pytestmark = pytest.mark.redis

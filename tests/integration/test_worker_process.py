@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Receipt
+from channels.layers.clients import Receipt
 from channels.layers.redis import RedisChannelLayer
 from tests.processes import IGNORING, Process, running, wait_until
 from tests.redis_server import RedisServer

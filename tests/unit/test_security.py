@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction
 
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import DenyConnection
-from channels.layers.faces import Send
+from channels.layers.clients import Send
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.routing import route

@@ -15,7 +15,7 @@ from typing import Any
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.base import faces_may_replace
-from channels.layers.faces import Answer, Frame, GiveBack, WorkerFace
+from channels.layers.clients import Answer, Frame, GiveBack, WorkerFace
 
 CHANNEL = "asgi.delay"
 

@@ -37,7 +37,7 @@ from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
 from channels.hangup import heeded
-from channels.layers.faces import Frame
+from channels.layers.clients import Frame
 from channels.outbox import count_dropped
 
 logger = logging.getLogger("django.channels")

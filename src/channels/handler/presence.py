@@ -13,7 +13,7 @@ from typing import Any
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.base import Presence
-from channels.layers.faces import HEARTBEAT_INTERVAL
+from channels.layers.clients import HEARTBEAT_INTERVAL
 
 #: How often the layer is asked at most, in seconds.
 LOOK_INTERVAL = 0.5

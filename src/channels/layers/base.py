@@ -3,7 +3,7 @@
 Contract layer.md sections 1 and 2: names, capacities, the two exceptions as attributes
 of the layer, and the methods that applications and third-party code call.  The
 two faces that only this project's processes use are in
-:mod:`channels.layers.faces`.
+:mod:`channels.layers.clients`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from channels import exceptions, names
 
 if TYPE_CHECKING:
-    from channels.layers.faces import ServerFace, WorkerFace
+    from channels.layers.clients import ServerFace, WorkerFace
 
 #: How long an unread message lives, in seconds.
 DEFAULT_EXPIRY = 60
@@ -173,11 +173,11 @@ class BaseChannelLayer:
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
     ) -> WorkerFace:
-        """Return what a worker takes frames with: a :class:`~channels.layers.faces.WorkerFace`."""
+        """Return what a worker takes frames with (:class:`~channels.layers.clients.WorkerFace`)."""
         raise NotImplementedError(f"{type(self).__name__} does not define open_worker()")
 
     def open_server(self, mailbox: str) -> ServerFace:
-        """Return an interface server's side; see :class:`~channels.layers.faces.ServerFace`."""
+        """Return an interface server's side; see :class:`~channels.layers.clients.ServerFace`."""
         raise NotImplementedError(f"{type(self).__name__} does not define open_server()")
 
     # -- capacities --------------------------------------------------------------

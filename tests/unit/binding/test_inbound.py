@@ -20,7 +20,7 @@ from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.binding.websockets import WebsocketBinding
 from channels.generic.websockets import WebsocketDemultiplexer
-from channels.layers.faces import Answer, Frame
+from channels.layers.clients import Answer, Frame
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.sessions import session_for_reply_channel

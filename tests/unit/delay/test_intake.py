@@ -6,7 +6,7 @@ import pytest
 
 from channels.delay.intake import FrameIntake, PlainIntake
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Answer, Frame, GiveBack
+from channels.layers.clients import Answer, Frame, GiveBack
 from tests.unit.worker.scripted import ScriptedFace, ScriptedLayer
 
 

@@ -21,7 +21,7 @@ from channels.delay.intake import FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage, DelayedMessageQuerySet
 from channels.delay.worker import Worker
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Answer, Frame
+from channels.layers.clients import Answer, Frame
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.unit.recording import RecordingLayer
 from tests.unit.worker.scripted import Clock, ScriptedFace, ScriptedLayer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channels.generic.websockets import JsonWebsocketConsumer, WebsocketDemultiplexer
-from channels.layers.faces import Answer, Frame, Send
+from channels.layers.clients import Answer, Frame, Send
 from tests.unit.worker.scripted import ScriptedLayer, run_until_idle
 
 pytestmark = pytest.mark.django_db(transaction=True)

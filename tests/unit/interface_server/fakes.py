@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from channels.layers.faces import HEARTBEAT_TTL, ProcessEntry, Receipt, Reply
+from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry, Receipt, Reply
 
 
 class Handle:

@@ -6,7 +6,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.spool import Spool
-from channels.layers.faces import MoreBody, NotRun, ProcessEntry, Reply, Unread
+from channels.layers.clients import MoreBody, NotRun, ProcessEntry, Reply, Unread
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import FakeBody, FakeRequest, local_of, run_now
 

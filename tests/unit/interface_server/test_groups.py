@@ -3,7 +3,7 @@
 import pytest
 
 from channels.interface_server.bridge.groups import RENEWAL_PAUSE, RENEWED_AT_ONCE
-from channels.layers.faces import GroupMessage, Joined
+from channels.layers.clients import GroupMessage, Joined
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import FakeRequest, local_of
 

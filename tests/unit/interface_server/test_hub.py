@@ -6,7 +6,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.hub import Hub
-from channels.layers.faces import Receipt, Reply
+from channels.layers.clients import Receipt, Reply
 from tests.unit.interface_server.conftest import CONNECT, Bench
 from tests.unit.interface_server.fakes import FakeClock, FakeFace, FakeSocket, local_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import NotRun, ProcessEntry, Unread
+from channels.layers.clients import NotRun, ProcessEntry, Unread
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import local_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from channels.interface_server.bridge.lost import LostPolicy, Verdict
-from channels.layers.faces import ProcessEntry
+from channels.layers.clients import ProcessEntry
 
 CHANNEL = "websocket.receive"
 

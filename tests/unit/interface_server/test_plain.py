@@ -10,7 +10,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.hub import Hub, open_face
 from channels.interface_server.bridge.plain import PlainServerFace
 from channels.layers.base import BaseChannelLayer
-from channels.layers.faces import Receipt, Reply
+from channels.layers.clients import Receipt, Reply
 
 BOUND = 5.0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels.layers.faces import ProcessEntry
+from channels.layers.clients import ProcessEntry
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import FakeRequest
 

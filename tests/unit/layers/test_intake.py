@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from channels.layers.faces import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
-from channels.layers.redis.wire import items
-from channels.layers.redis.server.decoder import FIRST_MARK, Intake
+from channels.layers.clients import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
 from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
+from channels.layers.redis.wire import items
 
 #: Redis time of these tests, in milliseconds.
 NOW = 1_000_000

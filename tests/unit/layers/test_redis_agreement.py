@@ -10,8 +10,8 @@ import msgpack
 import pytest
 
 from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement, shown_limits
-from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.layer import RedisChannelLayer
+from channels.layers.redis.wire.codec import Codec
 
 #: What was logged is remembered by prefix, so each test has prefixes of its own.
 numbers = itertools.count()

@@ -12,7 +12,8 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, layer_from_url
-from channels.layers.redis.net import hosts, blocking as links
+from channels.layers.redis.net import blocking as links
+from channels.layers.redis.net import hosts
 from channels.layers.redis.net.clock import CLOCK_SECONDS, Clock
 from channels.layers.redis.net.hosts import parse_host, ring_index
 from tests.redis_server import RedisServer, SentinelSet, free_port, wait_until
@@ -338,7 +339,7 @@ class TestConnections:
         with_worker = layer.open_worker(["work"])
         with_worker.start()
         redis_server.client.script_flush()
-        from channels.layers.faces import Send
+        from channels.layers.clients import Send
 
         outcomes, frames = with_worker.exchange([Send("p!a", {"n": 3}), Send("other", {"n": 4})])
 

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 
 from channels.exceptions import MessageTooLarge
-from channels.layers.faces import Frame
+from channels.layers.clients import Frame
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Codec, Undecodable
 

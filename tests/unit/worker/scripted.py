@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import Answer, Frame, GiveBack, GroupSend, Send
+from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Send
 from channels.routing import route
 from channels.worker import Worker
 

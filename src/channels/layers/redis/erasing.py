@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.net.address import Target
 from channels.layers.redis.net.blocking import Link
+from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.ring import Places
 from channels.layers.redis.wire.scripts import Command
-from channels.layers.redis.net.address import Target
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels import names
 from channels.layers.base import check_message
-from channels.layers.faces import EXPIRED
+from channels.layers.clients import EXPIRED
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import GROUP, Command
 

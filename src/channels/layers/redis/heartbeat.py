@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import HEARTBEAT_INTERVAL, ProcessEntry
+from channels.layers.clients import HEARTBEAT_INTERVAL, ProcessEntry
 from channels.layers.redis.agreement import EVERY, FIRST, Agreement
-from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import (
     Memory,
     ask_memory,

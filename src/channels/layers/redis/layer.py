@@ -18,27 +18,27 @@ from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
-from channels.layers.faces import EXPIRED, Message, ServerFace, WorkerFace
-from channels.layers.redis.wire import items, reading, scripts
+from channels.layers.clients import EXPIRED, Message, ServerFace, WorkerFace
 from channels.layers.redis.agreement import Agreement, shown_limits
-from channels.layers.redis.net.cluster import ClusterHost
-from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.erasing import erase
 from channels.layers.redis.groups import Groups
-from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
-from channels.layers.redis.wire.items import Codec
-from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.net.blocking import BLOCK_SECONDS
+from channels.layers.redis.net.cluster import ClusterHost
+from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
 from channels.layers.redis.net.ring import Places
 from channels.layers.redis.receive import Receiver
+from channels.layers.redis.statistics import Statistics
+from channels.layers.redis.wire import items, reading, scripts
+from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.wire.items import Codec
+from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.wire.processes import read_entry, read_index
 from channels.layers.redis.wire.scripts import (
     CHANNEL_STATISTICS_EXPIRY,
     GLOBAL_STATISTICS_EXPIRY,
     MESSAGE,
 )
-from channels.layers.redis.statistics import Statistics
 
 if TYPE_CHECKING:
     from redis import Redis

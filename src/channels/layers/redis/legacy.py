@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channels import names
-from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.net.hosts import ring_index
+from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import Keys
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from channels import names
-from channels.layers.faces import Frame, Message
-from channels.layers.redis.wire import items, reading
+from channels.layers.clients import Frame, Message
 from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.wire import items, reading
 from channels.layers.redis.wire.items import Undecodable
 from channels.layers.redis.wire.scripts import Command
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from channels.layers import base
 from channels.layers.base import ChannelCapacity
-from channels.layers.redis.net.hosts import Host, make_target
 from channels.layers.redis.layer import RedisChannelLayer, check_list
 from channels.layers.redis.net.blocking import Target
+from channels.layers.redis.net.hosts import Host, make_target
 from channels.layers.redis.net.sentinel import SentinelHost, Sentinels
 from channels.layers.redis.net.urlparts import bare_host
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from channels import names
-from channels.layers.faces import EXPIRED
+from channels.layers.clients import EXPIRED
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Undecodable
 

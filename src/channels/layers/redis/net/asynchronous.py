@@ -27,8 +27,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.wire import scripts
 from channels.layers.redis.net.errors import cannot_serve, code_of
+from channels.layers.redis.wire import scripts
 from channels.layers.redis.wire.scripts import Command
 
 #: Called with one answer for each command, in order, or with why there are none.

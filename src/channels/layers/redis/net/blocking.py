@@ -26,11 +26,11 @@ from redis.exceptions import InvalidResponse, NoScriptError, RedisError, Respons
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.redis.wire import scripts
+from channels.layers.redis.net.address import DEFAULT_TIMEOUT, Target
 from channels.layers.redis.net.clock import Clock
 from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, remedy_for
+from channels.layers.redis.wire import scripts
 from channels.layers.redis.wire.scripts import Command
-from channels.layers.redis.net.address import DEFAULT_TIMEOUT, Target
 
 __all__ = [
     "BLOCK_SECONDS",

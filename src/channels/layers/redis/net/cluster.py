@@ -12,8 +12,8 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve
 from channels.layers.redis.net.blocking import Clock, Doubt, Link, Links, Packable, Target
+from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve
 from channels.layers.redis.wire.scripts import Command
 
 #: How often a command is run again that its node would not run because the slot is moving,

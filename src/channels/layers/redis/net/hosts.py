@@ -26,8 +26,8 @@ from channels.layers.redis.net.blocking import (
     Target,
     pack,
 )
-from channels.layers.redis.wire.scripts import Command
 from channels.layers.redis.net.urlparts import UrlParts, bare_host, split_url
+from channels.layers.redis.wire.scripts import Command
 
 #: Options of redis-py's clients that its connections do not know; retries are ours.
 _CLIENT_ONLY = (

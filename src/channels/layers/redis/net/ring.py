@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, Link, Links, Packable
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host, ring_index
-from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, Link, Links, Packable
 
 
 class Places:

@@ -10,8 +10,8 @@ from typing import Any
 import redis
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.errors import RedisUnavailable
 from channels.layers.redis.net.blocking import Clock, Doubt, Link, Links, Packable, Target, pack
+from channels.layers.redis.net.errors import RedisUnavailable
 from channels.layers.redis.wire.scripts import Command
 
 #: How long an answer of a Sentinel is used if ``sentinel_refresh_interval`` is 0, in

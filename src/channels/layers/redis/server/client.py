@@ -1,4 +1,4 @@
-"""The interface server's side of the Redis layer; see :class:`channels.layers.faces.ServerFace`.
+"""The interface server's side of the Redis layer; see :class:`channels.layers.clients.ServerFace`.
 
 Sends return at once: what is asked for in one turn of the event loop leaves in one
 pipeline at its end (:mod:`~channels.layers.redis.server.lanes`), and what became of it is
@@ -18,7 +18,7 @@ import msgpack
 
 from channels import names
 from channels.exceptions import LayerError, LayerUnavailable, MessageTooLarge
-from channels.layers.faces import (
+from channels.layers.clients import (
     GONE_EXPIRY,
     HEARTBEAT_TTL,
     Done,
@@ -27,15 +27,15 @@ from channels.layers.faces import (
     ProcessEntry,
     SocketEntry,
 )
-from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.server.lanes import Lane, call_done
-from channels.layers.redis.wire.processes import read_entry, read_index
 from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.server.session import ServerLayer, Session
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.processes import read_entry, read_index
 
 
 class RedisServerFace:
-    """An interface server's connection to Redis; see :class:`channels.layers.faces.ServerFace`.
+    """An interface server's connection to Redis; see :class:`channels.layers.clients.ServerFace`.
 
     Args:
         layer: Settings, hosts, keys and codec.

@@ -15,9 +15,9 @@ from redis.asyncio.connection import AbstractConnection
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.asynchronous import Connector, Link, open_link
+from channels.layers.redis.net.blocking import DEFAULT_TIMEOUT, Target
 from channels.layers.redis.net.hosts import Host, ring_index
 from channels.layers.redis.server.lanes import Lane
-from channels.layers.redis.net.blocking import DEFAULT_TIMEOUT, Target
 
 
 class AsyncPlaces:

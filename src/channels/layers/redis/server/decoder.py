@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from channels.layers.faces import (
+from channels.layers.clients import (
     EXPIRED,
     UNREADABLE,
     GroupMessage,
@@ -26,9 +26,9 @@ from channels.layers.faces import (
     Reply,
     Unread,
 )
-from channels.layers.redis.wire.items import STAMP_SIZE, Codec, Undecodable, read_item
 from channels.layers.redis.net.blocking import Clock
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
+from channels.layers.redis.wire.items import STAMP_SIZE, Codec, Undecodable, read_item
 
 logger = logging.getLogger("channels.layers.redis")
 

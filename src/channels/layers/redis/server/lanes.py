@@ -19,11 +19,11 @@ from functools import partial
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.faces import Done
-from channels.layers.redis.wire import scripts
+from channels.layers.clients import Done
 from channels.layers.redis.net.asynchronous import Link, is_unknown_script, is_useless
-from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.net.errors import code_of, refusal
+from channels.layers.redis.wire import scripts
+from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.wire.scripts import Command
 from channels.seldom import Seldom
 

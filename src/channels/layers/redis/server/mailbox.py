@@ -16,15 +16,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import Item, MailboxListener
-from channels.layers.redis.wire import items, scripts
+from channels.layers.clients import Item, MailboxListener
 from channels.layers.redis.net.asynchronous import Link
-from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY, Commands
-from channels.layers.redis.server.decoder import FIRST_MARK, Intake
-from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.net.blocking import BLOCK_SECONDS, Clock
-from channels.layers.redis.server.pipelines import Pipelines
+from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
+from channels.layers.redis.server.pipelines import Pipelines
+from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY, Commands
+from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.server.memberships import GroupRegistry, Membership
 from channels.layers.redis.wire import scripts
 from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.server.memberships import GroupRegistry, Membership
 from channels.layers.redis.wire.scripts import Argument, Command
 
 #: Memberships, or sockets, that one command writes: a millisecond or two for Redis.

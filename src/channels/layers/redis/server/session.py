@@ -21,21 +21,21 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.faces import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
+from channels.layers.clients import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.agreement import Agreement
-from channels.layers.redis.server.connections import AsyncPlaces
-from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.hosts import Host, ring_index
-from channels.layers.redis.wire.items import Codec, answer_for
-from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.server.lanes import Lane
 from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
+from channels.layers.redis.net.hosts import Host, ring_index
+from channels.layers.redis.server.connections import AsyncPlaces
+from channels.layers.redis.server.lanes import Lane
 from channels.layers.redis.server.mailbox import Mailbox
+from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines
 from channels.layers.redis.server.recovery import Recovery
+from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.wire.items import Codec, answer_for
+from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import ASK_RUN_ID, Memory, ask_memory, read_memory
-from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.wire.scripts import CONTROL
 
 logger = logging.getLogger("channels.layers.redis")
@@ -94,7 +94,7 @@ class Session:
 
     Attributes:
         up: Whether the layer answers, and Redis was put right.
-        settled_since: See :class:`channels.layers.faces.ServerFace`.
+        settled_since: See :class:`channels.layers.clients.ServerFace`.
         registry: Memberships of the process.
         sockets: Entry of each socket that is written down.
         forgotten: Memberships ``(group, local)`` to be discarded, until Redis confirmed it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from channels.exceptions import MessageTooLarge
-from channels.layers.faces import Message
+from channels.layers.clients import Message
 from channels.layers.values import MAX_DEPTH, MAX_INT, MIN_INT, OTHER_KEYS, packed_copy
 
 if TYPE_CHECKING:

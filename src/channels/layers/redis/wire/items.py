@@ -28,7 +28,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from channels.layers.faces import EXPIRED, UNREADABLE, Frame
+from channels.layers.clients import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.wire.codec import ENCRYPTED, Codec, Undecodable
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgpack
 
-from channels.layers.faces import HEARTBEAT_TTL, ProcessEntry
+from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 

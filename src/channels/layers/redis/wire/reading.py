@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from channels.layers.faces import EXPIRED, UNREADABLE, Frame
+from channels.layers.clients import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.wire.items import Codec, Undecodable

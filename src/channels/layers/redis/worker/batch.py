@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
 from channels.layers.base import check_message
-from channels.layers.faces import Answer, GiveBack, GroupSend, Operation, Send
-from channels.layers.redis.wire import items
+from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.ring import Places
+from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
-from channels.layers.faces import EXPIRED, Frame, Operation
-from channels.layers.redis.wire import reading
-from channels.layers.redis.net.errors import refusal
-from channels.layers.redis.worker.batch import Flush
+from channels.layers.clients import EXPIRED, Frame, Operation
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
+from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.ring import Places
+from channels.layers.redis.wire import reading
+from channels.layers.redis.worker.batch import Flush
 from channels.layers.redis.worker.fairness import Rota
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ UNBLOCK_PAUSE = 0.005
 
 
 class RedisWorkerFace:
-    """See :class:`channels.layers.faces.WorkerFace`.
+    """See :class:`channels.layers.clients.WorkerFace`.
 
     Args:
         layer: Settings; the connections are this face's own.
@@ -117,7 +117,7 @@ class RedisWorkerFace:
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
-        """See :class:`~channels.layers.faces.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerFace`."""
         for index in range(len(self._places.hosts)):
             self._places.now_ms(index)
         self._waiting.connect()
@@ -147,7 +147,7 @@ class RedisWorkerFace:
         }
 
     def close(self) -> None:
-        """See :class:`~channels.layers.faces.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerFace`."""
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
@@ -159,7 +159,7 @@ class RedisWorkerFace:
     # -- taking ------------------------------------------------------------------------
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """See :class:`~channels.layers.faces.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerFace`."""
         patience = _patience(longest)
         deadline = time.monotonic() + patience
         alone = len(self._rotas) == 1
@@ -255,7 +255,7 @@ class RedisWorkerFace:
     # -- ending a take -------------------------------------------------------------------
 
     def unblock(self) -> None:
-        """See :class:`~channels.layers.faces.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerFace`."""
         self._asked_to_end = True
         if self._sent:
             self._end_wait()
@@ -297,7 +297,7 @@ class RedisWorkerFace:
     def exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        """See :class:`~channels.layers.faces.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerFace`."""
         flush = Flush(self._layer, self._places, operations)
         polled = self._next_polled() if take else None
         expired: list[bytes] = []

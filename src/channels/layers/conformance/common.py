@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from channels.layers.faces import Frame, WorkerFace
+from channels.layers.clients import Frame, WorkerFace
 
 #: Whatever offers the interface: layers need not inherit from anything of ours.
 Layer = Any

@@ -1,7 +1,7 @@
 """What the in-memory layer holds, and every change to it, under one lock.
 
 The layer (:mod:`channels.layers.inmemory`) and its two faces
-(:mod:`channels.layers.inmemory_faces`) are thin shells around this.  Every public method
+(:mod:`channels.layers.inmemory.clients`) are thin shells around this.  Every public method
 may be called from any thread and leaves nothing half done; none waits.
 
 Messages are copied on their way in, so what a queue holds belongs to nobody else and
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers.base import BaseChannelLayer
-from channels.layers.faces import (
+from channels.layers.clients import (
     EXPIRED,
     Frame,
     GroupMessage,
@@ -29,7 +29,8 @@ from channels.layers.faces import (
     NotRun,
     Receipt,
 )
-from channels.layers.inmemory_queues import (
+from channels.layers.inmemory.processes import Register
+from channels.layers.inmemory.queues import (
     SERVER_CAPACITY,
     SERVER_SIZE,
     Bodies,
@@ -44,8 +45,7 @@ from channels.layers.inmemory_queues import (
     as_frame,
     channels_of,
 )
-from channels.layers.inmemory_register import Register
-from channels.layers.inmemory_waiting import Waiters
+from channels.layers.inmemory.waiting import Waiters
 from channels.layers.values import copy_message
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from channels.layers.conformance_common import CAPACITY, Clock, Conformance, Layer, MakeLayer
+from channels.layers.conformance.common import CAPACITY, Clock, Conformance, Layer, MakeLayer
 
 
 class LimitRules(Conformance):

@@ -1,6 +1,6 @@
 """Parts of the in-memory layer: queues, groups, response bodies and statistics.
 
-Nothing here locks: :class:`~channels.layers.inmemory_store.Store` calls all of it under its
+Nothing here locks: :class:`~channels.layers.inmemory.store.Store` calls all of it under its
 one lock.  Times are seconds on the layer's clock.
 """
 
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from channels import names
 from channels.exceptions import ChannelFull
-from channels.layers.faces import (
+from channels.layers.clients import (
     Frame,
     GroupMessage,
     Joined,

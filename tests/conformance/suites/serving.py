@@ -9,14 +9,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from channels.layers.conformance_common import Clock, Conformance, Layer
-from channels.layers.faces import (
+from channels.layers.clients import (
     Frame,
     Item,
     Joined,
     ServerFace,
     WorkerFace,
 )
+from channels.layers.conformance.common import Clock, Conformance, Layer
 
 T = TypeVar("T")
 

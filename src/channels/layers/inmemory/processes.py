@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from channels.layers.faces import GONE_EXPIRY, HEARTBEAT_INTERVAL, ProcessEntry, SocketEntry
+from channels.layers.clients import GONE_EXPIRY, HEARTBEAT_INTERVAL, ProcessEntry, SocketEntry
 
 
 class Register:

@@ -1,6 +1,5 @@
 """Conformance of the server's face: frames, receipts and the mailbox."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import asyncio
@@ -8,9 +7,7 @@ import threading
 
 import pytest
 
-from channels.layers.conformance_common import CAPACITY, Clock, Layer, MakeLayer
-from channels.layers.conformance_serving import MAILBOX, Servers
-from channels.layers.faces import (
+from channels.layers.clients import (
     EXPIRED,
     Answer,
     GiveBack,
@@ -21,6 +18,8 @@ from channels.layers.faces import (
     Reply,
     Send,
 )
+from channels.layers.conformance.common import CAPACITY, Clock, Layer, MakeLayer
+from tests.conformance.suites.serving import MAILBOX, Servers
 
 
 class FrameRules(Servers):

@@ -1,14 +1,13 @@
-"""Conformance of the worker's face (:class:`channels.layers.faces.WorkerFace`)."""
+"""Conformance of the worker's face (:class:`channels.layers.clients.WorkerFace`)."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import threading
 import time
 from typing import Any
 
-from channels.layers.conformance_common import CAPACITY, Clock, Conformance, Layer, MakeLayer
-from channels.layers.faces import Frame, GiveBack, GroupSend, Send
+from channels.layers.clients import Frame, GiveBack, GroupSend, Send
+from channels.layers.conformance.common import CAPACITY, Clock, Conformance, Layer, MakeLayer
 
 #: A take that was unblocked must not last until its own time-out, which is some 5 s.
 SOON = 3.0

@@ -19,13 +19,6 @@ Needs pytest, and neither Django nor a plugin.  Inherit a class, supply two fixt
         def clock(self):
             return WaitingClock()
 
-:class:`LayerConformance`
-    The synchronous interface, for layers of any origin.
-:class:`WorkerFaceConformance`, :class:`ServerFaceConformance`
-    The faces that this project's own processes use (:mod:`channels.layers.faces`).
-:class:`UndecodableConformance`
-    For layers that store bytes, which can be damaged.
-
 Fixtures to supply
 ------------------
 ``make_layer``
@@ -36,9 +29,6 @@ Fixtures to supply
     Something with ``advance(seconds)``, which lets that much time pass for layers made by
     ``make_layer``.  It is called from another thread too.  Layers with a clock of their own
     use :class:`WaitingClock`, which really waits.
-``spoil`` (:class:`UndecodableConformance` only)
-    A callable ``spoil(layer, channel)`` that makes the content of the first frame waiting on
-    the channel unreadable, but not its header.
 
 Knobs, class attributes to set where a layer differs
 ----------------------------------------------------
@@ -51,45 +41,22 @@ Knobs, class attributes to set where a layer differs
     among which normal channels are spread).
 ``patience``
     Seconds after which a test gives up waiting for something that must happen.
-
-Methods to override where a layer differs
------------------------------------------
-``open_sockets(layer, mailbox)``
-    Returns the local parts of the sockets that a server has written down.  By default
-    from the layer's method of that name.
 """
 
 from __future__ import annotations
 
 import pytest
 
-_PARTS = (
-    "common",
-    "messages",
-    "limits",
-    "groups",
-    "worker",
-    "serving",
-    "frames",
-    "processes",
-    "server",
-)
-pytest.register_assert_rewrite(*(f"channels.layers.conformance_{part}" for part in _PARTS))
+_PARTS = ("common", "messages", "limits", "groups")
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
-from channels.layers.conformance_common import WaitingClock  # noqa: E402 after the rewriting
-from channels.layers.conformance_layer import LayerConformance  # noqa: E402 after the rewriting
-from channels.layers.conformance_server import (  # noqa: E402 after the rewriting
-    ServerFaceConformance,
-    UndecodableConformance,
-)
-from channels.layers.conformance_worker import (  # noqa: E402 after the rewriting
-    WorkerFaceConformance,
-)
+from channels.layers.conformance.common import WaitingClock  # noqa: E402 after the rewriting
+from channels.layers.conformance.groups import GroupRules  # noqa: E402 after the rewriting
+from channels.layers.conformance.limits import LimitRules  # noqa: E402 after the rewriting
+from channels.layers.conformance.messages import MessageRules  # noqa: E402 after the rewriting
 
-__all__ = [
-    "LayerConformance",
-    "ServerFaceConformance",
-    "UndecodableConformance",
-    "WaitingClock",
-    "WorkerFaceConformance",
-]
+__all__ = ["LayerConformance", "WaitingClock"]
+
+
+class LayerConformance(MessageRules, LimitRules, GroupRules):
+    """Rules of the synchronous interface, for layers of any origin."""

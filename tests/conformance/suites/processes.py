@@ -1,6 +1,5 @@
 """Conformance of the server's face: groups, response bodies, sockets and the register."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import asyncio
@@ -8,9 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from channels.layers.base import Presence
-from channels.layers.conformance_common import CAPACITY, Clock, Layer, MakeLayer
-from channels.layers.conformance_serving import MAILBOX, MEBIBYTE, Servers
-from channels.layers.faces import (
+from channels.layers.clients import (
     HEARTBEAT_INTERVAL,
     GroupMessage,
     GroupSend,
@@ -21,6 +18,8 @@ from channels.layers.faces import (
     Send,
     SocketEntry,
 )
+from channels.layers.conformance.common import CAPACITY, Clock, Layer, MakeLayer
+from tests.conformance.suites.serving import MAILBOX, MEBIBYTE, Servers
 
 
 class ProcessRules(Servers):

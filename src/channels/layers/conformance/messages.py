@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from channels.layers.conformance_common import Conformance, Layer, MakeLayer
+from channels.layers.conformance.common import Conformance, Layer, MakeLayer
 
 VALID_CHANNELS = [
     "http.request",

@@ -1,6 +1,6 @@
 """The in-memory layer's two faces: what workers and interface servers take and send with.
 
-The same promises as of the Redis layer (:mod:`channels.layers.faces`), so that what
+The same promises as of the Redis layer (:mod:`channels.layers.clients`), so that what
 works in development works in production.  There is nothing that could fail on its
 way, so nothing here raises ``LayerUnavailable``, and what a server sends is there at once.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull
-from channels.layers.faces import (
+from channels.layers.clients import (
     Answer,
     Done,
     Frame,
@@ -30,9 +30,9 @@ from channels.layers.faces import (
     Send,
     SocketEntry,
 )
-from channels.layers.inmemory_queues import Mark
-from channels.layers.inmemory_store import Store
-from channels.layers.inmemory_waiting import Waiter
+from channels.layers.inmemory.queues import Mark
+from channels.layers.inmemory.store import Store
+from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copies, packed_copy
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ BATCH = 100
 
 
 class InMemoryWorkerFace:
-    """One worker thread's side; see :class:`~channels.layers.faces.WorkerFace`."""
+    """One worker thread's side; see :class:`~channels.layers.clients.WorkerFace`."""
 
     def __init__(
         self, store: Store, channels: Collection[str], held: Callable[[], Collection[bytes]]
@@ -146,7 +146,7 @@ def _give_back(store: Store, operation: GiveBack) -> None:
 
 
 class InMemoryServerFace:
-    """An interface server's side; see :class:`~channels.layers.faces.ServerFace`."""
+    """An interface server's side; see :class:`~channels.layers.clients.ServerFace`."""
 
     def __init__(self, store: Store, mailbox: str) -> None:
         names.check_channel_name(mailbox)

@@ -1,15 +1,14 @@
-"""Conformance of the interface server's face (:class:`channels.layers.faces.ServerFace`)."""
+"""Conformance of the interface server's face (:class:`channels.layers.clients.ServerFace`)."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from channels.layers.conformance_common import Layer
-from channels.layers.conformance_frames import FrameRules
-from channels.layers.conformance_processes import ProcessRules
-from channels.layers.conformance_serving import MAILBOX, Servers
-from channels.layers.faces import UNREADABLE, NotRun, Reply
+from channels.layers.clients import UNREADABLE, NotRun, Reply
+from channels.layers.conformance.common import Layer
+from tests.conformance.suites.frames import FrameRules
+from tests.conformance.suites.processes import ProcessRules
+from tests.conformance.suites.serving import MAILBOX, Servers
 
 
 class ServerFaceConformance(FrameRules, ProcessRules):

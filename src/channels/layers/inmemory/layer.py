@@ -6,8 +6,8 @@ nothing that the sender or a receiver does to a message afterwards is seen by an
 else.  Better than there: what expires unread takes its channel out of its groups,
 and tuples stay tuples.
 
-Thread-safe.  ``channels.asgi`` tells by this module's name that a layer is for one
-process only, so it must keep ``inmemory`` in it.
+Thread-safe.  ``channels.asgi`` tells by the module's name of its class that a layer is for
+one process only, so it must keep ``inmemory`` in it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from channels.layers.base import (
     ChannelCapacity,
     Presence,
 )
-from channels.layers.faces import SocketEntry
-from channels.layers.inmemory_faces import InMemoryServerFace, InMemoryWorkerFace
-from channels.layers.inmemory_store import Store
-from channels.layers.inmemory_waiting import Waiter
+from channels.layers.clients import SocketEntry
+from channels.layers.inmemory.clients import InMemoryServerFace, InMemoryWorkerFace
+from channels.layers.inmemory.store import Store
+from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copy
 
 #: How many messages may wait on one channel: small, so that tests and development
@@ -59,6 +59,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
         max_message_size: Bytes that one packed message may have.
         clock: Returns the time in seconds; never goes backwards.
     """
+
+    # Where it is imported from: settings, banners and logs name it so.
+    __module__ = "channels.layers.inmemory"
 
     extensions = ["groups", "flush", "statistics"]
 
