@@ -23,15 +23,15 @@ from channels import exceptions
 from channels.hangup import Terminal, heeded, reopen_log_files
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
-from channels.interface_server.deadlines import Wheel
 from channels.interface_server.net.endpoints import (
     build_endpoint_description_strings,
     describe_failure,
     listen,
 )
+from channels.interface_server.timers import Wheel
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.ports import BridgePort
+    from channels.interface_server.bridge.interfaces import BridgePort
     from channels.interface_server.net.context import Context
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ def make_bridge(layer: Any, config: Config, info: Mapping[str, Any] | None = Non
         info: More to show on the register; what can be called is, at each heartbeat.
     """
     from channels.interface_server.bridge.hub import Hub, open_face
-    from channels.interface_server.bridge.settings import BridgeSettings
+    from channels.interface_server.settings import BridgeSettings
 
     settings = BridgeSettings(
         expiry=getattr(layer, "expiry", BridgeSettings.expiry),

@@ -1,7 +1,7 @@
 """The worker: takes messages, runs their consumers, flushes what these sent.
 
 Contract api.md section 7.  The loop owns nothing but the message in hand: taking and
-giving back is a *source* (:mod:`channels.worker.frames` by the frame, or
+giving back is a *source* (:mod:`channels.worker.source` by the frame, or
 :mod:`channels.worker.plain` one by one), running is the *dispatcher*
 (:mod:`channels.worker.dispatch`).
 """
@@ -18,16 +18,16 @@ from operator import itemgetter
 from types import FrameType
 from typing import Any
 
+from channels.backoff import Backoff
 from channels.layers.base import faces_may_replace
 from channels.outbox import pending_message_store
 from channels.signals import worker_ready
-from channels.worker.backoff import Backoff
 from channels.worker.dispatch import Callback, Dispatcher, Ran
 from channels.worker.filters import apply_channel_filters
 from channels.worker.flush import flush_plainly
-from channels.worker.frames import FrameSource
 from channels.worker.plain import PlainSource
 from channels.worker.shutdown import SignalHandlers
+from channels.worker.source import FrameSource
 
 logger = logging.getLogger("django.channels")
 

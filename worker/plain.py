@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
+from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.clients import Operation
-from channels.worker.backoff import Backoff
 from channels.worker.flush import flush_plainly
 from channels.worker.taken import Taken
 

@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from channels.worker.backoff import Backoff
+from channels.backoff import Backoff
 
 logger = logging.getLogger("django.channels")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connections
 
-from channels.worker.backoff import Backoff
+from channels.backoff import Backoff
 from channels.worker.loop import Worker
 
 logger = logging.getLogger("django.channels")

@@ -13,9 +13,9 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerError
 from channels.interface_server.bridge.clock import Timer
-from channels.interface_server.bridge.core import Core
-from channels.interface_server.bridge.lines import FIRST_DELAY, LONGEST_DELAY
-from channels.interface_server.bridge.ports import BodySource
+from channels.interface_server.bridge.interfaces import BodySource
+from channels.interface_server.bridge.state import Core
+from channels.interface_server.bridge.waitlist import FIRST_DELAY, LONGEST_DELAY
 
 
 class RequestBody:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from channels.interface_server.bridge.clock import Timer
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.state import Core
 from channels.interface_server.bridge.websocket import WebSocketLink
 from channels.interface_server.protocol.websocket import OPEN
 from channels.layers.clients import GroupMessage

@@ -8,11 +8,11 @@ from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.interface_server.bridge.bodies import ResponseBody
 from channels.interface_server.bridge.body import RequestBody
-from channels.interface_server.bridge.core import DROPPED, LOST, NO_WORKER, WHY, Core
-from channels.interface_server.bridge.ports import BodySource, HttpPort
-from channels.interface_server.bridge.register import Listeners
-from channels.interface_server.bridge.response import ResponseBody
+from channels.interface_server.bridge.interfaces import BodySource, HttpPort
+from channels.interface_server.bridge.listeners import Listeners
+from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, Core
 from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
 from channels.layers.clients import EXPIRED, Unread
 

@@ -1,6 +1,6 @@
 """The bridge of one interface server, put together.
 
-``net`` sees it as a :class:`~channels.interface_server.bridge.ports.BridgePort`, the layer as a
+``net`` sees it as a :class:`.interfaces.BridgePort`, the layer as a
 :class:`~channels.layers.clients.MailboxListener`.  What happens to one socket or request is
 in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: the layer
 coming and going, draining and stopping.
@@ -16,24 +16,24 @@ from typing import Any
 
 from channels import names
 from channels.interface_server.bridge.clock import Clock, LoopClock
-from channels.interface_server.bridge.core import Core, Spawn
 from channels.interface_server.bridge.groups import Renewal
 from channels.interface_server.bridge.http import NO_LAYER, REQUEST, UNATTENDED, HttpExchange
-from channels.interface_server.bridge.outbound import Outbound
-from channels.interface_server.bridge.plain import PlainServerFace
-from channels.interface_server.bridge.ports import (
+from channels.interface_server.bridge.interfaces import (
     BodySource,
     HttpEnd,
     HttpPort,
     WebSocketEnd,
     WebSocketPort,
 )
-from channels.interface_server.bridge.register import Listeners
-from channels.interface_server.bridge.settings import BridgeSettings, Counters, LiveInfo
+from channels.interface_server.bridge.listeners import Listeners
+from channels.interface_server.bridge.outbound import Outbound
+from channels.interface_server.bridge.state import Core, Spawn
 from channels.interface_server.bridge.watch import Watch
 from channels.interface_server.bridge.websocket import CONNECT, WebSocketLink
+from channels.interface_server.settings import BridgeSettings, Counters, LiveInfo
 from channels.layers.base import faces_may_replace
 from channels.layers.clients import Item, ServerFace
+from channels.layers.plain import PlainServerFace
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from channels.interface_server.bridge.core import Core
 from channels.interface_server.bridge.groups import fan_out
 from channels.interface_server.bridge.http import HttpExchange
+from channels.interface_server.bridge.state import Core
 from channels.layers.clients import (
     GroupMessage,
     Item,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.core import NO_WORKER, Core
-from channels.interface_server.bridge.farewell import DISCONNECT
+from channels.interface_server.bridge.disconnect import DISCONNECT
+from channels.interface_server.bridge.listeners import AWAITED, Listeners
 from channels.interface_server.bridge.lost import MOST_SUSPECTS, LostPolicy
-from channels.interface_server.bridge.register import AWAITED, Listeners
+from channels.interface_server.bridge.state import NO_WORKER, Core
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.core import DROPPED, NO_WORKER, WHY, Core
-from channels.interface_server.bridge.farewell import Farewell
+from channels.interface_server.bridge.disconnect import Farewell
 from channels.interface_server.bridge.inbound import Inbound, Message
-from channels.interface_server.bridge.ports import WebSocketPort
+from channels.interface_server.bridge.interfaces import WebSocketPort
+from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, Core
 from channels.interface_server.protocol.websocket import (
     CLOSING,
     CONNECTING,

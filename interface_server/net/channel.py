@@ -9,10 +9,10 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from channels.interface_server.deadlines import Wheel
 from channels.interface_server.net.context import Context, unsent_bytes
-from channels.interface_server.net.exchange import LastWords
 from channels.interface_server.net.keepalive import detect_dead_peer
+from channels.interface_server.net.response import LastWords
+from channels.interface_server.timers import Wheel
 
 #: How much of a malformed request line is shown in the access log, in bytes.
 LONGEST_LOGGED = 500

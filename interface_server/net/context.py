@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import Config
-from channels.interface_server.deadlines import Wheel
 from channels.interface_server.protocol.headers import (
     Address,
     Pairs,
@@ -18,9 +17,10 @@ from channels.interface_server.protocol.headers import (
     request_headers,
     take_root_path,
 )
+from channels.interface_server.timers import Wheel
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.ports import BridgePort
+    from channels.interface_server.bridge.interfaces import BridgePort
 
 log = logging.getLogger(__name__)
 

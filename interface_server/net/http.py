@@ -2,7 +2,7 @@
 
 Twisted parses HTTP/1.1 and HTTP/2, decodes chunks, answers ``Expect`` and keeps
 connections open.  A request that was read completely (contract server.md section 4) goes to
-:mod:`channels.interface_server.net.exchange`, one that is too large gets 413, and a
+:mod:`channels.interface_server.net.response`, one that is too large gets 413, and a
 WebSocket's handshake is handed over.
 """
 
@@ -16,10 +16,10 @@ from twisted.web import http
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
-from channels.interface_server.deadlines import Alarm
 from channels.interface_server.net.bodies import INLINE_LIMIT, SpooledBody, spool
 from channels.interface_server.net.context import Context
-from channels.interface_server.net.exchange import HttpExchange
+from channels.interface_server.net.response import HttpExchange
+from channels.interface_server.timers import Alarm
 
 #: How long the rest of a refused body is read and thrown away, in seconds: closing
 #: at once would reset the connection before the client has read our answer.

@@ -12,9 +12,9 @@ from autobahn.websocket import xormasker
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.protocols.policies import ProtocolWrapper
 
+from channels.interface_server.net.autobahn import lean_class
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
-from channels.interface_server.net.lean import lean_class
 from channels.interface_server.net.websocket import WebSocketShell
 from channels.interface_server.protocol.extensions import choose_deflate, parse_offers
 from channels.interface_server.protocol.messages import websocket_connect

@@ -18,13 +18,13 @@ from autobahn.util import encode_truncate
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport
 
+from channels.interface_server.net.autobahn import CLOSED, CONNECTING, OPEN, LeanProtocol
 from channels.interface_server.net.context import Context, unsent_bytes
 from channels.interface_server.net.keepalive import detect_dead_peer
-from channels.interface_server.net.lean import CLOSED, CONNECTING, OPEN, LeanProtocol
 from channels.interface_server.protocol.pulse import Due, look
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.ports import WebSocketEnd
+    from channels.interface_server.bridge.interfaces import WebSocketEnd
 
 log = logging.getLogger(__name__)
 

@@ -98,7 +98,7 @@ class RequestEnd:
 
 
 class FakeBridge:
-    """See :class:`~channels.interface_server.bridge.ports.BridgePort`."""
+    """See :class:`~channels.interface_server.bridge.interfaces.BridgePort`."""
 
     def __init__(self, quiet):
         self.quiet = quiet

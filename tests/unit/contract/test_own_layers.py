@@ -9,9 +9,9 @@ from channels import Channel, Group, route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull
 from channels.interface_server.bridge.hub import open_face
-from channels.interface_server.bridge.plain import PlainServerFace
 from channels.layers.base import faces_may_replace
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.plain import PlainServerFace
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.worker import Worker
 

@@ -1,7 +1,7 @@
 import pytest
 
 from channels.interface_server.bridge.hub import Hub
-from channels.interface_server.bridge.settings import BridgeSettings
+from channels.interface_server.settings import BridgeSettings
 from tests.unit.interface_server.fakes import FakeClock, FakeFace, FakeSocket, run_now
 
 CONNECT = {"path": "/chat", "headers": [(b"host", b"example.com")], "query_string": b"a=1"}

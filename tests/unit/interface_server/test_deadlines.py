@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.interface_server.deadlines import TICK, Alarm, Wheel
+from channels.interface_server.timers import TICK, Alarm, Wheel
 
 
 class Timers:

@@ -6,7 +6,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.hub import Hub
-from channels.interface_server.bridge.settings import BridgeSettings
+from channels.interface_server.settings import BridgeSettings
 from tests.unit.interface_server.fakes import FakeClock, FakeFace, local_of
 
 RECEIVE = "websocket.receive"
@@ -157,7 +157,7 @@ class TestFarewell:
         assert bench.hub._core.unfinished == 0
 
     def test_unanswered_ones_are_remembered_within_bounds(self, bench, monkeypatch):
-        monkeypatch.setattr("channels.interface_server.bridge.core.MOST_FAREWELLS", 3)
+        monkeypatch.setattr("channels.interface_server.bridge.state.MOST_FAREWELLS", 3)
         for _ in range(5):
             _, end = bench.open()
             end.gone(1001)

@@ -3,7 +3,7 @@
 import pytest
 
 from channels.interface_server.bridge.delays import DelayQueue
-from channels.interface_server.bridge.lines import WIDEST, Lines
+from channels.interface_server.bridge.waitlist import WIDEST, Lines
 from tests.unit.interface_server.fakes import FakeClock
 
 CHANNEL = "websocket.receive"

@@ -8,9 +8,9 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.hub import Hub, open_face
-from channels.interface_server.bridge.plain import PlainServerFace
 from channels.layers.base import BaseChannelLayer
 from channels.layers.clients import Receipt, Reply
+from channels.layers.plain import PlainServerFace
 
 BOUND = 5.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from channels import Channel, Group
+from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, MessageTooLarge
 from channels.worker import Worker
-from channels.worker.backoff import Backoff
-from channels.worker.frames import FrameSource
+from channels.worker.source import FrameSource
 from tests.unit.worker.scripted import (
     Answer,
     Clock,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from unittest import mock
 
 from channels import Channel, Group
+from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, LayerUnavailable
-from channels.worker.backoff import Backoff
 from channels.worker.plain import PlainSource
 from tests.unit.worker.scripted import Clock, CountedWorker, PlainLayer, Send, wrap
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from channels.backoff import Backoff
 from channels.worker import pool as pool_module
-from channels.worker.backoff import Backoff
 from channels.worker.pool import ProcessPool
 from tests.unit.worker.scripted import Clock
 

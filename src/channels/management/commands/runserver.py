@@ -28,12 +28,12 @@ from django.utils import autoreload
 
 from channels import DEFAULT_CHANNEL_LAYER, channel_layers, conf
 from channels.asgi import ChannelLayerWrapper
+from channels.backoff import Backoff
 from channels.exceptions import InvalidChannelLayerError
 from channels.handler import ViewConsumer
 from channels.log import describe_process, setup_logger
 from channels.startup import check_reachable, find_layer
 from channels.worker import Worker
-from channels.worker.backoff import Backoff
 
 __all__ = ["Command", "Worker", "WorkerThread", "sys"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.http_headers import InvalidHeaderName
 
-from channels.interface_server.deadlines import Wheel
 from channels.interface_server.health import health_page
 from channels.interface_server.net.context import (
     Context,
@@ -18,9 +17,10 @@ from channels.interface_server.net.context import (
 )
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page
+from channels.interface_server.timers import Wheel
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.ports import HttpEnd
+    from channels.interface_server.bridge.interfaces import HttpEnd
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _BODILESS = (204, 304)
 
 
 class HttpExchange:
-    """The bridge's side of one request: :class:`~channels.interface_server.bridge.ports.HttpPort`.
+    """The bridge's side of one request: :class:`.bridge.interfaces.HttpPort`.
 
     Also a producer for Twisted, which says when the client is slow, and an entry in
     the wheel: the clock of the time-out starts anew at every piece that the

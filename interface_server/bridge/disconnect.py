@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.core import WHY, Core
+from channels.interface_server.bridge.state import WHY, Core
 
 log = logging.getLogger(__name__)
 

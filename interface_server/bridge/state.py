@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from channels import names
 from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
-from channels.interface_server.bridge.lines import Lines
-from channels.interface_server.bridge.settings import BridgeSettings, Counters
+from channels.interface_server.bridge.waitlist import Lines
+from channels.interface_server.settings import BridgeSettings, Counters
 from channels.layers.clients import EXPIRED, UNREADABLE, ServerFace
 from channels.names import CONSUMER
 from channels.seldom import Seldom

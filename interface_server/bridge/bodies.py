@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from channels.interface_server.bridge.core import Core
-from channels.interface_server.bridge.ports import HttpPort
+from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.spool import Spool
+from channels.interface_server.bridge.state import Core
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.core import Core
+from channels.interface_server.bridge.state import Core
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send, WorkerFace
-from channels.worker.backoff import Backoff
 from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
 from channels.worker.outcome import last_word
 from channels.worker.taken import Taken
