@@ -12,7 +12,7 @@ import pytest
 from django.db import connections
 from django.test import SimpleTestCase
 
-from tests.redis_server import Cluster, RedisServer, SentinelSet
+from tests.support.redis_server import Cluster, RedisServer, SentinelSet
 
 
 def pytest_configure() -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.demo_project import checkout, manage, prepared
-from tests.processes import BIN, ROOT, Process, fetch, free_port, running
+from tests.support.demo_project import checkout, manage, prepared
+from tests.support.processes import BIN, ROOT, Process, fetch, free_port, running
 
 FLAGS = [
     "--no-sandbox",  # tests run as root in containers

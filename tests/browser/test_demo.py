@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Site
-from tests.processes import BIN, ROOT, Process, free_port, running
-from tests.proxy import Proxy
+from tests.support.processes import BIN, ROOT, Process, free_port, running
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 

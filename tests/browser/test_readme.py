@@ -5,8 +5,8 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.markdown import as_script, blocks, section
-from tests.processes import ROOT, fetch, free_port, running
+from tests.support.markdown import as_script, blocks, section
+from tests.support.processes import ROOT, fetch, free_port, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.packaging, pytest.mark.redis]
 

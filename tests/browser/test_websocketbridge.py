@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from playwright.sync_api import expect
 
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 pytestmark = pytest.mark.browser
 

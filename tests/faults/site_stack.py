@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.processes import BIN, ROOT, Process, free_port
+from tests.support.processes import BIN, ROOT, Process, free_port
 
 
 class SiteStack:

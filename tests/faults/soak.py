@@ -36,8 +36,8 @@ from websockets.exceptions import ConnectionClosed
 
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.layers.redis.wire.processes import read_entry
-from tests.processes import BIN, ROOT, Process, fetch, free_port
-from tests.redis_server import Cluster, RedisServer, SentinelSet
+from tests.support.processes import BIN, ROOT, Process, fetch, free_port
+from tests.support.redis_server import Cluster, RedisServer, SentinelSet
 
 #: Longest time until everything must work again after the last fault, in seconds: a frame may
 #: have to be found lost first.

@@ -11,7 +11,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.asynchronous import open_link
 from channels.layers.redis.net.hosts import parse_host
-from tests.redis_faces import run, until
+from tests.support.redis_clients import run, until
 
 
 @contextlib.asynccontextmanager

@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.faults.site_stack import SiteStack
-from tests.processes import fetch, wait_until
-from tests.redis_server import RedisServer
+from tests.support.processes import fetch, wait_until
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

@@ -13,9 +13,9 @@ from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
-from tests.proxy import Proxy
-from tests.redis_faces import run, sent, serving, until
-from tests.redis_server import RedisServer, free_port, wait_until
+from tests.support.proxy import Proxy
+from tests.support.redis_clients import run, sent, serving, until
+from tests.support.redis_server import RedisServer, free_port, wait_until
 
 pytestmark = pytest.mark.redis
 

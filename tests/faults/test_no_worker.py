@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.faults.site_stack import SiteStack
-from tests.processes import fetch
+from tests.support.processes import fetch
 
 pytestmark = pytest.mark.redis
 

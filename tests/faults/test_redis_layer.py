@@ -15,8 +15,8 @@ from channels.layers.clients import Answer, GroupSend, Send
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.wire import items, reading
 from channels.seldom import Seldom
-from tests.proxy import Proxy
-from tests.redis_server import RedisServer, wait_until
+from tests.support.proxy import Proxy
+from tests.support.redis_server import RedisServer, wait_until
 
 pytestmark = pytest.mark.redis
 

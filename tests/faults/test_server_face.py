@@ -11,8 +11,8 @@ import pytest
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.clients import Receipt, Reply, SocketEntry
 from channels.layers.redis.layer import RedisChannelLayer
-from tests.redis_faces import run, sent, serving, swallower, until
-from tests.redis_server import Cluster, RedisServer, SentinelSet
+from tests.support.redis_clients import run, sent, serving, swallower, until
+from tests.support.redis_server import Cluster, RedisServer, SentinelSet
 
 pytestmark = pytest.mark.redis
 

@@ -11,8 +11,8 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net import blocking as links
-from tests.proxy import Proxy
-from tests.redis_faces import run, sent, serving, until
+from tests.support.proxy import Proxy
+from tests.support.redis_clients import run, sent, serving, until
 
 pytestmark = pytest.mark.redis
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from tests.faults.site_stack import SiteStack
-from tests.processes import fetch
-from tests.proxy import Proxy
-from tests.redis_server import RedisServer, wait_until
+from tests.support.processes import fetch
+from tests.support.proxy import Proxy
+from tests.support.redis_server import RedisServer, wait_until
 
 pytestmark = pytest.mark.redis
 

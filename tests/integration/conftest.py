@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres_server import PostgresServer, find_program
+from tests.support.postgres_server import PostgresServer, find_program
 
 
 @pytest.fixture(scope="session")

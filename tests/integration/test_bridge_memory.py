@@ -10,7 +10,7 @@ from typing import Any
 from channels.interface_server.bridge.hub import Hub, open_face
 from channels.interface_server.settings import BridgeSettings
 from channels.layers.inmemory import InMemoryChannelLayer
-from tests.integration.echo_worker import EchoWorker
+from tests.support.echo_worker import EchoWorker
 from tests.unit.interface_server.fakes import FakeBody, FakeRequest, FakeSocket
 
 CONNECT = {"path": "/", "headers": [], "query_string": b""}

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes import BIN, free_port, running
+from tests.support.processes import BIN, free_port, running
 
 FILES = {
     "manage.py": """

@@ -11,9 +11,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.markdown import Block, as_script, blocks, section
-from tests.processes import ROOT, fetch, free_port, running
-from tests.redis_server import RedisServer
+from tests.support.markdown import Block, as_script, blocks, section
+from tests.support.processes import ROOT, fetch, free_port, running
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

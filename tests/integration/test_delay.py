@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from tests.integration.delay_project import TABLE, DelayProject
-from tests.processes import wait_until
-from tests.redis_server import RedisServer
+from tests.support.delay_project import TABLE, DelayProject
+from tests.support.processes import wait_until
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

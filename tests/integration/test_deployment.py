@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 import pytest
 from websockets.sync.client import connect
 
-from tests.demo_project import checkout, prepared
-from tests.processes import BIN, ROOT, free_port, running, wait_until
-from tests.redis_server import RedisServer
+from tests.support.demo_project import checkout, prepared
+from tests.support.processes import BIN, ROOT, free_port, running, wait_until
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

@@ -13,10 +13,18 @@ import urllib.request
 
 import pytest
 
-from tests.processes import IGNORING, ROOT, free_port, heeding_signals, listens, running, wait_until
+from tests.support.processes import (
+    IGNORING,
+    ROOT,
+    free_port,
+    heeding_signals,
+    listens,
+    running,
+    wait_until,
+)
 
 SERVER = (sys.executable, "-m", "channels.interface_server", "--health-path", "/health")
-LAYER = "tests.integration.plain_layer:layer"
+LAYER = "tests.support.plain_layer:layer"
 
 LOGGED_LAYER = """
     import logging
@@ -60,7 +68,7 @@ def test_a_hangup_while_it_starts_is_heeded_once_it_serves(tmp_path):
     """Sooner it ended the process: nothing had a handler before the reactor ran."""
     (tmp_path / "slow_layer.py").write_text(
         "import pathlib, time\n"
-        "from tests.integration.plain_layer import layer\n"
+        "from tests.support.plain_layer import layer\n"
         "print('importing', flush=True)\n"
         "while not pathlib.Path('go').exists():\n"
         "    time.sleep(0.01)\n"

@@ -26,7 +26,7 @@ def running(target, settings=None, deleted=(), module="tests.settings", **limits
         "test_config": pickle.dumps({"capacity": 7}),
     }
     process = LiveProcess(options)
-    process.target = f"tests.integration.live_targets.{target}"
+    process.target = f"tests.support.live_targets.{target}"
     vars(process).update(limits)
     process.start()
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import running, wait_until
+from tests.support.processes import running, wait_until
 
 pytestmark = pytest.mark.redis
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.legacy.stack import Stack
 from tests.legacy.test_live import closed, in_thread, live, refused
-from tests.processes import BIN, free_port
+from tests.support.processes import BIN, free_port
 
 pytestmark = pytest.mark.redis
 

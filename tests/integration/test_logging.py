@@ -16,7 +16,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.processes import ROOT, fetch, free_port, running
+from tests.support.processes import ROOT, fetch, free_port, running
 
 pytestmark = pytest.mark.redis
 

@@ -12,7 +12,7 @@ import textwrap
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes import BIN, ROOT, fetch, free_port, running
+from tests.support.processes import BIN, ROOT, fetch, free_port, running
 
 pytestmark = pytest.mark.redis
 

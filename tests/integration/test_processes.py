@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.processes import running
+from tests.support.processes import running
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])

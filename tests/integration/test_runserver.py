@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.processes import free_port, running, wait_until
+from tests.support.processes import free_port, running, wait_until
 
 FILES = {
     "manage.py": """

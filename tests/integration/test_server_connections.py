@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.integration.net_support import Peer, running
+from tests.support.net import Peer, running
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from channels.layers.redis.layer import RedisChannelLayer
-from tests.integration.echo_worker import LARGE, EchoWorker
-from tests.processes import Process, free_port, running, wait_until
-from tests.redis_server import RedisServer
+from tests.support.echo_worker import LARGE, EchoWorker
+from tests.support.processes import Process, free_port, running, wait_until
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 
@@ -136,7 +136,7 @@ def test_a_group_message_reaches_every_member(site: Site) -> None:
 
 def test_a_full_channel_holds_back_and_resumes(redis_server: RedisServer) -> None:
     with (
-        serving(redis_server, "tests.integration.small_layer:layer") as site,
+        serving(redis_server, "tests.support.small_layer:layer") as site,
         contextlib.ExitStack() as stack,
     ):
         with site.worker():
@@ -165,7 +165,7 @@ def test_a_malformed_reply_leaves_its_socket_open_and_ends_its_request(site: Sit
 
 
 def test_killed_workers_cost_what_they_held_and_nothing_else(site: Site) -> None:
-    command = (sys.executable, "-m", "tests.integration.echo_worker", site.redis.url)
+    command = (sys.executable, "-m", "tests.support.echo_worker", site.redis.url)
     with contextlib.ExitStack() as stack:
         answers: list[int] = []
         with running(*command) as first, running(*command) as second:

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.integration.net_support import TEXT, Peer, masked, running
+from tests.support.net import TEXT, Peer, masked, running
 
 
 @pytest.fixture(scope="module")

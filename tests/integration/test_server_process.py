@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.integration.net_support import (
+from tests.support.net import (
     CLOSE,
     PATIENCE,
     ROOT,
@@ -28,7 +28,7 @@ from tests.integration.net_support import (
     running,
     wait_until,
 )
-from tests.integration.tls_support import Http2, make_certificate
+from tests.support.tls import Http2, make_certificate
 
 
 def close_code(payload):
@@ -268,7 +268,7 @@ def listens(port):
 
 IN_A_THREAD = """
 import threading, urllib.request
-from tests.integration.fake_bridge_server import FakeServer
+from tests.support.fake_bridge_server import FakeServer
 
 ready = threading.Event()
 server = FakeServer({}, endpoints=["tcp:0:interface=127.0.0.1"], on_ready=ready.set)
@@ -313,7 +313,7 @@ def command(*args, **options):
 def test_a_port_that_is_taken_is_exit_status_1():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = command("-p", str(port), "tests.integration.plain_layer:layer")
+        done = command("-p", str(port), "tests.support.plain_layer:layer")
 
     assert done.returncode == 1
     assert f"could not listen on tcp:port={port}" in done.stderr
@@ -330,7 +330,7 @@ def test_a_port_that_is_taken_is_exit_status_1():
     ],
 )
 def test_other_places_to_listen_that_cannot_be_had_are_told_in_a_line(endpoint, remedy):
-    done = command("-e", endpoint, "tests.integration.plain_layer:layer")
+    done = command("-e", endpoint, "tests.support.plain_layer:layer")
 
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if "could not listen on" in line]
@@ -354,7 +354,7 @@ def serving(*args, **options):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "channels.interface_server", "--fd", str(fd), *args),
-                "tests.integration.plain_layer:layer",
+                "tests.support.plain_layer:layer",
             ],
             cwd=ROOT,
             text=True,
@@ -402,7 +402,7 @@ def test_it_serves_a_socket_that_is_its_standard_input():
             [
                 *("sh", "-c", 'exec "$0" "$@" >&- 2>&-', sys.executable),
                 *("-m", "channels.interface_server", "--fd", "0", "-t", "0.1"),
-                "tests.integration.plain_layer:layer",
+                "tests.support.plain_layer:layer",
             ],
             cwd=ROOT,
             stdin=listening.fileno(),
@@ -423,7 +423,7 @@ def test_a_descriptor_that_does_not_listen_is_exit_status_1(kind):
     with socket.socket(socket.AF_INET, kind) as deaf:
         deaf.bind(("127.0.0.1", 0))
         fd = deaf.fileno()
-        done = command("--fd", str(fd), "tests.integration.plain_layer:layer", pass_fds=[fd])
+        done = command("--fd", str(fd), "tests.support.plain_layer:layer", pass_fds=[fd])
 
     assert done.returncode == 1
     assert "not a socket that listens" in done.stderr
@@ -452,7 +452,7 @@ def test_the_command_serves_until_it_is_stopped(tmp_path):
             [
                 *(sys.executable, "-m", "channels.interface_server"),
                 *("--fd", str(fd), "-t", "0.3", "--access-log", str(log), "-v", "3"),
-                "tests.integration.plain_layer:layer",
+                "tests.support.plain_layer:layer",
             ],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.integration.net_support import (
+from tests.support.net import (
     BINARY,
     CLOSE,
     CONTINUED,

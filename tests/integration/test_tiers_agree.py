@@ -8,8 +8,8 @@ import sys
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes import BIN, free_port, running
-from tests.redis_server import RedisServer
+from tests.support.processes import BIN, free_port, running
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

@@ -12,8 +12,8 @@ import textwrap
 
 import pytest
 
-from tests.integration.tls_support import Http2, make_certificate
-from tests.processes import BIN, free_port, running, wait_until
+from tests.support.processes import BIN, free_port, running, wait_until
+from tests.support.tls import Http2, make_certificate
 
 pytestmark = pytest.mark.redis
 

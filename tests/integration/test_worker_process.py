@@ -16,8 +16,8 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Receipt
 from channels.layers.redis import RedisChannelLayer
-from tests.processes import IGNORING, Process, running, wait_until
-from tests.redis_server import RedisServer
+from tests.support.processes import IGNORING, Process, running, wait_until
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import _need_redis
 from tests.legacy.stack import Stack
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 #: Users with a session each, and one object of every app.
 PREPARE = """

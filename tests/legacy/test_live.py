@@ -8,7 +8,7 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.processes import BIN, free_port
+from tests.support.processes import BIN, free_port
 
 pytestmark = pytest.mark.redis
 

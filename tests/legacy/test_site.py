@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.processes import BIN, ROOT, Process, free_port, running, wait_until
+from tests.support.processes import BIN, ROOT, Process, free_port, running, wait_until
 
 pytestmark = pytest.mark.redis
 

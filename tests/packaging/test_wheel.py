@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.test_tree import LINKED, ROOT
-from tests.processes import fetch, free_port, running
+from tests.support.processes import fetch, free_port, running
 
 pytestmark = pytest.mark.packaging
 

@@ -21,10 +21,10 @@ from channels.asgi import (
 )
 from channels.backends import load_backend, translate
 from channels.routing import route
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.routing.handlers import consumer
 
-RECORDING = "tests.unit.recording.RecordingLayer"
+RECORDING = "tests.support.recording.RecordingLayer"
 BASE = "channels.layers.base.BaseChannelLayer"
 
 
@@ -190,9 +190,9 @@ def test_the_error_class_is_reachable_in_both_places():
             "[\"BACKEND\"]: 'no.such.Layer' cannot be imported",
         ),
         (
-            {"BACKEND": "tests.unit.recording.Missing"},
+            {"BACKEND": "tests.support.recording.Missing"},
             InvalidChannelLayerError,
-            "'tests.unit.recording.Missing' cannot be imported",
+            "'tests.support.recording.Missing' cannot be imported",
         ),
         ({"BACKEND": RECORDING}, InvalidChannelLayerError, '["ROUTING"] is missing'),
         (

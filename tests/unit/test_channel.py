@@ -10,7 +10,7 @@ from channels import Channel, Group, channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull
 from channels.layers.inmemory import InMemoryChannelLayer
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from channels.exceptions import (
     WebsocketCloseException,
 )
 from channels.message import Message
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 
 def test_layer_errors_are_one_family():

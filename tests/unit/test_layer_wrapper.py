@@ -10,7 +10,7 @@ from channels.asgi import ChannelLayerWrapper
 from channels.layers.base import BaseChannelLayer
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import Router, route
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.routing.handlers import consumer
 
 
@@ -94,7 +94,7 @@ def test_a_wrapper_keeps_the_routing_as_it_was_given():
 
 
 def test_a_wrapper_reads_as_alias_and_class(wrapper):
-    assert str(wrapper) == "default (tests.unit.recording.RecordingLayer)"
+    assert str(wrapper) == "default (tests.support.recording.RecordingLayer)"
 
 
 def test_a_wrapper_can_be_copied(wrapper):

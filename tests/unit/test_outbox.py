@@ -12,7 +12,7 @@ from channels import Channel, Group, outbox
 from channels.exceptions import ChannelFull
 from channels.outbox import pending_message_store
 from channels.signals import consumer_finished, consumer_started
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from channels import Channel, Group, outbox
 from channels.exceptions import ChannelFull
 from channels.outbox import PendingMessageStore, deliver, pending_message_store
 from channels.signals import consumer_finished, consumer_started
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 
 @pytest.fixture

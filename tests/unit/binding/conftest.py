@@ -11,7 +11,7 @@ from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.binding.base import BindingMetaclass
 from channels.message import Message
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 SIGNALS = [
     signals.pre_save,

@@ -14,7 +14,7 @@ from channels.binding import Binding
 from channels.binding.base import BindingMetaclass
 from channels.binding.websockets import WebsocketBinding, WebsocketBindingWithMembers
 from tests.app.models import Note
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 
 def declare(**attrs):

@@ -11,7 +11,7 @@ import redis
 from channels import Channel, Group
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 
 class TestAServerThatIsNotThere(unittest.TestCase):

@@ -23,7 +23,7 @@ from channels.delay.worker import Worker
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Answer, Frame
 from channels.layers.inmemory import InMemoryChannelLayer
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.worker.scripted import Clock, ScriptedFace, ScriptedLayer
 
 pytestmark = pytest.mark.django_db

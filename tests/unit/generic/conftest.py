@@ -7,7 +7,7 @@ import pytest
 from channels import channel_layers
 from channels.asgi import ChannelLayerWrapper
 from channels.message import Message
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 
 @pytest.fixture

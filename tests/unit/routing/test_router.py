@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from channels.routing import Router, connect_consumer, include, null_consumer, route
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.routing.handlers import consumer, other_consumer
 
 DEFAULT_CHANNELS = {

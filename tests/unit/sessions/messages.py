@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 
 from channels.message import Message
 from channels.sessions import channel_session, session_for_reply_channel
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 
 NAME = "web.Zk81!Qx3f"
 COOKIE = django_settings.SESSION_COOKIE_NAME

@@ -13,7 +13,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from channels.exceptions import ConsumeLater
 from channels.message import Message
 from channels.sessions import channel_and_http_session, channel_session
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import (
     COOKIE,
     NAME,

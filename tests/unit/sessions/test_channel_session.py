@@ -21,7 +21,7 @@ from channels.sessions import (
     session_for_reply_channel,
 )
 from channels.sessions.stores import channel_session_store
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import NAME, receive, remember, stored
 
 pytestmark = pytest.mark.django_db

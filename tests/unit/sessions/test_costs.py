@@ -24,7 +24,7 @@ from channels.sessions import (
     enforce_ordering,
     http_session,
 )
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import NAME, cookie, stored_http_session
 
 pytestmark = pytest.mark.django_db

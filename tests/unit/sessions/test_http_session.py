@@ -20,7 +20,7 @@ from channels.exceptions import ConsumeLater
 from channels.message import Message
 from channels.sessions import channel_and_http_session, http_session
 from channels.sessions.stores import http_session_store
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import (
     COOKIE,
     NAME,

@@ -22,7 +22,7 @@ from channels.auth import (
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.sessions import channel_session, http_session
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import NAME, connect, cookie, receive
 from tests.unit.sessions.users import OF_THE_BROWSER, USER_KEYS, log_out
 

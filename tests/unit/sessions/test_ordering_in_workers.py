@@ -14,7 +14,7 @@ from channels.routing import route
 from channels.sessions import enforce_ordering, parking
 from channels.worker import dispatch
 from channels.worker.timers import RETRY_PAUSE, Timers
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.connection import REPLY, WAIT, Connection
 from tests.unit.worker.scripted import CountedWorker
 

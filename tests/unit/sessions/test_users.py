@@ -22,7 +22,7 @@ from channels.auth import (
 from channels.message import Message
 from channels.sessions import channel_session, session_for_reply_channel
 from channels.sessions.stores import channel_session_store
-from tests.unit.recording import RecordingLayer
+from tests.support.recording import RecordingLayer
 from tests.unit.sessions.messages import NAME, connect, cookie, receive, remember
 from tests.unit.sessions.users import DECORATORS, FROM_HTTP, USER_KEYS, log_in, user_seen_by
 

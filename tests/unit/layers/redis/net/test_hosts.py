@@ -16,7 +16,7 @@ from channels.layers.redis.net import blocking as links
 from channels.layers.redis.net import hosts
 from channels.layers.redis.net.clock import CLOCK_SECONDS, Clock
 from channels.layers.redis.net.hosts import parse_host, ring_index
-from tests.redis_server import RedisServer, SentinelSet, free_port, wait_until
+from tests.support.redis_server import RedisServer, SentinelSet, free_port, wait_until
 
 
 class TestWhatUsersWrite:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.processes import BIN, ROOT, Process
+from tests.support.processes import BIN, ROOT, Process
 
 
 def manage(env: dict[str, str], *arguments: str) -> None:

@@ -1,6 +1,6 @@
 """An interface server without a layer, run as a program by the tests of the network.
 
-``python -m tests.integration.fake_bridge_server '{"endpoints": [...], ...}'`` prints
+``python -m tests.support.fake_bridge_server '{"endpoints": [...], ...}'`` prints
 ``ready <port or ->`` and then one JSON line for everything that the bridge is told.  What an
 application would answer is chosen by the path of the request.
 """

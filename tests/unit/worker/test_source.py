@@ -407,7 +407,7 @@ class TestFullMailboxes:
         dropped = [record.getMessage() for record in caplog.records]
         assert len(dropped) == 2
         assert "'web.a!x'" in dropped[0]
-        assert "test_frames.reply" in dropped[0]
+        assert "test_source.reply" in dropped[0]
 
     def test_a_message_no_second_try_can_help_is_logged_and_the_others_go(self, caplog):
         face = ScriptedFace(frame(1))

@@ -21,7 +21,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.processes import die_with_parent, free_port
+from tests.support.processes import die_with_parent, free_port
 
 #: Longest wait for a server to do what it must, in seconds.
 PATIENCE = 20.0

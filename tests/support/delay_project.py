@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from channels.layers.redis import RedisChannelLayer
-from tests.postgres_server import PostgresServer
-from tests.processes import Process, running
+from tests.support.postgres_server import PostgresServer
+from tests.support.processes import Process, running
 
 SETTINGS = """
 SECRET_KEY = "a secret of one test"

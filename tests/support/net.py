@@ -31,7 +31,7 @@ class RunningServer:
         pass_fds = options.pop("pass_fds", ())
         options["endpoints"] = endpoints or ["tcp:0:interface=127.0.0.1"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.fake_bridge_server", json.dumps(options)],
+            [sys.executable, "-m", "tests.support.fake_bridge_server", json.dumps(options)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
