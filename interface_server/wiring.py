@@ -23,7 +23,7 @@ def make_bridge(layer: Any, config: Config, info: Mapping[str, Any] | None = Non
         config: What the server was told.
         info: More to show on the register; what can be called is, at each heartbeat.
     """
-    from channels.interface_server.bridge.hub import Hub, open_face
+    from channels.interface_server.bridge.hub import Hub, open_client
     from channels.interface_server.settings import BridgeSettings
 
     settings = BridgeSettings(
@@ -34,4 +34,4 @@ def make_bridge(layer: Any, config: Config, info: Mapping[str, Any] | None = Non
         spool_limit=config.spool_limit,
         worker_wait=config.worker_wait,
     )
-    return Hub(open_face(layer, MAILBOX_KIND), settings, info=info)
+    return Hub(open_client(layer, MAILBOX_KIND), settings, info=info)

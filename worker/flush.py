@@ -34,7 +34,7 @@ Refused = tuple[Operation, Exception]
 
 
 class Exchange(Protocol):
-    """Carries out operations; see :meth:`channels.layers.clients.WorkerFace.exchange`."""
+    """Carries out operations; see :meth:`channels.layers.clients.WorkerClient.exchange`."""
 
     def __call__(self, operations: Sequence[Operation], *, take: bool = True) -> Outcomes:
         """Return an outcome for each operation, and the frames taken."""

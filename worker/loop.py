@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from channels.backoff import Backoff
-from channels.layers.base import faces_may_replace
+from channels.layers.base import clients_may_replace
 from channels.outbox import pending_message_store
 from channels.signals import worker_ready
 from channels.worker.dispatch import Callback, Dispatcher, Ran
@@ -218,7 +218,7 @@ class Worker:
             "sleep": time.sleep,
             "pause": self._pause,
         }
-        if channels and _has_face(layer):
+        if channels and _has_client(layer):
             raw = layer.channel_layer
             source = FrameSource(layer, lambda held: raw.open_worker(channels, held=held), **common)
             source.quiet = self.told_elsewhere
@@ -244,6 +244,6 @@ class Worker:
             time.sleep(min(left, PAUSE_SLICE))
 
 
-def _has_face(wrapper: Any) -> bool:
+def _has_client(wrapper: Any) -> bool:
     """Whether messages can be taken by the frame, and nobody wants to see each one."""
-    return faces_may_replace(wrapper.channel_layer) and not wrapper.replaced_methods()
+    return clients_may_replace(wrapper.channel_layer) and not wrapper.replaced_methods()

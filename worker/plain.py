@@ -1,4 +1,4 @@
-"""Messages one by one through the synchronous interface: for layers without a worker's face.
+"""Messages one by one through the synchronous interface: for layers without a worker's client.
 
 Also used whenever ``send`` or ``send_group`` was put onto the wrapper itself, as tests
 do: then every item goes through it.

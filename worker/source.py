@@ -1,4 +1,4 @@
-"""Messages by the frame: the fast way, for layers that have a worker's face.
+"""Messages by the frame: the fast way, for layers that have a worker's client.
 
 One round trip per consumer run: the flush of message N, with the receipt if it was
 the last of its frame, takes the next frame too, and only an empty answer falls
@@ -26,7 +26,15 @@ from typing import Any
 
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send, WorkerFace
+from channels.layers.clients import (
+    Answer,
+    Frame,
+    GiveBack,
+    GroupSend,
+    Operation,
+    Send,
+    WorkerClient,
+)
 from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
 from channels.worker.outcome import last_word
 from channels.worker.taken import Taken
@@ -35,14 +43,14 @@ logger = logging.getLogger("django.channels")
 
 
 class FrameSource:
-    """Takes frames from a worker's face and gives their messages out one by one.
+    """Takes frames from a worker's client and gives their messages out one by one.
 
     Not thread-safe but for :meth:`stop` and :meth:`held`.
 
     Args:
         layer: The wrapper; sends go through it if its methods were replaced.
-        open_face: Called once with :meth:`held`; returns the face.
-        listening: Called once, when the face has started for the first time.
+        open_client: Called once with :meth:`held`; returns the client.
+        listening: Called once, when the client has started for the first time.
         backoff: Pauses between tries while the layer does not answer.
         clock: Monotonic time, in seconds.
         sleep: Waits for so many seconds.
@@ -55,7 +63,7 @@ class FrameSource:
     def __init__(
         self,
         layer: Any,
-        open_face: Callable[[Callable[[], Collection[bytes]]], WorkerFace],
+        open_client: Callable[[Callable[[], Collection[bytes]]], WorkerClient],
         *,
         listening: Callable[[], None],
         backoff: Backoff,
@@ -69,7 +77,7 @@ class FrameSource:
         self._clock = clock
         self._sleep = sleep
         self._held: dict[bytes, None] = {}
-        self._face = open_face(self.held)
+        self._client = open_client(self.held)
         self._flush = Flush(self._exchange, self._accept, clock=clock, sleep=sleep)
         self._listening = listening
         self._backoff = backoff
@@ -107,13 +115,13 @@ class FrameSource:
     def _take(self) -> None:
         try:
             if not self._started:
-                self._face.start()
+                self._client.start()
                 self._started = True
                 self._listening()
             if self._owed:
                 self._answer_owed()
             if not self._ready:
-                self._accept(self._face.take())
+                self._accept(self._client.take())
         except LayerUnavailable as error:
             self._wait_for_layer(error)
         except Exception:
@@ -222,7 +230,7 @@ class FrameSource:
         return refused
 
     def _carry_plainly(self, operations: list[Operation], consumer: object) -> list[Operation]:
-        """Send through the wrapper, where somebody counts; return what only the face can do."""
+        """Send through the wrapper, where somebody counts; return what only the client can do."""
         sends = [one for one in operations if isinstance(one, Send | GroupSend)]
         flush_plainly(self._layer, sends, consumer, clock=self._clock, sleep=self._sleep)
         return [one for one in operations if not isinstance(one, Send | GroupSend)]
@@ -256,7 +264,7 @@ class FrameSource:
     def _exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        return self._face.exchange(operations, take=take)
+        return self._client.exchange(operations, take=take)
 
     # -- stopping --------------------------------------------------------------------
 
@@ -264,7 +272,7 @@ class FrameSource:
         """Take nothing more, and end a take that waits; for signal handlers and other threads."""
         self._stopping = True
         try:
-            self._face.unblock()
+            self._client.unblock()
         except LayerUnavailable:
             logger.warning("The channel layer does not answer; the take in progress ends by itself")
 
@@ -282,7 +290,7 @@ class FrameSource:
         self._owed.clear()
         if self._started:
             try:
-                self._face.close()
+                self._client.close()
             except LayerUnavailable as error:
                 logger.warning("Could not take leave of the channel layer (%s)", error)
 

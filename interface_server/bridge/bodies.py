@@ -123,7 +123,7 @@ class ResponseBody:
         try:
             while self._more and self._has_room():
                 self._more = False
-                for message in await self._core.face.read_body(self._local, READ_AHEAD):
+                for message in await self._core.layer.read_body(self._local, READ_AHEAD):
                     self._more = True  # until it was found empty
                     self._reply(message)
         except Exception as error:  # whatever the layer raises, the response cannot go on

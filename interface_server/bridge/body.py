@@ -55,7 +55,7 @@ class RequestBody:
             content = self._source.read(size)
             self._chunk = {"content": content, "more_content": len(content) == size}
         self._receipt = core.new_chunk(self)
-        core.face.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
+        core.layer.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
 
     def answered(self, receipt: int) -> None:
         """Take note that a chunk was read."""
@@ -73,7 +73,7 @@ class RequestBody:
     def abandon(self) -> None:
         """Tell the reader that the client went away, and stop."""
         if self._source is not None:
-            self._core.face.send(self.channel, [{"closed": True}], past_capacity=True)
+            self._core.layer.send(self.channel, [{"closed": True}], past_capacity=True)
             self.stop()
 
     def stop(self) -> None:

@@ -53,7 +53,7 @@ class Farewell:
         """Send it."""
         core = self._core
         self._receipt = core.new_farewell(self)
-        core.face.send(
+        core.layer.send(
             DISCONNECT,
             [self._message],
             receipt=self._receipt,

@@ -112,7 +112,7 @@ class Renewal:
         lot, self._left = self._left[:RENEWED_AT_ONCE], self._left[RENEWED_AT_ONCE:]
         live = [local for local in lot if local in self._core.links]
         if live:
-            self._core.face.keep(live)
+            self._core.layer.keep(live)
         if self._left:
             self._timer = self._core.clock.call_later(RENEWAL_PAUSE, self._lot)
         else:

@@ -63,7 +63,7 @@ class HttpExchange:
     def __init__(
         self, core: Core, port: HttpPort, local: str, path: str, listeners: Listeners
     ) -> None:
-        self.reply_channel = core.face.mailbox + local
+        self.reply_channel = core.layer.mailbox + local
         self.channel = REQUEST
         self.local = local
         self._core = core
@@ -89,7 +89,7 @@ class HttpExchange:
             message["body_channel"] = channel = BODY + names.random_part(16)
             self._body = RequestBody(core, channel, rest, self._body_broken)
         self._receipt = core.new_receipt(self)
-        core.face.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
+        core.layer.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
 
     def gone(self) -> None:
         """Take note that the client went away before the response was complete."""
@@ -202,15 +202,15 @@ class HttpExchange:
         """Forget the request, and tell whoever wants to know: those who may reply still, too."""
         core = self._core
         if unfinished:
-            core.face.gone(self.local)
+            core.layer.gone(self.local)
         self._port = None
         self._machine.end()
         self._out.stop()
         if self._body is not None:
             self._body.stop()
         core.links.pop(self.local, None)
-        groups = core.face.memberships(self.local)
+        groups = core.layer.memberships(self.local)
         if groups:
-            core.face.forget([(group, self.local) for group in groups])
+            core.layer.forget([(group, self.local) for group in groups])
         if core.up and self._listeners.may_listen(DISCONNECT):
-            core.face.send(DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}])
+            core.layer.send(DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}])

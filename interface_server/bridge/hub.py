@@ -31,9 +31,9 @@ from channels.interface_server.bridge.state import Core, Spawn
 from channels.interface_server.bridge.watch import Watch
 from channels.interface_server.bridge.websocket import CONNECT, WebSocketLink
 from channels.interface_server.settings import BridgeSettings, Counters, LiveInfo
-from channels.layers.base import faces_may_replace
-from channels.layers.clients import Item, ServerFace
-from channels.layers.plain import PlainServerFace
+from channels.layers.base import clients_may_replace
+from channels.layers.clients import Item, ServerClient
+from channels.layers.plain import PlainServerClient
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ DRAIN_STEP = 0.02
 LAST_WAIT = 0.1
 
 
-def open_face(layer: Any, kind: str = "web") -> ServerFace:
+def open_client(layer: Any, kind: str = "web") -> ServerClient:
     """Return the server's side of a layer, under a mailbox of its own.
 
     Args:
@@ -58,17 +58,17 @@ def open_face(layer: Any, kind: str = "web") -> ServerFace:
     """
     mailbox = f"{kind}.{names.random_part(MAILBOX_LENGTH)}!"
     raw = getattr(layer, "channel_layer", layer)
-    if faces_may_replace(raw, "open_server"):
-        face: ServerFace = raw.open_server(mailbox)
-        return face
-    return PlainServerFace(layer, mailbox)
+    if clients_may_replace(raw, "open_server"):
+        client: ServerClient = raw.open_server(mailbox)
+        return client
+    return PlainServerClient(layer, mailbox)
 
 
 class Hub:
     """The bridge of one interface server.
 
     Args:
-        face: The layer.
+        layer: The layer.
         settings: How to behave.
         clock: Moves every timer; the running loop's if not given.
         spawn: Runs a coroutine in the background; a task of the running loop if not given.
@@ -80,7 +80,7 @@ class Hub:
 
     def __init__(
         self,
-        face: ServerFace,
+        layer: ServerClient,
         settings: BridgeSettings | None = None,
         *,
         clock: Clock | None = None,
@@ -89,9 +89,9 @@ class Hub:
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._core = core = Core(
-            face, settings or BridgeSettings(), clock or LoopClock(), spawn or self._spawn
+            layer, settings or BridgeSettings(), clock or LoopClock(), spawn or self._spawn
         )
-        if isinstance(face, PlainServerFace):
+        if isinstance(layer, PlainServerClient):
             core.frame_messages = 1  # its sends cannot be undone half way
         self._outbound = Outbound(core)
         self._listeners = core.listeners = Listeners(core)
@@ -110,7 +110,7 @@ class Hub:
     @property
     def mailbox(self) -> str:
         """Name of this process in the layer."""
-        return self._core.face.mailbox
+        return self._core.layer.mailbox
 
     @property
     def sockets(self) -> int:
@@ -140,11 +140,11 @@ class Hub:
         if core.closed:
             core.counters.connects_refused += 1
             port.reject(503, core.settings.retry_after)
-            return TurnedAway(core.face.mailbox)
+            return TurnedAway(core.layer.mailbox)
         if self._listeners.given_up(CONNECT):
             core.counters.unattended += 1
             port.reject(503, core.settings.retry_after)
-            return TurnedAway(core.face.mailbox)
+            return TurnedAway(core.layer.mailbox)
         link = WebSocketLink(core, port, core.new_local(), connect["path"])
         link.announce(connect)
         return link
@@ -159,13 +159,13 @@ class Hub:
             if rest is not None:
                 rest.close()
             port.fail(503, NO_LAYER, core.settings.retry_after)
-            return TurnedAway(core.face.mailbox)
+            return TurnedAway(core.layer.mailbox)
         if self._listeners.given_up(REQUEST):
             core.counters.unattended += 1
             if rest is not None:
                 rest.close()
             port.fail(503, UNATTENDED, core.settings.retry_after)
-            return TurnedAway(core.face.mailbox)
+            return TurnedAway(core.layer.mailbox)
         exchange = HttpExchange(core, port, core.new_local(), request["path"], self._listeners)
         exchange.announce(request, rest)
         return exchange
@@ -195,7 +195,7 @@ class Hub:
         Raises:
             LayerUnavailable: There is no answer; nothing was started.
         """
-        await self._core.face.start(self, self._info)
+        await self._core.layer.start(self, self._info)
         self._core.up = True
         self._renewal.start()
 
@@ -248,7 +248,7 @@ class Hub:
             log.warning("stopping although %d disconnects have not left", core.unfinished)
         self._renewal.stop()
         core.up = False
-        await core.face.stop()
+        await core.layer.stop()
 
     def _all_finished(self) -> None:
         if self._finished is not None and not self._finished.done():

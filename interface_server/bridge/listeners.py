@@ -73,7 +73,7 @@ class Listeners:
         core = self._core
         channels: set[str] | None = None
         try:
-            processes = await core.face.processes()
+            processes = await core.layer.processes()
         except LayerError as error:
             log.debug("the register cannot be read: %s", error)
         else:

@@ -68,7 +68,7 @@ class Outbound:
             except Exception:
                 self._broken(item)
         if strangers:
-            core.face.forget(strangers)
+            core.layer.forget(strangers)
 
     def _other_receipt(self, number: int) -> None:
         core = self._core
@@ -86,14 +86,14 @@ class Outbound:
         log.debug("a reply to %s, who is gone, is dropped", reply.local)
         message = reply.message
         if isinstance(message, Mapping) and message.get("more_content"):
-            core.face.gone(reply.local)  # its sender has not heard, or forgotten
+            core.layer.gone(reply.local)  # its sender has not heard, or forgotten
 
     def _more_body(self, local: str) -> None:
         link = self._core.links.get(local)
         if isinstance(link, HttpExchange):
             link.more_body()
         elif link is None:
-            self._core.face.gone(local)
+            self._core.layer.gone(local)
 
     def _broken(self, item: Item) -> None:
         """End the one socket or request that an item of the mailbox broke."""

@@ -15,7 +15,7 @@ from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.waitlist import Lines
 from channels.interface_server.settings import BridgeSettings, Counters
-from channels.layers.clients import EXPIRED, UNREADABLE, ServerFace
+from channels.layers.clients import EXPIRED, UNREADABLE, ServerClient
 from channels.names import CONSUMER
 from channels.seldom import Seldom
 
@@ -145,9 +145,9 @@ class Core:
     """
 
     def __init__(
-        self, face: ServerFace, settings: BridgeSettings, clock: Clock, spawn: Spawn
+        self, layer: ServerClient, settings: BridgeSettings, clock: Clock, spawn: Spawn
     ) -> None:
-        self.face = face
+        self.layer = layer
         self.settings = settings
         self.clock = clock
         self.spawn = spawn

@@ -26,7 +26,7 @@ class Watch:
         settings = core.settings
         self._policy = LostPolicy(
             lambda channel: settings.group_expiry if channel == DISCONNECT else settings.expiry,
-            core.face.held_as,
+            core.layer.held_as,
         )
         self._looking = False
         self._outages = 0
@@ -44,7 +44,7 @@ class Watch:
 
     def _note(self) -> int:
         core = self._core
-        settled = core.face.now() - core.face.settled_since
+        settled = core.layer.now() - core.layer.settled_since
         return self._policy.note(core.clock.monotonic(), core.last_receipt, settled)
 
     def _wind(self) -> None:
@@ -86,18 +86,18 @@ class Watch:
         return suspects
 
     async def _look(self, suspects: dict[str, list[int]]) -> None:
-        core, face, outages = self._core, self._core.face, self._outages
+        core, layer, outages = self._core, self._core.layer, self._outages
         try:
-            processes = await face.processes()
+            processes = await layer.processes()
             queued = {
-                channel: await face.queued(channel, receipts)
+                channel: await layer.queued(channel, receipts)
                 for channel, receipts in suspects.items()
             }
             if outages != self._outages:
                 return
             verdicts = self._policy.look(core.clock.monotonic(), suspects, processes, queued)
             if verdicts:
-                await face.mark()
+                await layer.mark()
             if outages == self._outages:
                 for verdict in verdicts:
                     self._core.give_up(verdict.receipt, verdict.cause)

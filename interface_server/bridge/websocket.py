@@ -84,7 +84,7 @@ class WebSocketLink:
     )
 
     def __init__(self, core: Core, port: WebSocketPort, local: str, path: str) -> None:
-        self.reply_channel = core.face.mailbox + local
+        self.reply_channel = core.layer.mailbox + local
         self.local = local
         self.port = port
         self.machine = Socket()
@@ -107,7 +107,7 @@ class WebSocketLink:
         core.unfinished += 1
         core.sockets += 1
         self._receipt = receipt = core.new_receipt(self)
-        core.face.send(
+        core.layer.send(
             CONNECT,
             [self._inbound.connect(details)],
             receipt=receipt,
@@ -143,9 +143,9 @@ class WebSocketLink:
         core.stalls.discard(self)
         self._paused = False
         del self.port  # what the network keeps of a socket is large; nothing acts on it any more
-        groups = core.face.memberships(self.local)
+        groups = core.layer.memberships(self.local)
         if groups:
-            core.face.forget([(group, self.local) for group in groups])
+            core.layer.forget([(group, self.local) for group in groups])
         if self._stage is Stage.REFUSED:
             core.finished()
             return
@@ -308,7 +308,7 @@ class WebSocketLink:
         self._frame = frame
         self.channel = RECEIVE
         self._receipt = receipt = core.new_receipt(self)
-        core.face.send(RECEIVE, frame, receipt=receipt, done=self._stored)
+        core.layer.send(RECEIVE, frame, receipt=receipt, done=self._stored)
 
     def _stored(self, error: Exception | None) -> None:
         core = self._core

@@ -191,7 +191,7 @@ def address(twisted_address: Any) -> Address | None:
 def unsent_bytes(transport: Any) -> int:
     """Return how much was written to a transport and not yet taken by the kernel.
 
-    Reads Twisted's buffers, which have no public face; a transport without them counts
+    Reads Twisted's buffers, which have no public interface; a transport without them counts
     as empty.
     """
     # TLS keeps a buffer of its own in front of the socket's, and passes on what it

@@ -14,7 +14,7 @@ from django.apps import apps
 
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import LayerUnavailable
-from channels.layers.base import faces_may_replace
+from channels.layers.base import clients_may_replace
 from channels.seldom import Seldom
 from channels.utils import name_that_thing
 
@@ -42,7 +42,7 @@ def tell_if_unrouted(layer: Any, name: Any, consumer: object = None) -> None:
     raw = layer.channel_layer
     look = getattr(raw, "listened_on", None)
     # Only workers that take by the frame are on the register.
-    if look is None or not faces_may_replace(raw) or not _seldom.due((layer.alias, name)):
+    if look is None or not clients_may_replace(raw) or not _seldom.due((layer.alias, name)):
         return
     try:
         listened_on = look()

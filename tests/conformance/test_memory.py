@@ -8,8 +8,8 @@ import pytest
 from channels.layers.clients import Answer, GiveBack, Reply, SocketEntry
 from channels.layers.conformance import LayerConformance
 from channels.layers.inmemory import InMemoryChannelLayer
-from tests.conformance.suites.server import ServerFaceConformance
-from tests.conformance.suites.worker import WorkerFaceConformance
+from tests.conformance.suites.server import ServerClientConformance
+from tests.conformance.suites.worker import WorkerClientConformance
 
 
 class FakeClock:
@@ -39,11 +39,11 @@ class TestInMemoryLayer(InMemory, LayerConformance):
     pass
 
 
-class TestInMemoryWorkerFace(InMemory, WorkerFaceConformance):
+class TestInMemoryWorkerClient(InMemory, WorkerClientConformance):
     pass
 
 
-class TestInMemoryServerFace(InMemory, ServerFaceConformance):
+class TestInMemoryServerClient(InMemory, ServerClientConformance):
     pass
 
 
@@ -169,11 +169,11 @@ def test_a_body_for_a_mailbox_without_a_server_comes_as_messages(layer):
 def test_the_register_shows_a_servers_counters_as_they_are_now(layer):
     async def test():
         info = {"lost": 0}
-        face = layer.open_server("web.test!")
-        await face.start(None, info)
+        client = layer.open_server("web.test!")
+        await client.start(None, info)
         info["lost"] = 3
-        (entry,) = await face.processes()
-        await face.stop()
+        (entry,) = await client.processes()
+        await client.stop()
         return entry.info["lost"]
 
     assert asyncio.run(test()) == 3
@@ -205,40 +205,40 @@ def test_a_send_within_a_send_of_the_same_thread_is_no_deadlock(clock):
     assert len(receive_all(layer, "work")) == 2
 
 
-# -- its server's face --------------------------------------------------------------------
+# -- its server's client --------------------------------------------------------------------
 
 
 def test_a_frame_is_there_without_a_turn_of_the_loop(layer):
     async def main():
-        face = layer.open_server("web.test!")
-        await face.start(Listener(), {})
-        face.send("work", [{"n": 1}])
+        client = layer.open_server("web.test!")
+        await client.start(Listener(), {})
+        client.send("work", [{"n": 1}])
         assert layer.receive(["work"]) == ("work", {"n": 1})
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
 
 def test_the_mailbox_of_a_server_is_bounded_in_messages(layer):
     async def main():
-        face, listener = layer.open_server("web.test!"), Listener()
-        await face.start(listener, {})
+        client, listener = layer.open_server("web.test!"), Listener()
+        await client.start(listener, {})
         for n in range(10_000):
             layer.send("web.test!a", {"n": n})
         with pytest.raises(layer.ChannelFull) as caught:
             layer.send("web.test!a", {})
         assert caught.value.capacity == 10_000
-        await face.mark()
+        await client.mark()
         assert len(listener.items) == 10_000
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
 
 def test_the_mailbox_of_a_server_is_bounded_in_bytes(layer):
     async def main():
-        face, listener = layer.open_server("web.test!"), Listener()
-        await face.start(listener, {})
+        client, listener = layer.open_server("web.test!"), Listener()
+        await client.start(listener, {})
         layer.group_add("group", "web.test!a")
         for _ in range(31):
             layer.send("web.test!a", {"bytes": b"x" * 1024 * 1024})
@@ -246,10 +246,10 @@ def test_the_mailbox_of_a_server_is_bounded_in_bytes(layer):
             layer.send("web.test!a", {"bytes": b"x" * 1024 * 1024})
         layer.send_group("group", {"bytes": b"x" * 1024 * 1024})
         layer.send("web.test!a", {"text": "small"})
-        await face.mark()
+        await client.mark()
         assert listener.items[-1] == Reply("a", {"text": "small"})
         assert len(listener.items) == 1 + 31 + 1  # the join, and no group message
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
@@ -263,13 +263,13 @@ def test_a_flood_is_delivered_in_batches_between_which_the_loop_turns(layer):
             self.batches += (len(items),)
 
     async def main():
-        face, listener = layer.open_server("web.test!"), Counting()
-        await face.start(listener, {})
+        client, listener = layer.open_server("web.test!"), Counting()
+        await client.start(listener, {})
         for n in range(250):
             layer.send("web.test!a", {"n": n})
-        await face.mark()
+        await client.mark()
         assert listener.batches == (100, 100, 50)
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
@@ -297,13 +297,13 @@ def test_a_mailbox_needs_a_name_of_its_kind(layer, name):
 
 def test_stop_forgets_what_belongs_to_the_process(layer):
     async def main():
-        face = layer.open_server("web.test!")
-        await face.start(Listener(), {})
-        face.send("work", [{}], opens=SocketEntry("a", "/", face.now()))
+        client = layer.open_server("web.test!")
+        await client.start(Listener(), {})
+        client.send("work", [{}], opens=SocketEntry("a", "/", client.now()))
         layer.group_add("group", "web.test!a")
         layer.group_add("group", "web.other!a")
         layer.send_body("web.test!a", {"n": 1})
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
@@ -313,10 +313,10 @@ def test_stop_forgets_what_belongs_to_the_process(layer):
 
 def test_a_late_answer_for_a_server_that_stopped_is_dropped(layer):
     async def main():
-        face = layer.open_server("web.test!")
-        await face.start(Listener(), {})
-        face.send("work", [{}], receipt=1)
-        await face.stop()
+        client = layer.open_server("web.test!")
+        await client.start(Listener(), {})
+        client.send("work", [{}], receipt=1)
+        await client.stop()
 
     asyncio.run(main())
     worker = layer.open_worker(["work"], held=tuple)
@@ -355,13 +355,13 @@ def test_a_listener_that_fails_is_logged_and_gets_the_next_items(layer, caplog):
                 raise ValueError("a bug")
 
     async def main():
-        face, listener = layer.open_server("web.test!"), Failing()
-        await face.start(listener, {})
+        client, listener = layer.open_server("web.test!"), Failing()
+        await client.start(listener, {})
         for n in range(2):
             layer.send("web.test!a", {"n": n})
-            await face.mark()
+            await client.mark()
         assert len(listener.items) == 2
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
     assert "could not deliver" in caplog.text
@@ -369,10 +369,10 @@ def test_a_listener_that_fails_is_logged_and_gets_the_next_items(layer, caplog):
 
 def test_a_frame_refused_without_anybody_to_tell_is_logged(layer, caplog):
     async def main():
-        face = layer.open_server("web.test!")
-        await face.start(Listener(), {})
-        face.send("work", [{"value": object()}])
-        await face.stop()
+        client = layer.open_server("web.test!")
+        await client.start(Listener(), {})
+        client.send("work", [{"value": object()}])
+        await client.stop()
 
     asyncio.run(main())
     assert "cannot travel" in caplog.text
@@ -380,19 +380,19 @@ def test_a_frame_refused_without_anybody_to_tell_is_logged(layer, caplog):
 
 def test_flush_does_not_forget_who_awaits_a_mark(layer):
     async def main():
-        face, listener = layer.open_server("web.test!"), Listener()
-        await face.start(listener, {})
+        client, listener = layer.open_server("web.test!"), Listener()
+        await client.start(listener, {})
         layer.send("web.test!a", {})
-        marking = asyncio.ensure_future(face.mark())
+        marking = asyncio.ensure_future(client.mark())
         await asyncio.sleep(0)
         layer.flush()
         await asyncio.wait_for(marking, 5)
-        await face.stop()
+        await client.stop()
 
     asyncio.run(main())
 
 
-# -- its worker's face --------------------------------------------------------------------
+# -- its worker's client --------------------------------------------------------------------
 
 
 def test_a_signal_handler_can_unblock_a_take_of_its_own_thread(layer):

@@ -13,8 +13,8 @@ from channels.layers.conformance import (
 )
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.layers.redis.wire import items
-from tests.conformance.suites.server import ServerFaceConformance, UndecodableConformance
-from tests.conformance.suites.worker import WorkerFaceConformance
+from tests.conformance.suites.server import ServerClientConformance, UndecodableConformance
+from tests.conformance.suites.worker import WorkerClientConformance
 
 pytestmark = pytest.mark.redis
 
@@ -119,11 +119,11 @@ class TestPlainLayer(Plain, LayerConformance):
     pass
 
 
-class TestPlainWorkerFace(Plain, WorkerFaceConformance):
+class TestPlainWorkerClient(Plain, WorkerClientConformance):
     pass
 
 
-class TestPlainServerFace(Plain, ServerFaceConformance):
+class TestPlainServerClient(Plain, ServerClientConformance):
     pass
 
 
@@ -135,11 +135,11 @@ class TestEncryptedLayer(Encrypted, LayerConformance):
     pass
 
 
-class TestEncryptedWorkerFace(Encrypted, WorkerFaceConformance):
+class TestEncryptedWorkerClient(Encrypted, WorkerClientConformance):
     pass
 
 
-class TestEncryptedServerFace(Encrypted, ServerFaceConformance):
+class TestEncryptedServerClient(Encrypted, ServerClientConformance):
     pass
 
 
@@ -151,7 +151,7 @@ class TestUnixLayer(Unix, LayerConformance):
     pass
 
 
-class TestUnixServerFace(Unix, ServerFaceConformance):
+class TestUnixServerClient(Unix, ServerClientConformance):
     pass
 
 
@@ -159,7 +159,7 @@ class TestShardedLayer(Sharded, LayerConformance):
     pass
 
 
-class TestShardedWorkerFace(Sharded, WorkerFaceConformance):
+class TestShardedWorkerClient(Sharded, WorkerClientConformance):
     def test_exchange_takes_a_frame_without_waiting_for_one(self, layer):
         """Overridden: a normal channel has no order across hosts."""
         with self.working(layer, "work") as worker:
@@ -174,7 +174,7 @@ class TestShardedWorkerFace(Sharded, WorkerFaceConformance):
         assert sorted(frame.messages[0]["n"] for frame in frames) == [1, 2]
 
 
-class TestShardedServerFace(Sharded, ServerFaceConformance):
+class TestShardedServerClient(Sharded, ServerClientConformance):
     pass
 
 
@@ -182,11 +182,11 @@ class TestSentinelLayer(Sentinel, LayerConformance):
     pass
 
 
-class TestSentinelWorkerFace(Sentinel, WorkerFaceConformance):
+class TestSentinelWorkerClient(Sentinel, WorkerClientConformance):
     pass
 
 
-class TestSentinelServerFace(Sentinel, ServerFaceConformance):
+class TestSentinelServerClient(Sentinel, ServerClientConformance):
     pass
 
 
@@ -194,9 +194,9 @@ class TestClusterLayer(Cluster, LayerConformance):
     pass
 
 
-class TestClusterWorkerFace(Cluster, WorkerFaceConformance):
+class TestClusterWorkerClient(Cluster, WorkerClientConformance):
     pass
 
 
-class TestClusterServerFace(Cluster, ServerFaceConformance):
+class TestClusterServerClient(Cluster, ServerClientConformance):
     pass

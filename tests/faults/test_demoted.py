@@ -119,11 +119,11 @@ def test_an_interface_server_goes_where_the_name_leads(first, name, redis_server
     there = RedisChannelLayer(hosts=[redis_server.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            assert await sent(face, "work", {"n": 1}) is None
+        async with serving(layer) as (server_client, listener):
+            assert await sent(server_client, "work", {"n": 1}) is None
             await asyncio.to_thread(demote, first, name, redis_server, "READONLY")
             await until(lambda: listener.told[-1:] == ["back"], "the layer is back")
-            assert await sent(face, "work", {"n": 2}) is None
+            assert await sent(server_client, "work", {"n": 2}) is None
             assert await asyncio.to_thread(there.receive, ["work"]) == ("work", {"n": 2})
             there.send(BOX + "a", {"n": 3})
             await until(lambda: Reply("a", {"n": 3}) in listener.items, "the new mailbox is read")
@@ -138,17 +138,17 @@ def test_a_redis_that_is_full_keeps_its_connections(first):
     layer = RedisChannelLayer(hosts=[first.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            assert await sent(face, "work", {"n": 1}) is None
+        async with serving(layer) as (server_client, listener):
+            assert await sent(server_client, "work", {"n": 1}) is None
             connected = first.client.info("stats")["total_connections_received"]
             first.client.config_set("maxmemory", 1)
             with pytest.raises(LayerUnavailable, match=r"OOM .*maxmemory"):
                 layer.send("work", {"n": 2})
-            assert "OOM" in str(await sent(face, "work", {"n": 3}))
+            assert "OOM" in str(await sent(server_client, "work", {"n": 3}))
             assert layer.receive(["work"]) == ("work", {"n": 1})
             first.client.config_set("maxmemory", 0)
             layer.send("work", {"n": 4})
-            assert await sent(face, "work", {"n": 5}) is None
+            assert await sent(server_client, "work", {"n": 5}) is None
             assert listener.told == []
             # The synchronous layer's own, once.
             assert first.client.info("stats")["total_connections_received"] <= connected + 1
@@ -164,8 +164,8 @@ def test_a_redis_that_is_loading_is_waited_for(first):
     layer = RedisChannelLayer(hosts=[first.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            assert await sent(face, "work", {"n": 1}) is None
+        async with serving(layer) as (server_client, listener):
+            assert await sent(server_client, "work", {"n": 1}) is None
             first.client.save()
             first.options = ("key-load-delay 50000", "loading-process-events-interval-bytes 1024")
             await asyncio.to_thread(first.kill)
@@ -182,7 +182,7 @@ def test_a_redis_that_is_loading_is_waited_for(first):
             await asyncio.to_thread(wait_until, refused, "it says that it is loading")
             await starting
             await until(lambda: listener.told[-1:] == ["back"], "the layer is back")
-            assert await sent(face, "work", {"n": 3}) is None
+            assert await sent(server_client, "work", {"n": 3}) is None
             assert eventually(lambda: layer.receive(["work"])) == ("work", {"n": 1})
 
     run(test())

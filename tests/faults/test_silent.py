@@ -37,13 +37,13 @@ def test_an_interface_server_is_back_soon(redis_server, way):
     there = RedisChannelLayer(hosts=[redis_server.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (client, listener):
             there.group_add("room", BOX + "a")
-            await face.mark()
+            await client.mark()
             way.stall()
             await back(listener)
             assert len(listener.told) == 2  # lost once, back once
-            assert await sent(face, "work", {"n": 1}) is None
+            assert await sent(client, "work", {"n": 1}) is None
             there.send(BOX + "a", {"n": 2})
             there.send_group("room", {"n": 3})
             await until(lambda: Reply("a", {"n": 2}) in listener.items, "the mailbox is read")
@@ -58,8 +58,8 @@ def test_losing_the_old_mailbox_while_connecting_fails_what_waits_for_it(redis_s
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
 
     async def test():
-        async with serving(layer) as (face, listener):
-            mailbox = face._session.mailbox
+        async with serving(layer) as (client, listener):
+            mailbox = client._session.mailbox
             mailbox._patience = 60.0  # nothing but the loss itself ends the wait
             way.stall()
             await until(lambda: mailbox._marks, "connecting waits for the old mailbox")
@@ -67,7 +67,7 @@ def test_losing_the_old_mailbox_while_connecting_fails_what_waits_for_it(redis_s
             stale._transport.abort()
             await back(listener, 2.0)
             assert mailbox._link is not stale
-            assert await sent(face, "work", {"n": 1}) is None
+            assert await sent(client, "work", {"n": 1}) is None
 
     run(test())
     layer.close()
@@ -82,8 +82,8 @@ def test_a_mailbox_that_stayed_where_the_name_led_before_is_given_up(
     new = RedisChannelLayer(hosts=[second_redis_server.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            own = face._session.mailbox._link._transport.get_extra_info("sockname")[1]
+        async with serving(layer) as (client, listener):
+            own = client._session.mailbox._link._transport.get_extra_info("sockname")[1]
             way.lead_to(second_redis_server.port)
             way.hang_up(keep=own)
 

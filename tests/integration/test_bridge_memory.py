@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from channels.interface_server.bridge.hub import Hub, open_face
+from channels.interface_server.bridge.hub import Hub, open_client
 from channels.interface_server.settings import BridgeSettings
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.support.echo_worker import EchoWorker
@@ -27,7 +27,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 class PlainOnly:
-    """The same layer as if it came from elsewhere: no faces."""
+    """The same layer as if it came from elsewhere: no clients."""
 
     def __init__(self, layer: InMemoryChannelLayer) -> None:
         self.send = layer.send
@@ -36,7 +36,7 @@ class PlainOnly:
 
 @contextlib.asynccontextmanager
 async def bridged(layer: Any, server_layer: Any = None, **settings: Any) -> AsyncIterator[Hub]:
-    hub = Hub(open_face(server_layer or layer), BridgeSettings(**settings))
+    hub = Hub(open_client(server_layer or layer), BridgeSettings(**settings))
     await hub.start()
     try:
         yield hub

@@ -40,7 +40,7 @@ class EchoWorker:
         self.release = threading.Event()
         self._held: set[bytes] = set()
         self._stopping = False
-        self._face = layer.open_worker(channels, held=lambda: set(self._held))
+        self._client = layer.open_worker(channels, held=lambda: set(self._held))
         self._thread = threading.Thread(target=self.loop, daemon=True)
 
     def start(self) -> EchoWorker:
@@ -52,7 +52,7 @@ class EchoWorker:
         """End the thread after the frame that it holds."""
         self._stopping = True
         self.release.set()
-        self._face.unblock()
+        self._client.unblock()
         self._thread.join(15)
         assert not self._thread.is_alive()
 
@@ -60,17 +60,17 @@ class EchoWorker:
         """Take, run, flush; connect again when the layer was away."""
         while not self._stopping:
             try:
-                self._face.start()
+                self._client.start()
                 self._work()
             except LayerUnavailable:
                 threading.Event().wait(0.1)
-        self._face.close()
+        self._client.close()
 
     def _work(self) -> None:
         frames: list[Frame] = []
         while frames or not self._stopping:
             if not frames:
-                frames = self._face.take()
+                frames = self._client.take()
             for frame in frames:
                 if frame.receipt is not None:
                     self._held.add(frame.receipt)
@@ -83,7 +83,7 @@ class EchoWorker:
                 if frame.receipt is not None:
                     operations.append(Answer(frame.receipt))
                     self._held.discard(frame.receipt)
-                _, more = self._face.exchange(operations, take=not self._stopping)
+                _, more = self._client.exchange(operations, take=not self._stopping)
                 for frame in more:
                     if frame.receipt is not None:
                         self._held.add(frame.receipt)

@@ -1,4 +1,4 @@
-"""What tests of the server's face share: a listener, and a Redis that can swallow answers."""
+"""What tests of the server's client share: a listener, and a Redis that can swallow answers."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def run(test):
 @contextlib.asynccontextmanager
 async def serving(layer, mailbox="web.test!", **options):
     """Start a server, and stop it at the end."""
-    face = layer.open_server(mailbox)
+    server_client = layer.open_server(mailbox)
     listener = Listener()
-    await face.start(listener, {"version": "test"})
+    await server_client.start(listener, {"version": "test"})
     try:
-        yield face, listener
+        yield server_client, listener
     finally:
-        await asyncio.wait_for(face.stop(), PATIENCE)
+        await asyncio.wait_for(server_client.stop(), PATIENCE)
 
 
 async def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
@@ -69,10 +69,10 @@ async def until(condition: Callable[[], object], what: str, patience: float = PA
         await asyncio.sleep(0.005)
 
 
-async def sent(face, channel, *messages, **options):
+async def sent(server_client, channel, *messages, **options):
     """Send a frame and return its outcome."""
     outcome = asyncio.get_running_loop().create_future()
-    face.send(channel, messages, done=outcome.set_result, **options)
+    server_client.send(channel, messages, done=outcome.set_result, **options)
     return await asyncio.wait_for(outcome, PATIENCE)
 
 

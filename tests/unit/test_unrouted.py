@@ -108,7 +108,7 @@ def test_delayed_messages_without_rundelay_are_told_what_to_run(told, settings, 
     assert "'channels.delay' in INSTALLED_APPS" in told()[0]
 
 
-class WithoutFaces(Layer):
+class WithoutClients(Layer):
     """Its workers receive one by one, and are on no register."""
 
     open_worker = BaseChannelLayer.open_worker
@@ -118,7 +118,7 @@ def test_layers_that_can_not_tell_or_do_not_answer_are_left_alone(told):
     away = Layer()
     away.error = LayerUnavailable("connection refused")
 
-    for raw in (away, WithoutFaces(), PlainLayer()):
+    for raw in (away, WithoutClients(), PlainLayer()):
         send(wrapper(raw), "nowhere")
         send(raw, "nowhere")
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.base import faces_may_replace
-from channels.layers.clients import Answer, Frame, GiveBack, WorkerFace
+from channels.layers.base import clients_may_replace
+from channels.layers.clients import Answer, Frame, GiveBack, WorkerClient
 
 CHANNEL = "asgi.delay"
 
@@ -31,7 +31,9 @@ class FrameIntake:
 
     def __init__(self, layer: Any) -> None:
         self._receipts: list[bytes] = []
-        self._face: WorkerFace = layer.open_worker([CHANNEL], held=lambda: tuple(self._receipts))
+        self._client: WorkerClient = layer.open_worker(
+            [CHANNEL], held=lambda: tuple(self._receipts)
+        )
         self._started = False
         self._ready: deque[Frame] = deque()
 
@@ -42,10 +44,10 @@ class FrameIntake:
             LayerUnavailable: Try again later.
         """
         if not self._started:
-            self._face.start()
+            self._client.start()
             self._started = True
         if not self._ready:
-            taken = self._face.take(longest) if longest > 0 else self._face.exchange([])[1]
+            taken = self._client.take(longest) if longest > 0 else self._client.exchange([])[1]
             self._receipts += [frame.receipt for frame in taken if frame.receipt is not None]
             self._ready.extend(taken)
         return self._ready.popleft() if self._ready else None
@@ -53,26 +55,26 @@ class FrameIntake:
     def done(self, frame: Frame) -> None:
         """Tell whoever sent the frame that it is stored, if they want to know."""
         if frame.receipt is not None:
-            self._face.exchange([Answer(frame.receipt)], take=False)
+            self._client.exchange([Answer(frame.receipt)], take=False)
             self._receipts.remove(frame.receipt)
 
     def give_back(self, frame: Frame) -> None:
         """Put a frame back where it was taken from, ahead of all others."""
-        self._face.exchange([GiveBack(frame)], take=False)
+        self._client.exchange([GiveBack(frame)], take=False)
         if frame.receipt is not None:
             self._receipts.remove(frame.receipt)
 
     def stop(self) -> None:
         """End a wait in progress, or the next one; may be called by a signal handler."""
         with contextlib.suppress(LayerUnavailable):  # then it ends by itself
-            self._face.unblock()
+            self._client.unblock()
 
     def close(self) -> None:
         """Give back what was not looked at, and leave the layer."""
         while self._ready:
             self.give_back(self._ready.pop())
         if self._started:
-            self._face.close()
+            self._client.close()
 
 
 class PlainIntake:
@@ -112,4 +114,4 @@ class PlainIntake:
 def open_intake(layer: Any) -> FrameIntake | PlainIntake:
     """Return what takes messages from a layer, or from a wrapper's."""
     raw = getattr(layer, "channel_layer", layer)
-    return FrameIntake(raw) if faces_may_replace(raw) else PlainIntake(layer)
+    return FrameIntake(raw) if clients_may_replace(raw) else PlainIntake(layer)

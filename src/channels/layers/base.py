@@ -2,7 +2,7 @@
 
 Contract layer.md sections 1 and 2: names, capacities, the two exceptions as attributes
 of the layer, and the methods that applications and third-party code call.  The
-two faces that only this project's processes use are in
+two clients that only this project's processes use are in
 :mod:`channels.layers.clients`.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from channels import exceptions, names
 
 if TYPE_CHECKING:
-    from channels.layers.clients import ServerFace, WorkerFace
+    from channels.layers.clients import ServerClient, WorkerClient
 
 #: How long an unread message lives, in seconds.
 DEFAULT_EXPIRY = 60
@@ -140,7 +140,7 @@ class BaseChannelLayer:
     def send_body(self, channel: str, message: Mapping[str, Any]) -> None:
         """Send the next chunk of a long response to its process-local reply channel.
 
-        Layers with a server face keep chunks on a list of their own, which the server reads
+        Layers with a server client keep chunks on a list of their own, which the server reads
         as its client drains it: a slow client does not fill the mailbox of the others.
         Elsewhere a chunk is a message like any other.
 
@@ -153,7 +153,7 @@ class BaseChannelLayer:
     def presence(self, channel: str) -> Presence:
         """Return whether somebody is there to take what is sent to the channel.
 
-        One round trip at most.  Layers without a server face can't tell: ``HERE``.
+        One round trip at most.  Layers without a server client can't tell: ``HERE``.
 
         Raises:
             LayerUnavailable: There is no answer.
@@ -168,16 +168,16 @@ class BaseChannelLayer:
         """
         return None
 
-    # -- the faces that only our own processes use -------------------------------
+    # -- the clients that only our own processes use -------------------------------
 
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
-    ) -> WorkerFace:
-        """Return what a worker takes frames with (:class:`~channels.layers.clients.WorkerFace`)."""
+    ) -> WorkerClient:
+        """Return the :class:`~channels.layers.clients.WorkerClient` that takes frames."""
         raise NotImplementedError(f"{type(self).__name__} does not define open_worker()")
 
-    def open_server(self, mailbox: str) -> ServerFace:
-        """Return an interface server's side; see :class:`~channels.layers.clients.ServerFace`."""
+    def open_server(self, mailbox: str) -> ServerClient:
+        """Return an interface server's side; see :class:`~channels.layers.clients.ServerClient`."""
         raise NotImplementedError(f"{type(self).__name__} does not define open_server()")
 
     # -- capacities --------------------------------------------------------------
@@ -237,12 +237,12 @@ class BaseChannelLayer:
         return names.non_local_name(name)
 
 
-#: What the faces, and ``send_body``, do past the methods of this name.
+#: What the clients, and ``send_body``, do past the methods of this name.
 _DONE_BY_FACES = ("send", "send_group", "receive", "receive_many")
 
 
-def faces_may_replace(layer: Any, opener: str = "open_worker") -> bool:
-    """Whether a layer has faces, and they do nothing that somebody wants done otherwise.
+def clients_may_replace(layer: Any, opener: str = "open_worker") -> bool:
+    """Whether a layer has clients, and they do nothing that somebody wants done otherwise.
 
     Projects subclass a layer to give it a ``send`` or ``receive`` of their own, and tests
     assign to one.  Then every message must go through these methods.
@@ -260,14 +260,14 @@ def faces_may_replace(layer: Any, opener: str = "open_worker") -> bool:
 
 
 def is_customised(layer: Any) -> bool:
-    """Whether methods that the faces go past were overridden, or assigned to the layer."""
+    """Whether methods that the clients go past were overridden, or assigned to the layer."""
     own = getattr(layer, "__dict__", ())
     return any(name in own for name in _DONE_BY_FACES) or _overrides(type(layer))  # type: ignore[arg-type]  # mypy takes Any for unhashable
 
 
 @functools.lru_cache(maxsize=64)
 def _overrides(layer_class: type[Any]) -> bool:
-    """Whether a class overrides such a method, but not the faces that it inherits."""
+    """Whether a class overrides such a method, but not the clients that it inherits."""
     overrides = False
     for one in layer_class.__mro__:
         if "open_worker" in vars(one) or "send_body" in vars(one):

@@ -1,9 +1,9 @@
-"""The two faces of a layer that only this project's own processes use.
+"""The two clients of a layer that only this project's own processes use.
 
 The synchronous interface (:mod:`channels.layers.base`) is for applications.  Our
 workers and interface servers need more: many messages in one round trip,
 receipts, an ordered mailbox per process, and a register of who is alive.
-A layer from elsewhere may lack both faces; then the plain interface is used.
+A layer from elsewhere may lack both clients; then the plain interface is used.
 
 Vocabulary:
 
@@ -108,7 +108,7 @@ class GiveBack:
 Operation = Send | GroupSend | Answer | GiveBack
 
 
-class WorkerFace(Protocol):
+class WorkerClient(Protocol):
     """One worker thread's connection to the layer.  Not thread-safe but for :meth:`unblock`."""
 
     def start(self) -> None:
@@ -235,7 +235,7 @@ class Joined:
     """A channel of this process was added to a group.
 
     The registry of the layer has it already.  If the connection is gone the
-    server answers with :meth:`ServerFace.forget`.
+    server answers with :meth:`ServerClient.forget`.
     """
 
     group: str
@@ -244,7 +244,7 @@ class Joined:
 
 @dataclass(slots=True)
 class MoreBody:
-    """The response body list of ``local`` holds something: :meth:`ServerFace.read_body`."""
+    """The response body list of ``local`` holds something: :meth:`ServerClient.read_body`."""
 
     local: str
 
@@ -303,7 +303,7 @@ class MailboxListener(Protocol):
 Done = Callable[["Exception | None"], None]
 
 
-class ServerFace(Protocol):
+class ServerClient(Protocol):
     """An interface server's connection to the layer, in an asyncio event loop.
 
     ``send``, ``answer`` and ``forget`` return at once: what is asked for in one turn of the

@@ -1,4 +1,4 @@
-"""A layer that has only the synchronous interface, as a :class:`ServerFace`.
+"""A layer that has only the synchronous interface, as a :class:`ServerClient`.
 
 For layers from elsewhere.  Blocking calls run in two threads: one receives, one
 sends in order, so replies of a slow layer never hold up the event loop.  Such a layer
@@ -55,8 +55,8 @@ class PlainLayer(Protocol):
 _Job = tuple[str, Sequence[Mapping[str, Any]], int, "Done | None"]
 
 
-class PlainServerFace:
-    """See :class:`~channels.layers.clients.ServerFace`."""
+class PlainServerClient:
+    """See :class:`~channels.layers.clients.ServerClient`."""
 
     def __init__(
         self, layer: PlainLayer, mailbox: str, sleep: Callable[[float], object] | None = None

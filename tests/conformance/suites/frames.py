@@ -1,4 +1,4 @@
-"""Conformance of the server's face: frames, receipts and the mailbox."""
+"""Conformance of the server's client: frames, receipts and the mailbox."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class FrameRules(Servers):
 
     def test_messages_of_a_frame_stay_together_and_in_order(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 with self.working(layer, "work") as worker:
-                    assert await self.sent(face, "work", {"n": 1}, {"n": 2}, {"n": 3}) is None
+                    assert await self.sent(client, "work", {"n": 1}, {"n": 2}, {"n": 3}) is None
                     frame = await self.taken(worker)
 
             assert frame.channel == "work"
@@ -42,9 +42,9 @@ class FrameRules(Servers):
 
     def test_an_answer_comes_back_as_the_receipt_after_the_replies(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 with self.working(layer, "work") as worker:
-                    await self.sent(face, "work", {"n": 1}, receipt=7)
+                    await self.sent(client, "work", {"n": 1}, receipt=7)
                     frame = await self.taken(worker)
                     assert frame.ordered is True
                     assert frame.receipt is not None
@@ -83,9 +83,9 @@ class FrameRules(Servers):
 
     def test_frames_of_one_turn_arrive_in_the_order_of_their_sending(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 with self.working(layer, "main?abc") as worker:
-                    outcomes = [self.sent(face, "main?abc", {"n": n}) for n in range(CAPACITY)]
+                    outcomes = [self.sent(client, "main?abc", {"n": n}) for n in range(CAPACITY)]
                     assert await asyncio.gather(*outcomes) == [None] * CAPACITY
                     frames = [await self.taken(worker) for _ in range(CAPACITY)]
             assert [frame.messages[0]["n"] for frame in frames] == [0, 1, 2]
@@ -94,10 +94,10 @@ class FrameRules(Servers):
 
     def test_a_full_channel_is_reported_and_stores_nothing(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 for n in range(CAPACITY):
-                    assert await self.sent(face, "main?abc", {"n": n}) is None
-                refused = await self.sent(face, "main?abc", {"n": CAPACITY})
+                    assert await self.sent(client, "main?abc", {"n": n}) is None
+                refused = await self.sent(client, "main?abc", {"n": CAPACITY})
             assert isinstance(refused, layer.ChannelFull)
             assert len(self.receive_all(layer, "main?abc")) == CAPACITY
 
@@ -105,10 +105,10 @@ class FrameRules(Servers):
 
     def test_a_frame_can_go_past_the_capacity(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 for n in range(CAPACITY):
-                    await self.sent(face, "main?abc", {"n": n})
-                assert await self.sent(face, "main?abc", {"n": 3}, past_capacity=True) is None
+                    await self.sent(client, "main?abc", {"n": n})
+                assert await self.sent(client, "main?abc", {"n": 3}, past_capacity=True) is None
             received = self.receive_all(layer, "main?abc")
             assert [message["n"] for _, message in received] == [0, 1, 2, 3]
 
@@ -118,10 +118,10 @@ class FrameRules(Servers):
         layer = make_layer(max_message_size=1000)
 
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
-                large = await self.sent(face, "work", {"body": b"x" * 1100})
-                strange = await self.sent(face, "work", {"value": object()})
-                unnamed = await self.sent(face, "not a name", {})
+            async with self.serving(layer) as (client, _):
+                large = await self.sent(client, "work", {"body": b"x" * 1100})
+                strange = await self.sent(client, "work", {"value": object()})
+                unnamed = await self.sent(client, "not a name", {})
             assert isinstance(large, layer.MessageTooLarge)
             assert isinstance(strange, TypeError)
             assert isinstance(unnamed, TypeError)
@@ -133,9 +133,9 @@ class FrameRules(Servers):
         self, short_lived: Layer, clock: Clock
     ) -> None:
         async def test() -> None:
-            async with self.serving(short_lived) as (face, _):
-                await self.sent(face, "main?abc", {"n": 1}, expiry=60)
-                await self.sent(face, "main?abc", {"n": 2})
+            async with self.serving(short_lived) as (client, _):
+                await self.sent(client, "main?abc", {"n": 1}, expiry=60)
+                await self.sent(client, "main?abc", {"n": 2})
                 await asyncio.to_thread(clock.advance, self.expiry + self.margin)
             assert self.receive_all(short_lived, "main?abc") == [("main?abc", {"n": 1})]
 
@@ -145,8 +145,8 @@ class FrameRules(Servers):
         self, short_lived: Layer, clock: Clock
     ) -> None:
         async def test() -> None:
-            async with self.serving(short_lived) as (face, listener):
-                await self.sent(face, "main?abc", {}, receipt=3)
+            async with self.serving(short_lived) as (client, listener):
+                await self.sent(client, "main?abc", {}, receipt=3)
                 await asyncio.to_thread(clock.advance, self.expiry + self.margin)
                 with self.working(short_lived, "main?abc") as worker:
                     assert self.take_now(worker) is None
@@ -157,10 +157,10 @@ class FrameRules(Servers):
     @pytest.mark.parametrize("at_head", [True, False])
     def test_a_frame_given_back_keeps_its_receipt(self, layer: Layer, at_head: bool) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 with self.working(layer, "main?abc") as worker:
-                    await self.sent(face, "main?abc", {"n": 1}, {"n": 2}, receipt=9)
-                    await self.sent(face, "main?abc", {"n": 3}, receipt=10)
+                    await self.sent(client, "main?abc", {"n": 1}, {"n": 2}, receipt=9)
+                    await self.sent(client, "main?abc", {"n": 3}, receipt=10)
                     frame = await self.taken(worker)
                     frame.messages.pop(0)
                     await self.exchanged(worker, GiveBack(frame, at_head=at_head))
@@ -178,12 +178,12 @@ class FrameRules(Servers):
 
     def test_plain_receive_answers_after_the_last_message(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
-                await self.sent(face, "main?abc", {"n": 1}, {"n": 2}, receipt=4)
-                await self.sent(face, "main?abc", {"n": 3}, receipt=5)
+            async with self.serving(layer) as (client, listener):
+                await self.sent(client, "main?abc", {"n": 1}, {"n": 2}, receipt=4)
+                await self.sent(client, "main?abc", {"n": 3}, receipt=5)
 
                 assert self.receive(layer, "main?abc") == ("main?abc", {"n": 1})
-                await face.mark()
+                await client.mark()
                 assert listener.items == []
                 assert self.receive(layer, "main?abc") == ("main?abc", {"n": 2})
                 assert await self.delivered(listener, 1) == [Receipt(4)]
@@ -194,18 +194,18 @@ class FrameRules(Servers):
 
     def test_queued_tells_which_receipts_still_wait(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 with self.working(layer, "main?abc") as worker:
                     for number in (1, 2, 3):
-                        await self.sent(face, "main?abc", {}, receipt=number)
-                    assert await face.queued("main?abc", {1, 2, 3, 4}) == {1, 2, 3}
+                        await self.sent(client, "main?abc", {}, receipt=number)
+                    assert await client.queued("main?abc", {1, 2, 3, 4}) == {1, 2, 3}
                     frame = await self.taken(worker)
-                    assert frame.receipt == face.held_as(1)
-                    assert await face.queued("main?abc", {1, 3}) == {3}
+                    assert frame.receipt == client.held_as(1)
+                    assert await client.queued("main?abc", {1, 3}) == {3}
                     await self.exchanged(worker, GiveBack(frame))
-                    assert await face.queued("main?abc", {1}) == {1}
-                assert await face.queued("other", {1}) == set()
-                assert await face.queued("main?abc", set()) == set()
+                    assert await client.queued("main?abc", {1}) == {1}
+                assert await client.queued("other", {1}) == set()
+                assert await client.queued("main?abc", set()) == set()
 
         self.run(test())
 
@@ -224,11 +224,11 @@ class FrameRules(Servers):
 
     def test_a_mark_passes_when_all_before_it_was_delivered(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
-                await asyncio.wait_for(face.mark(), self.patience)
+            async with self.serving(layer) as (client, listener):
+                await asyncio.wait_for(client.mark(), self.patience)
                 for n in range(5):
                     layer.send(MAILBOX + "a", {"n": n})
-                await asyncio.wait_for(face.mark(), self.patience)
+                await asyncio.wait_for(client.mark(), self.patience)
                 assert listener.items == [Reply("a", {"n": n}) for n in range(5)]
 
         self.run(test())
@@ -248,9 +248,9 @@ class FrameRules(Servers):
         layer = make_layer(channel_capacity={"web.*!": 5})
 
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 with self.working(layer, "work") as worker:
-                    await self.sent(face, "work", {}, receipt=1)
+                    await self.sent(client, "work", {}, receipt=1)
                     frame = await self.taken(worker)
                     assert frame.receipt is not None
                     stored = self.fill(layer)  # the loop does not run meanwhile
@@ -261,7 +261,7 @@ class FrameRules(Servers):
                     layer.group_add("group", MAILBOX + "b")
                     layer.send_group("group", {"skipped": True})
                 await listener.until(lambda: len(listener.items) >= stored + 2, self.patience)
-                await face.mark()
+                await client.mark()
                 assert listener.items == [
                     *(Reply("a", {"n": n}) for n in range(stored)),
                     Receipt(1),
@@ -286,9 +286,9 @@ class FrameRules(Servers):
         layer = make_layer(channel_capacity={"web.*!": 5})
 
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 with self.working(layer, "work") as worker:
-                    await self.sent(face, "work", {}, receipt=1)
+                    await self.sent(client, "work", {}, receipt=1)
                     frame = await self.taken(worker)
                     assert frame.receipt is not None
                     self.fill(layer)
@@ -296,7 +296,7 @@ class FrameRules(Servers):
                     outcomes, _ = worker.exchange([reply, answer], take=False)
                     assert isinstance(outcomes[0], layer.ChannelFull)
                     assert isinstance(outcomes[1], layer.ChannelFull)
-                    await face.mark()
+                    await client.mark()
                     assert Receipt(1) not in listener.items
                     assert await self.exchanged(worker, reply, answer) == [None, None]
                 await listener.until(lambda: Receipt(1) in listener.items, self.patience)
@@ -306,8 +306,8 @@ class FrameRules(Servers):
 
     def test_stop_delivers_what_waits(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
-                await face.mark()
+            async with self.serving(layer) as (client, listener):
+                await client.mark()
                 for n in range(5):
                     layer.send(MAILBOX + "a", {"n": n})
             assert listener.items == [Reply("a", {"n": n}) for n in range(5)]
@@ -317,8 +317,8 @@ class FrameRules(Servers):
     def test_stop_sends_what_is_queued(self, layer: Layer) -> None:
         async def test() -> None:
             outcomes: list[Exception | None] = []
-            async with self.serving(layer) as (face, _):
-                face.send("main?abc", [{"n": 1}], done=outcomes.append)
+            async with self.serving(layer) as (client, _):
+                client.send("main?abc", [{"n": 1}], done=outcomes.append)
             assert outcomes == [None]
 
         self.run(test())

@@ -1,4 +1,4 @@
-"""Conformance of the server's face: groups, response bodies, sockets and the register."""
+"""Conformance of the server's client: groups, response bodies, sockets and the register."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProcessRules(Servers):
 
     def test_a_group_message_comes_once_with_its_members(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 for local in ("c", "a", "b"):
                     layer.group_add("group", MAILBOX + local)
                 layer.group_add("group", "web.other!x")
@@ -38,7 +38,7 @@ class ProcessRules(Servers):
                 layer.send_group("group", {"n": 1})
 
                 (item,) = await self.delivered(listener, 1)
-                await face.mark()
+                await client.mark()
                 assert isinstance(item, GroupMessage)
                 assert (item.group, item.message) == ("group", {"n": 1})
                 assert list(item.members) == ["c", "b"]
@@ -84,11 +84,11 @@ class ProcessRules(Servers):
 
     def test_a_group_without_members_here_sends_nothing_here(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 layer.group_add("group", MAILBOX + "a")
                 layer.group_discard("group", MAILBOX + "a")
                 layer.send_group("group", {"n": 1})
-                await face.mark()
+                await client.mark()
                 # An item that finds nobody is allowed, but it must name nobody.
                 for item in listener.messages():
                     assert isinstance(item, GroupMessage)
@@ -119,29 +119,29 @@ class ProcessRules(Servers):
 
     def test_a_join_is_told_before_the_groups_messages(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 layer.group_add("group", MAILBOX + "a")
                 layer.send_group("group", {"n": 1})
                 await self.delivered(listener, 1)
                 assert listener.items[0] == Joined("group", "a")
-                assert set(face.memberships("a")) == {"group"}
-                assert set(face.memberships("b")) == set()
+                assert set(client.memberships("a")) == {"group"}
+                assert set(client.memberships("b")) == set()
 
         self.run(test())
 
     def test_a_membership_forgotten_is_discarded(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 for group in ("first", "second"):
                     for local in ("a", "b"):
                         layer.group_add(group, MAILBOX + local)
                 await listener.until(lambda: len(listener.items) >= 4, self.patience)
 
-                face.forget([("first", "a"), ("second", "a"), ("second", "nobody")])
-                await face.mark()
+                client.forget([("first", "a"), ("second", "a"), ("second", "nobody")])
+                await client.mark()
 
-                await listener.until(lambda: not face.memberships("a"), self.patience)
-                assert set(face.memberships("b")) == {"first", "second"}
+                await listener.until(lambda: not client.memberships("a"), self.patience)
+                assert set(client.memberships("b")) == {"first", "second"}
             # stop() has sent what was queued, so it is seen everywhere.
             assert MAILBOX + "a" not in layer.group_channels("first")
             assert MAILBOX + "a" not in layer.group_channels("second")
@@ -150,13 +150,13 @@ class ProcessRules(Servers):
 
     def test_memberships_expire_unless_kept(self, short_lived: Layer, clock: Clock) -> None:
         async def test() -> None:
-            async with self.serving(short_lived) as (face, listener):
+            async with self.serving(short_lived) as (client, listener):
                 for local in ("kept", "gone"):
                     short_lived.group_add("group", MAILBOX + local)
                 await listener.until(lambda: len(listener.items) >= 2, self.patience)
                 await asyncio.to_thread(clock.advance, self.group_expiry * 0.6)
-                face.keep(["kept", "unknown"])
-                await face.mark()
+                client.keep(["kept", "unknown"])
+                await client.mark()
                 await asyncio.to_thread(clock.advance, self.group_expiry * 0.6)
 
                 short_lived.send_group("group", {"n": 1})
@@ -172,23 +172,23 @@ class ProcessRules(Servers):
 
     def test_a_body_is_told_of_once_and_read_in_order(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 for n in range(5):
                     layer.send_body(MAILBOX + "a", {"n": n})
                 assert await self.delivered(listener, 1) == [MoreBody("a")]
 
-                first = await face.read_body("a", 3)
-                second = await face.read_body("a", 3)
-                third = await face.read_body("a", 3)
+                first = await client.read_body("a", 3)
+                second = await client.read_body("a", 3)
+                third = await client.read_body("a", 3)
                 assert [chunk["n"] for chunk in first] == [0, 1, 2]
                 assert [chunk["n"] for chunk in second] == [3, 4]
                 assert third == []
-                assert await face.read_body("other", 3) == []
+                assert await client.read_body("other", 3) == []
 
                 layer.send_body(MAILBOX + "a", {"n": 5})
                 items = await self.delivered(listener, 2)
                 assert items == [MoreBody("a"), MoreBody("a")]
-                assert await face.read_body("a", 3) == [{"n": 5}]
+                assert await client.read_body("a", 3) == [{"n": 5}]
 
         self.run(test())
 
@@ -206,7 +206,7 @@ class ProcessRules(Servers):
 
     def test_a_body_that_nobody_reads_is_bounded(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 chunk = {"content": b"x" * MEBIBYTE}
                 stored = 0
                 with contextlib.suppress(layer.ChannelFull):
@@ -216,28 +216,28 @@ class ProcessRules(Servers):
                 assert 7 <= stored <= 8
                 layer.send_body(MAILBOX + "b", chunk)
 
-                assert len(await face.read_body("a", 2)) == 2
+                assert len(await client.read_body("a", 2)) == 2
                 layer.send_body(MAILBOX + "a", chunk)
 
         self.run(test())
 
     def test_who_sends_to_a_client_that_is_gone_can_know(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 for local in ("a", "b"):
                     layer.send_body(MAILBOX + local, {"n": 1})
                 assert layer.presence(MAILBOX + "a") is Presence.HERE
-                await face.mark()
+                await client.mark()
 
-                face.gone("a")
-                await face.mark()
+                client.gone("a")
+                await client.mark()
 
                 assert layer.presence(MAILBOX + "a") is Presence.GONE
                 assert layer.presence(MAILBOX + "b") is Presence.HERE
                 assert layer.presence("web.plain!a") is Presence.HERE
                 assert layer.presence("main") is Presence.HERE
-                assert await face.read_body("a", 3) == []
-                assert await face.read_body("b", 3) == [{"n": 1}]
+                assert await client.read_body("a", 3) == []
+                assert await client.read_body("b", 3) == [{"n": 1}]
 
         self.run(test())
 
@@ -251,24 +251,24 @@ class ProcessRules(Servers):
 
     def test_a_socket_is_written_down_with_its_frames(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 for local in ("a", "b"):
-                    socket = SocketEntry(local, "/chat/", face.now())
-                    assert await self.sent(face, "main?c", {}, opens=socket) is None
+                    socket = SocketEntry(local, "/chat/", client.now())
+                    assert await self.sent(client, "main?c", {}, opens=socket) is None
                 assert self.open_sockets(layer, MAILBOX) == {"a", "b"}
 
-                assert await self.sent(face, "main?d", {}, closes="a") is None
+                assert await self.sent(client, "main?d", {}, closes="a") is None
                 assert self.open_sockets(layer, MAILBOX) == {"b"}
 
         self.run(test())
 
     def test_a_socket_whose_frame_was_refused_is_not_written_down(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 for _ in range(CAPACITY):
-                    await self.sent(face, "main?c", {})
-                socket = SocketEntry("a", "/chat/", face.now())
-                refused = await self.sent(face, "main?c", {}, opens=socket)
+                    await self.sent(client, "main?c", {})
+                socket = SocketEntry("a", "/chat/", client.now())
+                refused = await self.sent(client, "main?c", {}, opens=socket)
                 assert isinstance(refused, layer.ChannelFull)
                 assert self.open_sockets(layer, MAILBOX) == set()
 
@@ -277,9 +277,9 @@ class ProcessRules(Servers):
     def test_servers_and_workers_are_on_the_register(self, layer: Layer, clock: Clock) -> None:
         async def test() -> None:
             held: set[bytes] = set()
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 with self.working(layer, "one", "two", held=held):
-                    entries = await self.eventually(face.processes, lambda e: len(e) == 2, clock)
+                    entries = await self.eventually(client.processes, lambda e: len(e) == 2, clock)
                     server, worker = sorted(entries, key=lambda entry: entry.kind)
                     assert (server.kind, server.name) == ("server", MAILBOX)
                     assert server.info["version"] == "test"
@@ -287,27 +287,27 @@ class ProcessRules(Servers):
                     assert worker.kind == "worker"
                     assert worker.channels == {"one", "two"}
                     assert worker.held == frozenset()
-                    assert abs(worker.seen - face.now()) < self.patience
+                    assert abs(worker.seen - client.now()) < self.patience
 
-                    held.add(face.held_as(12))
+                    held.add(client.held_as(12))
                     await self.eventually(
-                        face.processes, lambda e: self.of_worker(e).held == held, clock
+                        client.processes, lambda e: self.of_worker(e).held == held, clock
                     )
-                await self.eventually(face.processes, lambda e: len(e) == 1, clock)
+                await self.eventually(client.processes, lambda e: len(e) == 1, clock)
 
         self.run(test())
 
     def test_heartbeats_are_numbered(self, layer: Layer, clock: Clock) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
+            async with self.serving(layer) as (client, _):
                 with self.working(layer, "one"):
                     before = self.of_worker(
-                        await self.eventually(face.processes, lambda e: len(e) == 2, clock)
+                        await self.eventually(client.processes, lambda e: len(e) == 2, clock)
                     )
                     await asyncio.to_thread(clock.advance, HEARTBEAT_INTERVAL)
                     after = self.of_worker(
                         await self.eventually(
-                            face.processes, lambda e: self.of_worker(e).beat > before.beat, clock
+                            client.processes, lambda e: self.of_worker(e).beat > before.beat, clock
                         )
                     )
                     assert after.name == before.name
@@ -327,9 +327,9 @@ class ProcessRules(Servers):
 
     def test_a_server_that_runs_is_settled(self, layer: Layer) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, _):
-                assert face.mailbox == MAILBOX
-                assert face.settled_since <= face.now()
+            async with self.serving(layer) as (client, _):
+                assert client.mailbox == MAILBOX
+                assert client.settled_since <= client.now()
 
         self.run(test())
 

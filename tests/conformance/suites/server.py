@@ -1,4 +1,4 @@
-"""Conformance of the interface server's face (:class:`channels.layers.clients.ServerFace`)."""
+"""Conformance of the interface server's client (:class:`channels.layers.clients.ServerClient`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conformance.suites.processes import ProcessRules
 from tests.conformance.suites.serving import MAILBOX, Servers
 
 
-class ServerFaceConformance(FrameRules, ProcessRules):
+class ServerClientConformance(FrameRules, ProcessRules):
     """Rules for interface servers; see :mod:`channels.layers.conformance` for the fixtures."""
 
 
@@ -22,11 +22,11 @@ class UndecodableConformance(Servers):
         self, layer: Layer, spoil: Callable[[Layer, str], None]
     ) -> None:
         async def test() -> None:
-            async with self.serving(layer) as (face, listener):
+            async with self.serving(layer) as (client, listener):
                 with self.working(layer, "main?abc") as worker:
-                    await self.sent(face, "main?abc", {"n": 1}, receipt=1)
+                    await self.sent(client, "main?abc", {"n": 1}, receipt=1)
                     spoil(layer, "main?abc")
-                    await self.sent(face, "main?abc", {"n": 2}, receipt=2)
+                    await self.sent(client, "main?abc", {"n": 2}, receipt=2)
                     frame = await self.taken(worker)
                 assert frame.messages == [{"n": 2}]
                 assert await self.delivered(listener, 1) == [NotRun(1, UNREADABLE)]

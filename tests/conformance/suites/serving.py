@@ -13,8 +13,8 @@ from channels.layers.clients import (
     Frame,
     Item,
     Joined,
-    ServerFace,
-    WorkerFace,
+    ServerClient,
+    WorkerClient,
 )
 from channels.layers.conformance.common import Clock, Conformance, Layer
 
@@ -81,29 +81,29 @@ class Servers(Conformance):
     @contextlib.asynccontextmanager
     async def serving(
         self, layer: Layer, mailbox: str = MAILBOX
-    ) -> AsyncIterator[tuple[ServerFace, Listener]]:
+    ) -> AsyncIterator[tuple[ServerClient, Listener]]:
         """Start a server, and stop it at the end."""
-        face: ServerFace = layer.open_server(mailbox)
+        client: ServerClient = layer.open_server(mailbox)
         listener = Listener()
-        await face.start(listener, {"version": "test"})
+        await client.start(listener, {"version": "test"})
         try:
-            yield face, listener
+            yield client, listener
         finally:
-            await asyncio.wait_for(face.stop(), self.patience)
+            await asyncio.wait_for(client.stop(), self.patience)
 
     async def sent(
-        self, face: ServerFace, channel: str, *messages: Any, **options: Any
+        self, client: ServerClient, channel: str, *messages: Any, **options: Any
     ) -> Exception | None:
         """Send a frame and return its outcome."""
         outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        face.send(channel, messages, done=outcome.set_result, **options)
+        client.send(channel, messages, done=outcome.set_result, **options)
         return await asyncio.wait_for(outcome, self.patience)
 
-    async def taken(self, worker: WorkerFace) -> Frame:
+    async def taken(self, worker: WorkerClient) -> Frame:
         """Take a frame that must be there, without blocking the loop."""
         return await asyncio.to_thread(self.take, worker)
 
-    async def exchanged(self, worker: WorkerFace, *operations: Any) -> list[Exception | None]:
+    async def exchanged(self, worker: WorkerClient, *operations: Any) -> list[Exception | None]:
         """Carry out operations without blocking the loop, and take nothing."""
         outcomes, frames = await asyncio.to_thread(worker.exchange, operations, take=False)
         assert frames == []

@@ -1,4 +1,4 @@
-"""Conformance of the worker's face (:class:`channels.layers.clients.WorkerFace`)."""
+"""Conformance of the worker's client (:class:`channels.layers.clients.WorkerClient`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels.layers.conformance.common import CAPACITY, Clock, Conformance, Lay
 SOON = 3.0
 
 
-class WorkerFaceConformance(Conformance):
+class WorkerClientConformance(Conformance):
     """Rules for workers; see :mod:`channels.layers.conformance` for the fixtures."""
 
     # -- take --------------------------------------------------------------------------

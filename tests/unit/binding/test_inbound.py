@@ -431,7 +431,7 @@ def test_the_worker_goes_on(caplog):
     run_until_idle(layer, ("websocket.receive", Streams))
 
     assert Article.objects.get().title == "made"
-    assert layer.face.done == [Answer(b"r")]
+    assert layer.client.done == [Answer(b"r")]
     (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
     assert "test_inbound.Streams" in record.getMessage()
     assert "no action 'explode'" in record.exc_text

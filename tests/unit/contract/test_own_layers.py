@@ -8,10 +8,10 @@ from unittest import mock
 from channels import Channel, Group, route
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import ChannelFull
-from channels.interface_server.bridge.hub import open_face
-from channels.layers.base import faces_may_replace
+from channels.interface_server.bridge.hub import open_client
+from channels.layers.base import clients_may_replace
 from channels.layers.inmemory import InMemoryChannelLayer
-from channels.layers.plain import PlainServerFace
+from channels.layers.plain import PlainServerClient
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.worker import Worker
 
@@ -100,10 +100,10 @@ class TestSubclasses(unittest.TestCase):
         ]
 
     def test_an_interface_server_uses_them_too(self):
-        assert isinstance(open_face(NotingLayer()), PlainServerFace)
-        assert isinstance(open_face(wrap(NotingLayer())), PlainServerFace)
-        assert not isinstance(open_face(InMemoryChannelLayer()), PlainServerFace)
-        assert not isinstance(open_face(wrap(InMemoryChannelLayer())), PlainServerFace)
+        assert isinstance(open_client(NotingLayer()), PlainServerClient)
+        assert isinstance(open_client(wrap(NotingLayer())), PlainServerClient)
+        assert not isinstance(open_client(InMemoryChannelLayer()), PlainServerClient)
+        assert not isinstance(open_client(wrap(InMemoryChannelLayer())), PlainServerClient)
 
     def test_other_subclasses_keep_the_fast_way(self):
         class Named(InMemoryChannelLayer):
@@ -114,11 +114,11 @@ class TestSubclasses(unittest.TestCase):
             def open_worker(self, channels, *, held):
                 raise NotImplementedError
 
-        assert faces_may_replace(Named())
-        assert faces_may_replace(Faced())
+        assert clients_may_replace(Named())
+        assert clients_may_replace(Faced())
         for layer in (RedisChannelLayer(), RedisSentinelChannelLayer(services=["main"])):
-            assert faces_may_replace(layer)
-            assert faces_may_replace(layer, "open_server")
+            assert clients_may_replace(layer)
+            assert clients_may_replace(layer, "open_server")
 
 
 class TestPatches(unittest.TestCase):

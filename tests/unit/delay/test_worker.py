@@ -24,7 +24,7 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Answer, Frame
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.support.recording import RecordingLayer
-from tests.unit.worker.scripted import Clock, ScriptedFace, ScriptedLayer
+from tests.unit.worker.scripted import Clock, ScriptedClient, ScriptedLayer
 
 pytestmark = pytest.mark.django_db
 
@@ -339,7 +339,7 @@ def test_a_send_whose_outcome_is_unknown_is_not_repeated(layer, log):
 
 
 def test_whoever_wants_to_know_is_told_once_a_message_is_stored():
-    class Face(ScriptedFace):
+    class Client(ScriptedClient):
         def exchange(self, operations, *, take=True):
             stored.append(DelayedMessage.objects.count())
             return super().exchange(operations, take=take)
@@ -347,11 +347,13 @@ def test_whoever_wants_to_know_is_told_once_a_message_is_stored():
     stored = []
     content = {"channel": "test", "content": {}, "delay": 60000}
     scripted = ScriptedLayer()
-    scripted.face = Face(Frame("asgi.delay", [content, {**content, "delay": 70000}], b"receipt"))
+    scripted.client = Client(
+        Frame("asgi.delay", [content, {**content, "delay": 70000}], b"receipt")
+    )
 
     run(ChannelLayerWrapper(scripted, "default", []))
 
-    assert scripted.face.done == [Answer(b"receipt")]
+    assert scripted.client.done == [Answer(b"receipt")]
     assert stored == [0, 2]
 
 
@@ -392,17 +394,17 @@ class TestStopping:
         assert self.stopped_by(worker, idle) < 4
 
     def test_a_signal_ends_the_wait_for_frames(self):
-        class Face(ScriptedFace):
+        class Client(ScriptedClient):
             def take(self, longest=None):
                 worker.sigterm_handler(None, None)
                 return super().take()
 
         scripted = ScriptedLayer()
-        scripted.face = Face()
+        scripted.client = Client()
         worker = Worker(ChannelLayerWrapper(scripted, "default", []), signal_handlers=False)
         worker.run()
 
-        assert (scripted.face.unblocked, scripted.face.closed) == (1, 1)
+        assert (scripted.client.unblocked, scripted.client.closed) == (1, 1)
 
     def test_an_idle_worker_on_a_foreign_layer_leaves_from_within_the_receive(self):
         class Waiting(ForeignLayer):

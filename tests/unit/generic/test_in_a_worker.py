@@ -38,6 +38,6 @@ def test_the_worker_goes_on(consumer, bad, good, caplog):
 
     run_until_idle(layer, ("websocket.receive", consumer))
 
-    assert layer.face.done == [Send("server!socket", {"text": good}), Answer(b"r")]
+    assert layer.client.done == [Send("server!socket", {"text": good}), Answer(b"r")]
     (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
     assert f"test_in_a_worker.{consumer.__name__}" in record.getMessage()

@@ -2,7 +2,7 @@ import pytest
 
 from channels.interface_server.bridge.hub import Hub
 from channels.interface_server.settings import BridgeSettings
-from tests.unit.interface_server.fakes import FakeClock, FakeFace, FakeSocket, run_now
+from tests.unit.interface_server.fakes import FakeClient, FakeClock, FakeSocket, run_now
 
 CONNECT = {"path": "/chat", "headers": [(b"host", b"example.com")], "query_string": b"a=1"}
 
@@ -12,8 +12,8 @@ class Bench:
 
     def __init__(self, **settings):
         self.clock = FakeClock()
-        self.face = FakeFace(self.clock)
-        self.hub = Hub(self.face, BridgeSettings(**settings), clock=self.clock, spawn=run_now)
+        self.layer = FakeClient(self.clock)
+        self.hub = Hub(self.layer, BridgeSettings(**settings), clock=self.clock, spawn=run_now)
         run_now(self.hub.start())
 
     @property
@@ -27,9 +27,9 @@ class Bench:
     def open(self, **kwargs):
         """Return port and end of a socket that was announced and accepted."""
         port, end = self.connecting(**kwargs)
-        self.face.resolve()
-        self.face.reply(end, {"accept": True})
-        self.face.answer()
+        self.layer.resolve()
+        self.layer.reply(end, {"accept": True})
+        self.layer.answer()
         port.calls.clear()
         return port, end
 

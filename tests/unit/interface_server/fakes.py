@@ -72,7 +72,7 @@ class Sent:
     closes: str | None
 
 
-class FakeFace:
+class FakeClient:
     """Keeps what is sent; the test says what becomes of it."""
 
     mailbox = "web.test!"

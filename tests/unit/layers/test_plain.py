@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.hub import Hub, open_face
+from channels.interface_server.bridge.hub import Hub, open_client
 from channels.layers.base import BaseChannelLayer
 from channels.layers.clients import Receipt, Reply
-from channels.layers.plain import PlainServerFace
+from channels.layers.plain import PlainServerClient
 
 BOUND = 5.0
 
@@ -75,17 +75,17 @@ class Listener:
 
 
 def run(scenario, layer, sleep=None):
-    """Run a scenario against a started face, and stop it."""
+    """Run a scenario against a started client, and stop it."""
 
     async def main():
-        face = PlainServerFace(layer, "web.x!", sleep)
+        client = PlainServerClient(layer, "web.x!", sleep)
         listener = Listener()
-        await face.start(listener, {})
+        await client.start(listener, {})
         try:
-            await scenario(face, listener)
+            await scenario(client, listener)
         finally:
-            await face.stop()
-        assert not any(thread.is_alive() for thread in face._threads)
+            await client.stop()
+        assert not any(thread.is_alive() for thread in client._threads)
 
     asyncio.run(main())
 
@@ -93,7 +93,7 @@ def run(scenario, layer, sleep=None):
 def test_messages_are_delivered_in_order_under_their_local_names():
     layer = ForeignLayer()
 
-    async def scenario(face, listener):
+    async def scenario(client, listener):
         for n in range(10):
             layer.mailbox.put((f"web.x!{n}", {"text": str(n)}))
         await listener.wait_for(10)
@@ -106,10 +106,10 @@ def test_frames_are_sent_in_order_by_another_thread_and_count_as_answered():
     layer = ForeignLayer()
     done = []
 
-    async def scenario(face, listener):
+    async def scenario(client, listener):
         for n in range(10):
-            face.send("websocket.receive", [{"n": n}], receipt=n + 1, done=done.append)
-        face.send("http.disconnect", [{"n": 10}])
+            client.send("websocket.receive", [{"n": n}], receipt=n + 1, done=done.append)
+        client.send("http.disconnect", [{"n": 10}])
         await listener.wait_for(10)
         assert listener.events == [Receipt(n + 1) for n in range(10)]
 
@@ -135,8 +135,8 @@ def test_what_a_layer_raises_is_told_in_our_terms(raised, told):
     layer.failing = raised
     done = []
 
-    async def scenario(face, listener):
-        face.send("c", [{}], receipt=1, done=done.append)
+    async def scenario(client, listener):
+        client.send("c", [{}], receipt=1, done=done.append)
 
     run(scenario, layer)
     assert [type(error) for error in done] == [told]
@@ -146,7 +146,7 @@ def test_a_layer_that_raises_is_reported_once_and_tried_again_with_pauses():
     layer = ForeignLayer()
     pauses = []
 
-    async def scenario(face, listener):
+    async def scenario(client, listener):
         for _ in range(6):
             layer.mailbox.put(OSError("gone"))
         layer.mailbox.put(("web.x!a", {}))
@@ -165,7 +165,7 @@ def test_a_layer_that_ignores_block_is_polled_with_pauses():
         pauses.append(seconds)
         threading.Event().wait(0.001)
 
-    async def scenario(face, listener):
+    async def scenario(client, listener):
         layer.mailbox.put(("web.x!a", {}))
         await listener.wait_for(1)
         while not pauses:
@@ -178,7 +178,7 @@ def test_a_layer_that_ignores_block_is_polled_with_pauses():
 def test_a_listener_that_raises_stops_nothing(caplog):
     layer = ForeignLayer()
 
-    async def scenario(face, listener):
+    async def scenario(client, listener):
         layer.mailbox.put(("web.x!bad", {}))
         layer.mailbox.put(("web.x!good", {}))
         await listener.wait_for(1)
@@ -189,46 +189,46 @@ def test_a_listener_that_raises_stops_nothing(caplog):
 
 
 def test_it_claims_nothing_that_such_a_layer_cannot_know():
-    async def scenario(face, listener):
-        assert face.memberships("a") == ()
-        assert await face.read_body("a", 5) == []
-        assert await face.processes() == []
-        assert await face.queued("c", [1, 2]) == {1, 2}
-        assert face.held_as(5) == b"5"
-        assert face.now() > face.settled_since
-        await face.mark()
-        face.forget([("g", "a")])
-        face.keep(["a"])
+    async def scenario(client, listener):
+        assert client.memberships("a") == ()
+        assert await client.read_body("a", 5) == []
+        assert await client.processes() == []
+        assert await client.queued("c", [1, 2]) == {1, 2}
+        assert client.held_as(5) == b"5"
+        assert client.now() > client.settled_since
+        await client.mark()
+        client.forget([("g", "a")])
+        client.keep(["a"])
 
     run(scenario, ForeignLayer())
 
 
 def test_a_closed_loop_loses_what_comes_too_late(caplog):
-    face = PlainServerFace(ForeignLayer(), "web.x!")
+    client = PlainServerClient(ForeignLayer(), "web.x!")
     loop = asyncio.new_event_loop()
-    face._loop = loop
+    client._loop = loop
     loop.close()
-    face._call(lambda: None)
+    client._call(lambda: None)
     assert caplog.records == []
 
 
-class TestOpenFace:
+class TestOpenClient:
     def test_a_layer_without_our_face_is_adapted(self):
-        face = open_face(ForeignLayer())
-        assert isinstance(face, PlainServerFace)
-        assert face.mailbox.startswith("web.")
-        assert face.mailbox.endswith("!")
-        assert len(face.mailbox) == len("web.!") + 16
+        client = open_client(ForeignLayer())
+        assert isinstance(client, PlainServerClient)
+        assert client.mailbox.startswith("web.")
+        assert client.mailbox.endswith("!")
+        assert len(client.mailbox) == len("web.!") + 16
 
     def test_so_is_a_base_layer_that_does_not_define_it(self):
-        assert isinstance(open_face(BaseChannelLayer()), PlainServerFace)
+        assert isinstance(open_client(BaseChannelLayer()), PlainServerClient)
 
-    def test_our_own_layers_give_their_face(self):
+    def test_our_own_layers_give_their_client(self):
         class Own:
             def open_server(self, mailbox):
-                return f"face of {mailbox}"
+                return f"client of {mailbox}"
 
-        assert open_face(Own(), "daphne").startswith("face of daphne.")
+        assert open_client(Own(), "daphne").startswith("client of daphne.")
 
     def test_frames_hold_one_message_each(self):
-        assert Hub(PlainServerFace(ForeignLayer(), "web.x!"))._core.frame_messages == 1
+        assert Hub(PlainServerClient(ForeignLayer(), "web.x!"))._core.frame_messages == 1

@@ -1,4 +1,4 @@
-"""A layer, a face and a clock that do what a test wrote down for them."""
+"""A layer, a client and a clock that do what a test wrote down for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
         self.seconds += seconds
 
 
-class ScriptedFace:
+class ScriptedClient:
     """Gives out frames, records what it is asked to do, and fails when told to.
 
     ``outcome`` decides on one operation: None or the exception to report.  The
@@ -86,26 +86,26 @@ class ScriptedFace:
 
 
 class ScriptedLayer:
-    """A raw layer whose worker's face is scripted; sends made at once are recorded."""
+    """A raw layer whose worker's client is scripted; sends made at once are recorded."""
 
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
 
     def __init__(self, *frames: Frame) -> None:
-        self.face = ScriptedFace(*frames)
+        self.client = ScriptedClient(*frames)
         self.sent: list[tuple[str, Any]] = []
 
-    def open_worker(self, channels: Any, *, held: Any) -> ScriptedFace:
-        self.face.held = held
-        self.face.channels = channels
-        return self.face
+    def open_worker(self, channels: Any, *, held: Any) -> ScriptedClient:
+        self.client.held = held
+        self.client.channels = channels
+        return self.client
 
     def send(self, channel: str, message: Any) -> None:
         self.sent.append((channel, message))
 
 
 class PlainLayer:
-    """A layer from elsewhere: no face, errors of its own, a script of what is received."""
+    """A layer from elsewhere: no client, errors of its own, a script of what is received."""
 
     class ChannelFull(Exception):
         pass
@@ -160,9 +160,9 @@ def wrap(layer: Any, *routes: Any) -> ChannelLayerWrapper:
 
 
 def run_until_idle(layer: ScriptedLayer, *routes: Any, **options: Any) -> Worker:
-    """Run a worker until its face has nothing more, then stop it; return it."""
+    """Run a worker until its client has nothing more, then stop it; return it."""
     worker = Worker(wrap(layer, *routes), signal_handlers=False, **options)
-    layer.face.when_idle = worker.request_stop
+    layer.client.when_idle = worker.request_stop
     worker.run()
     return worker
 
@@ -176,7 +176,7 @@ __all__ = [
     "GroupSend",
     "LayerUnavailable",
     "PlainLayer",
-    "ScriptedFace",
+    "ScriptedClient",
     "ScriptedLayer",
     "Send",
     "run_until_idle",

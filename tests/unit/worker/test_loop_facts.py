@@ -21,7 +21,7 @@ from tests.unit.worker.scripted import (
     CountedWorker,
     Frame,
     PlainLayer,
-    ScriptedFace,
+    ScriptedClient,
     ScriptedLayer,
     run_until_idle,
     wrap,
@@ -116,7 +116,7 @@ class TestWhatItListensOn:
 
         run_until_idle(layer, ("yes.1", len), ("no.1", len), only_channels=["yes.*"])
 
-        assert list(layer.face.channels) == ["yes.1"]
+        assert list(layer.client.channels) == ["yes.1"]
 
     def test_a_worker_whom_the_filters_leave_nothing_says_so(self, caplog):
         run(PlainLayer(), 1, ("a", len), only_channels=["typo.*"])
@@ -336,7 +336,7 @@ class TestSignals:
     def test_an_idle_worker_that_takes_frames_says_so_and_lets_its_loop_end(self, caplog):
         layer = ScriptedLayer()
         worker = Worker(wrap(layer, ("test", len)), signal_handlers=False)
-        layer.face.when_idle = lambda: worker.sigterm_handler(signal.SIGTERM, None)
+        layer.client.when_idle = lambda: worker.sigterm_handler(signal.SIGTERM, None)
 
         worker.run()
 
@@ -390,7 +390,7 @@ class TestNothingEndsTheLoop:
             Frame("test", [{"reply_channel": "web.a!x"}], b"r1"),
             Frame("test", [{"reply_channel": "web.a!y"}], b"r2"),
         )
-        layer.face.outages.extend([None, None, ValueError("a bug of the layer")])
+        layer.client.outages.extend([None, None, ValueError("a bug of the layer")])
         ran = []
 
         def consumer(message):
@@ -401,16 +401,16 @@ class TestNothingEndsTheLoop:
 
         assert ran == ["web.a!x", "web.a!y"]
         assert levels(caplog, "Flushing what a consumer sent failed") == ["ERROR"]
-        assert [Answer(b"r1") in one for one in layer.face.exchanges] == [True, True, False]
-        assert list(layer.face.held()) == []
+        assert [Answer(b"r1") in one for one in layer.client.exchanges] == [True, True, False]
+        assert list(layer.client.held()) == []
 
     def test_a_layer_that_breaks_at_the_end_does_not_keep_the_signals(self, caplog):
-        class Broken(ScriptedFace):
+        class Broken(ScriptedClient):
             def close(self):
                 raise ValueError("a bug of the layer")
 
         layer = ScriptedLayer()
-        layer.face = Broken()
+        layer.client = Broken()
 
         worker = run_until_idle(layer, ("test", len))
 
@@ -515,17 +515,17 @@ def test_ready_is_told_with_the_worker_as_sender():
 
 
 def test_threads_of_a_group_never_keep_the_process():
-    faces = [ScriptedFace(), ScriptedFace()]
+    clients = [ScriptedClient(), ScriptedClient()]
     lock = threading.Lock()
 
-    class TwoFaces(ScriptedLayer):
+    class TwoClients(ScriptedLayer):
         def open_worker(self, channels, *, held):
             with lock:
-                face = faces.pop()
-            face.when_idle = group.request_stop
-            return face
+                client = clients.pop()
+            client.when_idle = group.request_stop
+            return client
 
-    group = WorkerGroup(wrap(TwoFaces(Frame("test", [{}])), ("test", len)), n_threads=2)
+    group = WorkerGroup(wrap(TwoClients(Frame("test", [{}])), ("test", len)), n_threads=2)
     group.signal_handlers = False
 
     group.run()

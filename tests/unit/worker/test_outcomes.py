@@ -45,8 +45,8 @@ def run(channel, consumer, content=None, **options):
     after = mock.Mock()
     run_until_idle(layer, (channel, consumer), ("after", after), **options)
     assert after.call_count == 1
-    assert layer.face.exchanges[-1] == [Answer(b"r2")]
-    return [one for exchange in layer.face.exchanges[:-1] for one in exchange]
+    assert layer.client.exchanges[-1] == [Answer(b"r2")]
+    return [one for exchange in layer.client.exchanges[:-1] for one in exchange]
 
 
 class TestDenyConnection:
@@ -173,8 +173,8 @@ class TestErrors:
         with pytest.raises(KeyboardInterrupt):
             run_until_idle(layer, ("test", raising(KeyboardInterrupt(), {"text": "x"})))
 
-        assert layer.face.done == [Send("web.a!x", {"text": "x"}), DONE]
-        assert layer.face.closed == 1
+        assert layer.client.done == [Send("web.a!x", {"text": "x"}), DONE]
+        assert layer.client.closed == 1
 
     def test_keyboard_interrupt_in_another_thread_is_only_an_error(self, monkeypatch):
         monkeypatch.setattr("signal.getsignal", lambda signo: signal.default_int_handler)
@@ -217,10 +217,10 @@ class TestErrors:
         wrapper = wrap(layer)
         wrapper.router.add_route(Failing())
         worker = Worker(wrapper, signal_handlers=False)
-        layer.face.when_idle = worker.request_stop
+        layer.client.when_idle = worker.request_stop
         worker.run()
 
-        assert layer.face.done == [DONE]
+        assert layer.client.done == [DONE]
         assert "int filter value" in caplog.text
 
     def test_a_message_without_a_route_is_answered_and_sends_no_signals(self, caplog):
@@ -236,7 +236,7 @@ class TestErrors:
         finally:
             consumer_started.disconnect(receiver)
 
-        assert layer.face.done == [DONE]
+        assert layer.client.done == [DONE]
         assert started == []
         assert "nowhere" in caplog.text
 
@@ -253,7 +253,7 @@ class TestErrors:
 
         run_until_idle(layer, ("test", raising(ConsumeLater())))
 
-        assert layer.face.done == [Send("test", {"__retries__": 1})]
+        assert layer.client.done == [Send("test", {"__retries__": 1})]
 
 
 class TestClientsThatWait:
@@ -500,7 +500,7 @@ class TestCoroutines:
         layer = ScriptedLayer(Frame("test", [{"n": 1}]))
         run_until_idle(layer, ("test", consumer))
 
-        assert layer.face.done == [Send("test", {"n": 1, "__retries__": 1})]
+        assert layer.client.done == [Send("test", {"n": 1, "__retries__": 1})]
 
     def test_a_task_that_outlives_its_consumer_goes_on_beside_the_next_message(self):
         done = threading.Event()

@@ -1,4 +1,4 @@
-"""Layers without a worker's face: one message at a time, through the wrapper."""
+"""Layers without a worker's client: one message at a time, through the wrapper."""
 
 from __future__ import annotations
 

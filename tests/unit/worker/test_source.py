@@ -16,7 +16,7 @@ from tests.unit.worker.scripted import (
     GiveBack,
     GroupSend,
     LayerUnavailable,
-    ScriptedFace,
+    ScriptedClient,
     ScriptedLayer,
     Send,
     run_until_idle,
@@ -43,30 +43,30 @@ class TestOneRoundTrip:
 
         run_until_idle(layer, ("test", reply))
 
-        assert layer.face.exchanges == [[echo(1), Answer(b"r1")], [echo(2), Answer(b"r2")]]
+        assert layer.client.exchanges == [[echo(1), Answer(b"r1")], [echo(2), Answer(b"r2")]]
         # One for the first frame and one that waits: the second came with the flush.
-        assert layer.face.takes == 2
+        assert layer.client.takes == 2
 
     def test_each_message_of_a_frame_is_flushed_and_the_last_answers(self):
         layer = ScriptedLayer(frame(1, 2, 3))
 
         run_until_idle(layer, ("test", reply))
 
-        assert layer.face.exchanges == [[echo(1)], [echo(2)], [echo(3), Answer(b"r1")]]
+        assert layer.client.exchanges == [[echo(1)], [echo(2)], [echo(3), Answer(b"r1")]]
 
     def test_a_message_that_sends_nothing_within_a_frame_costs_no_exchange(self):
         layer = ScriptedLayer(frame(1, 2))
 
         run_until_idle(layer, ("test", lambda message: None))
 
-        assert layer.face.exchanges == [[Answer(b"r1")]]
+        assert layer.client.exchanges == [[Answer(b"r1")]]
 
     def test_without_a_receipt_nothing_is_answered(self):
         layer = ScriptedLayer(frame(1, receipt=None))
 
         run_until_idle(layer, ("test", reply))
 
-        assert layer.face.exchanges == [[echo(1)]]
+        assert layer.client.exchanges == [[echo(1)]]
 
     def test_groups_travel_in_the_order_in_which_they_were_sent_to(self):
         def consumer(message):
@@ -79,7 +79,7 @@ class TestOneRoundTrip:
 
         run_until_idle(layer, ("test", consumer))
 
-        assert layer.face.exchanges == [
+        assert layer.client.exchanges == [
             [GroupSend("all", {"g": 1}), echo(1), Send("other", {"c": 1}), Answer(b"r1")]
         ]
 
@@ -103,7 +103,7 @@ class TestOneRoundTrip:
         run_until_idle(layer, ("test", consumer))
 
         assert other.sent == [("there", {"n": 1})]
-        assert layer.face.exchanges == [[echo(1), Answer(b"r1")]]
+        assert layer.client.exchanges == [[echo(1), Answer(b"r1")]]
 
     def test_a_send_put_on_the_wrapper_meanwhile_is_used(self):
         sent = []
@@ -117,7 +117,7 @@ class TestOneRoundTrip:
         run_until_idle(layer, ("test", consumer))
 
         assert sent == [("web.a!x", {"echo": 1})]
-        assert layer.face.exchanges == [[Answer(b"r1")]]
+        assert layer.client.exchanges == [[Answer(b"r1")]]
 
 
 class TestHeldReceipts:
@@ -125,23 +125,23 @@ class TestHeldReceipts:
         layer = ScriptedLayer(frame(1, 2), frame(3, receipt=b"r2"))
         held = []
 
-        run_until_idle(layer, ("test", lambda message: held.append(list(layer.face.held()))))
+        run_until_idle(layer, ("test", lambda message: held.append(list(layer.client.held()))))
 
         assert held == [[b"r1"], [b"r1"], [b"r2"]]
-        assert layer.face.held() == []
+        assert layer.client.held() == []
 
     def test_an_answer_whose_fate_is_unknown_is_given_again_and_held_meanwhile(self):
         layer = ScriptedLayer(frame(1), frame(2, receipt=b"r2"))
-        layer.face.outages.extend([None, None, LayerUnavailable("gone")])
+        layer.client.outages.extend([None, None, LayerUnavailable("gone")])
         held = []
 
         def consumer(message):
-            held.append(list(layer.face.held()))
+            held.append(list(layer.client.held()))
             reply(message)
 
         run_until_idle(layer, ("test", consumer))
 
-        assert layer.face.exchanges == [
+        assert layer.client.exchanges == [
             [echo(1), Answer(b"r1")],  # lost on its way, perhaps: the reply is not repeated
             [Answer(b"r1")],
             [echo(2), Answer(b"r2")],
@@ -151,15 +151,15 @@ class TestHeldReceipts:
     def test_an_answer_that_one_host_did_not_take_is_given_again(self):
         layer = ScriptedLayer(frame(1), frame(2, receipt=b"r2"))
         down = iter([LayerUnavailable("one host of two")])
-        layer.face.outcome = lambda one: next(down, None) if one == Answer(b"r1") else None
+        layer.client.outcome = lambda one: next(down, None) if one == Answer(b"r1") else None
 
         run_until_idle(layer, ("test", reply))
 
-        assert layer.face.exchanges == [
+        assert layer.client.exchanges == [
             [echo(1), Answer(b"r1")],
             [echo(2), Answer(b"r2"), Answer(b"r1")],
         ]
-        assert layer.face.held() == []
+        assert layer.client.held() == []
 
 
 class TestConsumeLater:
@@ -176,8 +176,8 @@ class TestConsumeLater:
         second = {"n": 2, "reply_channel": "web.a!x", "__retries__": 1}
         third = {"n": 3, "reply_channel": "web.a!x"}
         back = Frame("test", [second, third], b"r1", ordered=True, expires=9.0)
-        assert layer.face.exchanges == [[echo(1)], [echo(2), GiveBack(back, at_head=False)]]
-        assert layer.face.held() == []
+        assert layer.client.exchanges == [[echo(1)], [echo(2), GiveBack(back, at_head=False)]]
+        assert layer.client.held() == []
 
     def test_without_a_receipt_it_goes_back_through_a_send(self):
         def consumer(message):
@@ -189,7 +189,7 @@ class TestConsumeLater:
         run_until_idle(layer, ("test", consumer))
 
         content = {"n": 1, "reply_channel": "web.a!x", "__retries__": 1}
-        assert layer.face.done == [Send("test", content)]
+        assert layer.client.done == [Send("test", content)]
 
     def test_retries_used_up_answer_and_what_is_behind_runs(self):
         ran = []
@@ -204,7 +204,7 @@ class TestConsumeLater:
         run_until_idle(layer, ("test", consumer), message_retries=0)
 
         assert ran == [1, 2]
-        assert layer.face.exchanges == [[Answer(b"r1")]]
+        assert layer.client.exchanges == [[Answer(b"r1")]]
 
     def test_a_message_that_cannot_travel_any_more_is_dropped_and_the_rest_runs(self):
         ran = []
@@ -216,12 +216,12 @@ class TestConsumeLater:
                 raise ConsumeLater
 
         layer = ScriptedLayer(frame(1, 2))
-        layer.face.outcome = lambda one: TypeError("odd") if isinstance(one, GiveBack) else None
+        layer.client.outcome = lambda one: TypeError("odd") if isinstance(one, GiveBack) else None
 
         run_until_idle(layer, ("test", consumer))
 
         assert ran == [1, 2]
-        assert layer.face.done[-1] == Answer(b"r1")
+        assert layer.client.done[-1] == Answer(b"r1")
 
     def test_a_message_whose_way_back_is_unknown_is_not_run_again(self):
         ran = []
@@ -231,12 +231,12 @@ class TestConsumeLater:
             raise ConsumeLater
 
         layer = ScriptedLayer(frame(1, 2))
-        layer.face.outcome = lambda one: LayerUnavailable("gone")
+        layer.client.outcome = lambda one: LayerUnavailable("gone")
 
         run_until_idle(layer, ("test", consumer))
 
         assert ran == [1]
-        assert [type(one) for one in layer.face.done] == [GiveBack]
+        assert [type(one) for one in layer.client.done] == [GiveBack]
 
 
 class TestStopping:
@@ -253,20 +253,20 @@ class TestStopping:
 
         rest = [{"n": n, "reply_channel": "web.a!x"} for n in (2, 3)]
         assert ran == [1]
-        assert layer.face.exchanges == [
+        assert layer.client.exchanges == [
             [GiveBack(Frame("test", rest, b"r1", ordered=True, expires=5.0))]
         ]
-        assert layer.face.closed == 1
+        assert layer.client.closed == 1
 
     def test_a_frame_taken_and_not_begun_goes_back_too(self):
         layer = ScriptedLayer(frame(1), frame(2, receipt=b"r2"))
         worker_of = {}
-        layer.face.outcome = lambda one: worker_of["it"].request_stop()
+        layer.client.outcome = lambda one: worker_of["it"].request_stop()
 
         worker_of["it"] = Worker(wrap(layer, ("test", reply)), signal_handlers=False)
         worker_of["it"].run()
 
-        assert layer.face.exchanges == [
+        assert layer.client.exchanges == [
             [echo(1), Answer(b"r1")],
             [GiveBack(frame(2, receipt=b"r2"))],
         ]
@@ -281,17 +281,17 @@ class TestStopping:
         worker = Worker(wrap(layer, ("test", consumer)), signal_handlers=False)
         worker.run()
 
-        assert list(layer.face.frames) == [frame(2, receipt=b"r2")]
-        assert layer.face.unblocked == 1
+        assert list(layer.client.frames) == [frame(2, receipt=b"r2")]
+        assert layer.client.unblocked == 1
 
     def test_a_signal_to_an_idle_worker_only_ends_its_take(self):
         layer = ScriptedLayer()
 
         worker = Worker(wrap(layer, ("test", reply)), signal_handlers=False)
-        layer.face.when_idle = lambda: worker.sigterm_handler(15, None)
+        layer.client.when_idle = lambda: worker.sigterm_handler(15, None)
         worker.run()
 
-        assert (layer.face.takes, layer.face.unblocked, layer.face.closed) == (1, 1, 1)
+        assert (layer.client.takes, layer.client.unblocked, layer.client.closed) == (1, 1, 1)
 
     def test_it_ends_although_the_layer_does_not_answer(self, caplog):
         layer = ScriptedLayer(frame(1, 2))
@@ -301,8 +301,8 @@ class TestStopping:
             raise gone
 
         def consumer(message):
-            layer.face.unblock = layer.face.close = unblock
-            layer.face.outages.append(gone)
+            layer.client.unblock = layer.client.close = unblock
+            layer.client.outages.append(gone)
             worker.request_stop()
 
         worker = Worker(wrap(layer, ("test", consumer)), signal_handlers=False)
@@ -313,10 +313,10 @@ class TestStopping:
 
 
 class TestOutages:
-    def make(self, face, clock):
+    def make(self, client, clock):
         return FrameSource(
             wrap(ScriptedLayer()),
-            lambda held: face,
+            lambda held: client,
             listening=lambda: told.append(clock.seconds),
             backoff=Backoff(first=1.0, most=4.0, rand=lambda: 1.0),
             clock=clock,
@@ -329,9 +329,9 @@ class TestOutages:
         told.clear()
 
     def test_a_layer_that_is_down_is_tried_again_in_growing_pauses(self, caplog):
-        clock, face = Clock(), ScriptedFace(frame(1))
-        face.outages.extend([LayerUnavailable("refused")] * 4)
-        source = self.make(face, clock)
+        clock, client = Clock(), ScriptedClient(frame(1))
+        client.outages.extend([LayerUnavailable("refused")] * 4)
+        source = self.make(client, clock)
 
         taken = [source.next() for _ in range(5)]
 
@@ -343,19 +343,19 @@ class TestOutages:
         assert len(warnings) == 1  # once for each outage, not once for each try
 
     def test_an_unexpected_error_of_a_layer_does_not_end_the_loop(self):
-        clock, face = Clock(), ScriptedFace(frame(1))
-        face.outages.extend([None, RuntimeError("odd")])
-        source = self.make(face, clock)
+        clock, client = Clock(), ScriptedClient(frame(1))
+        client.outages.extend([None, RuntimeError("odd")])
+        source = self.make(client, clock)
 
         assert source.next() is None
         assert clock.slept == [1.0]  # or it would be asked without a pause for ever
         assert source.next().content["n"] == 1
 
     def test_pauses_start_small_again_after_an_outage(self):
-        clock, face = Clock(), ScriptedFace(frame(1), frame(2))
+        clock, client = Clock(), ScriptedClient(frame(1), frame(2))
         down = LayerUnavailable("gone")
-        face.outages.extend([None, down, down, None, down])
-        source = self.make(face, clock)
+        client.outages.extend([None, down, down, None, down])
+        source = self.make(client, clock)
 
         for _ in range(2):
             source.next()
@@ -372,7 +372,7 @@ told: list[float] = []
 class TestFullMailboxes:
     def test_a_full_one_is_tried_again_and_its_receipt_leaves_last(self):
         clock = Clock()
-        face = ScriptedFace(frame(1))
+        client = ScriptedClient(frame(1))
         tries = iter([True, True, False])
         state = {"full": True}
 
@@ -381,42 +381,42 @@ class TestFullMailboxes:
                 state["full"] = next(tries)
             return ChannelFull("web.a!", 1) if state["full"] else None
 
-        face.outcome = outcome
-        source = TestOutages().make(face, clock)
+        client.outcome = outcome
+        source = TestOutages().make(client, clock)
         source.next()
         source.done([echo(1)], reply)
 
-        assert face.exchanges == [[echo(1), Answer(b"r1")]] * 3
+        assert client.exchanges == [[echo(1), Answer(b"r1")]] * 3
         assert clock.slept == [0.05, pytest.approx(0.075)]
         assert source.held() == []
 
     def test_after_two_seconds_it_is_dropped_and_the_receipt_leaves_all_the_same(self, caplog):
         clock = Clock()
-        face = ScriptedFace(frame(1))
-        face.outcome = lambda one: (
+        client = ScriptedClient(frame(1))
+        client.outcome = lambda one: (
             ChannelFull("web.a!", 1)
-            if isinstance(one, Send) or len(face.exchanges[-1]) > 1
+            if isinstance(one, Send) or len(client.exchanges[-1]) > 1
             else None
         )
-        source = TestOutages().make(face, clock)
+        source = TestOutages().make(client, clock)
         source.next()
         source.done([echo(1), echo(2)], reply)
 
         assert clock.seconds == pytest.approx(2.0)
-        assert face.exchanges[-1] == [Answer(b"r1")]
+        assert client.exchanges[-1] == [Answer(b"r1")]
         dropped = [record.getMessage() for record in caplog.records]
         assert len(dropped) == 2
         assert "'web.a!x'" in dropped[0]
         assert "test_source.reply" in dropped[0]
 
     def test_a_message_no_second_try_can_help_is_logged_and_the_others_go(self, caplog):
-        face = ScriptedFace(frame(1))
-        face.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
-        source = TestOutages().make(face, Clock())
+        client = ScriptedClient(frame(1))
+        client.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
+        source = TestOutages().make(client, Clock())
         source.next()
         source.done([echo(1), echo(2)], reply)
 
-        assert face.exchanges == [[echo(1), echo(2), Answer(b"r1")]]
+        assert client.exchanges == [[echo(1), echo(2), Answer(b"r1")]]
         assert "MessageTooLarge" in caplog.text
 
     @pytest.mark.parametrize(
@@ -428,24 +428,24 @@ class TestFullMailboxes:
         ],
     )
     def test_a_client_whose_reply_cannot_travel_gets_a_definite_end(self, channel, end):
-        face = ScriptedFace(frame(1, 2, channel=channel))
-        face.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
-        source = TestOutages().make(face, Clock())
+        client = ScriptedClient(frame(1, 2, channel=channel))
+        client.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
+        source = TestOutages().make(client, Clock())
         source.next()
         source.done([echo(1)], reply)
         source.next()
         source.done([echo(2)], reply)
 
-        (first,), (last,), (second, answer) = face.exchanges
+        (first,), (last,), (second, answer) = client.exchanges
         assert (first, second, answer) == (echo(1), echo(2), Answer(b"r1"))
         assert last.channel == "web.a!x"
         assert end.items() <= last.message.items()
 
     def test_a_frame_that_came_with_a_full_flush_is_run_after_it(self):
-        face = ScriptedFace(frame(1), frame(2, receipt=b"r2"))
+        client = ScriptedClient(frame(1), frame(2, receipt=b"r2"))
         outcomes = iter([ChannelFull("web.a!", 1), None])
-        face.outcome = lambda one: next(outcomes) if isinstance(one, Send) else None
-        source = TestOutages().make(face, Clock())
+        client.outcome = lambda one: next(outcomes) if isinstance(one, Send) else None
+        source = TestOutages().make(client, Clock())
         source.next()
         source.done([echo(1)], reply)
 

@@ -17,24 +17,24 @@ from tests.unit.worker.scripted import (
     CountedWorker,
     Frame,
     PlainLayer,
-    ScriptedFace,
+    ScriptedClient,
     ScriptedLayer,
     wrap,
 )
 
 
-class ManyFaces(ScriptedLayer):
-    """A layer that opens a face of its own for each worker, as a real one does."""
+class ManyClients(ScriptedLayer):
+    """A layer that opens a client of its own for each worker, as a real one does."""
 
-    def __init__(self, *faces):
+    def __init__(self, *clients):
         super().__init__()
-        self.faces = list(faces)
+        self.clients = list(clients)
         self.opened = []
         self._lock = threading.Lock()
 
     def open_worker(self, channels, *, held):
         with self._lock:
-            self.opened.append(self.faces.pop(0))
+            self.opened.append(self.clients.pop(0))
         return self.opened[-1]
 
 
@@ -48,14 +48,14 @@ class TestGroup:
             ran.append(message["n"])
             group.request_stop()
 
-        faces = [ScriptedFace(Frame("test", [{"n": n}])) for n in range(2)]
-        layer = ManyFaces(*faces)
+        clients = [ScriptedClient(Frame("test", [{"n": n}])) for n in range(2)]
+        layer = ManyClients(*clients)
         group = WorkerGroup(wrap(layer, ("test", consumer)), n_threads=2, signal_handlers=False)
 
         group.run()
 
         assert sorted(ran) == [0, 1]
-        assert [face.closed for face in layer.opened] == [1, 1]
+        assert [client.closed for client in layer.opened] == [1, 1]
         assert not any(thread.is_alive() for thread in group.threads)
 
     def test_a_thread_that_ends_closes_its_own_database_connections(self):
@@ -130,9 +130,9 @@ class TestGroup:
 
     def test_a_graceful_signal_only_ends_a_take_that_can_be_ended(self):
         waited = []
-        both_take = threading.Event()  # a worker that is stopped before has no face to leave
+        both_take = threading.Event()  # a worker that is stopped before has no client to leave
 
-        class Idle(ScriptedFace):
+        class Idle(ScriptedClient):
             def take(self):
                 if threading.current_thread() is threading.main_thread():
                     assert both_take.wait(5)
@@ -142,13 +142,13 @@ class TestGroup:
                     both_take.set()
                 return super().take()
 
-        layer = ManyFaces(Idle(), Idle())
+        layer = ManyClients(Idle(), Idle())
         group = WorkerGroup(wrap(layer, ("test", len)), n_threads=2, signal_handlers=False)
 
         group.run()
 
         assert waited == ["on"]
-        assert [face.closed for face in layer.opened] == [1, 1]
+        assert [client.closed for client in layer.opened] == [1, 1]
 
     def test_ctrl_c_ends_the_other_threads_too(self):
         class Interrupted(PlainLayer):
@@ -268,15 +268,15 @@ class TestSignals:
     def test_a_running_worker_is_stopped_by_a_real_signal(self, handlers):
         layer = ScriptedLayer()
         worker = Worker(wrap(layer, ("test", len)))
-        layer.face.when_idle = lambda: signal.raise_signal(signal.SIGTERM)
+        layer.client.when_idle = lambda: signal.raise_signal(signal.SIGTERM)
 
         worker.run()
 
         assert worker.termed is True
-        assert (layer.face.unblocked, layer.face.closed) == (1, 1)
+        assert (layer.client.unblocked, layer.client.closed) == (1, 1)
 
 
-def test_a_worker_that_listens_nowhere_waits_without_a_face():
+def test_a_worker_that_listens_nowhere_waits_without_a_client():
     class Nowhere(ScriptedLayer):
         def open_worker(self, channels, *, held):
             raise AssertionError("a take from no channel would never end")

@@ -209,12 +209,12 @@ def test_a_worker_that_takes_frames_calls_between_two_messages():
 def test_a_worker_that_stops_says_so_before_it_leaves_the_layer():
     asking = Asking(due=float("inf"))
     layer = ScriptedLayer(Frame("test", [{"n": 1}], None, True))
-    asking.call = lambda stopping: asking.calls.append((stopping, layer.face.closed))
+    asking.call = lambda stopping: asking.calls.append((stopping, layer.client.closed))
 
     run_until_idle(layer, ("test", asking))
 
     assert asking.calls == [(True, 0)]
-    assert layer.face.closed == 1
+    assert layer.client.closed == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -225,5 +225,5 @@ def test_what_fails_at_the_end_does_not_keep_the_worker_from_leaving(caplog):
 
     run_until_idle(layer, ("test", asking))
 
-    assert layer.face.closed == 1
+    assert layer.client.closed == 1
     assert "could not end cleanly" in caplog.text

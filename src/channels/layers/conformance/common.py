@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from channels.layers.clients import Frame, WorkerFace
+from channels.layers.clients import Frame, WorkerClient
 
 #: Whatever offers the interface: layers need not inherit from anything of ours.
 Layer = Any
@@ -76,16 +76,16 @@ class Conformance:
     @contextlib.contextmanager
     def working(
         self, layer: Layer, *channels: str, held: Collection[bytes] = ()
-    ) -> Iterator[WorkerFace]:
-        """Open a worker's face, and close it at the end."""
-        worker: WorkerFace = layer.open_worker(list(channels), held=lambda: held)
+    ) -> Iterator[WorkerClient]:
+        """Open a worker's client, and close it at the end."""
+        worker: WorkerClient = layer.open_worker(list(channels), held=lambda: held)
         worker.start()
         try:
             yield worker
         finally:
             worker.close()
 
-    def take(self, worker: WorkerFace) -> Frame:
+    def take(self, worker: WorkerClient) -> Frame:
         """Take one frame that must be there."""
         deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
@@ -95,7 +95,7 @@ class Conformance:
                 return frames[0]
         raise AssertionError("no frame came")
 
-    def take_now(self, worker: WorkerFace) -> Frame | None:
+    def take_now(self, worker: WorkerClient) -> Frame | None:
         """Take a frame if there is one, without waiting."""
         for _ in range(self.receive_tries):
             _, frames = worker.exchange([])

@@ -1,4 +1,4 @@
-"""The in-memory layer's two faces: what workers and interface servers take and send with.
+"""The in-memory layer's two clients: what workers and interface servers take and send with.
 
 The same promises as of the Redis layer (:mod:`channels.layers.clients`), so that what
 works in development works in production.  There is nothing that could fail on its
@@ -44,8 +44,8 @@ TAKE_TIMEOUT = 1.0
 BATCH = 100
 
 
-class InMemoryWorkerFace:
-    """One worker thread's side; see :class:`~channels.layers.clients.WorkerFace`."""
+class InMemoryWorkerClient:
+    """One worker thread's side; see :class:`~channels.layers.clients.WorkerClient`."""
 
     def __init__(
         self, store: Store, channels: Collection[str], held: Callable[[], Collection[bytes]]
@@ -145,8 +145,8 @@ def _give_back(store: Store, operation: GiveBack) -> None:
     store.give_back(copied, size, at_head=operation.at_head)
 
 
-class InMemoryServerFace:
-    """An interface server's side; see :class:`~channels.layers.clients.ServerFace`."""
+class InMemoryServerClient:
+    """An interface server's side; see :class:`~channels.layers.clients.ServerClient`."""
 
     def __init__(self, store: Store, mailbox: str) -> None:
         names.check_channel_name(mailbox)

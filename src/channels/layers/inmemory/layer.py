@@ -29,7 +29,7 @@ from channels.layers.base import (
     Presence,
 )
 from channels.layers.clients import SocketEntry
-from channels.layers.inmemory.clients import InMemoryServerFace, InMemoryWorkerFace
+from channels.layers.inmemory.clients import InMemoryServerClient, InMemoryWorkerClient
 from channels.layers.inmemory.store import Store
 from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copy
@@ -210,15 +210,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]]
-    ) -> InMemoryWorkerFace:
+    ) -> InMemoryWorkerClient:
         """Return what a worker thread takes frames with."""
         for name in channels:
             names.check_channel_name(name, receive=True)
-        return InMemoryWorkerFace(self._store, channels, held)
+        return InMemoryWorkerClient(self._store, channels, held)
 
-    def open_server(self, mailbox: str) -> InMemoryServerFace:
+    def open_server(self, mailbox: str) -> InMemoryServerClient:
         """Return an interface server's side."""
-        return InMemoryServerFace(self._store, mailbox)
+        return InMemoryServerClient(self._store, mailbox)
 
     def open_sockets(self, mailbox: str) -> list[SocketEntry]:
         """Return the sockets that an interface server has written down."""

@@ -1,6 +1,6 @@
 """What the in-memory layer holds, and every change to it, under one lock.
 
-The layer (:mod:`channels.layers.inmemory`) and its two faces
+The layer (:mod:`channels.layers.inmemory`) and its two clients
 (:mod:`channels.layers.inmemory.clients`) are thin shells around this.  Every public method
 may be called from any thread and leaves nothing half done; none waits.
 

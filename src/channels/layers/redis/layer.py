@@ -18,7 +18,7 @@ from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
-from channels.layers.clients import EXPIRED, Message, ServerFace, WorkerFace
+from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
 from channels.layers.redis.agreement import Agreement, shown_limits
 from channels.layers.redis.erasing import erase
 from channels.layers.redis.groups import Groups
@@ -382,21 +382,21 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         """
         return self._statistics.of_channel(channel)
 
-    # -- the faces that only our own processes use -------------------------------------------
+    # -- the clients that only our own processes use -------------------------------------------
 
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]] = tuple
-    ) -> WorkerFace:
+    ) -> WorkerClient:
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_worker`."""
-        from channels.layers.redis.worker.client import RedisWorkerFace
+        from channels.layers.redis.worker.client import RedisWorkerClient
 
-        return RedisWorkerFace(self, channels, held)
+        return RedisWorkerClient(self, channels, held)
 
-    def open_server(self, mailbox: str) -> ServerFace:
+    def open_server(self, mailbox: str) -> ServerClient:
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_server`."""
-        from channels.layers.redis.server.client import RedisServerFace
+        from channels.layers.redis.server.client import RedisServerClient
 
-        return RedisServerFace(self, mailbox)
+        return RedisServerClient(self, mailbox)
 
 
 def check_list(option: str, value: Any, what: str) -> list[Any]:

@@ -16,15 +16,15 @@ KIB = 1024
 
 def body_of(bench):
     """Return the channel of the one body that was announced."""
-    return bench.face.on("http.request")[0].messages[0]["body_channel"]
+    return bench.layer.on("http.request")[0].messages[0]["body_channel"]
 
 
 def chunks(bench):
-    return [sent.messages[0] for sent in bench.face.on(body_of(bench))]
+    return [sent.messages[0] for sent in bench.layer.on(body_of(bench))]
 
 
 def disconnects(bench):
-    return [sent.messages[0] for sent in bench.face.on("http.disconnect")]
+    return [sent.messages[0] for sent in bench.layer.on("http.disconnect")]
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def port():
 @pytest.fixture
 def end(bench, port):
     end = bench.hub.open_http(port, REQUEST, None)
-    bench.face.resolve()
+    bench.layer.resolve()
     return end
 
 
 class TestRequest:
     def test_a_request_is_passed_on(self, bench, end):
-        (sent,) = bench.face.sent
+        (sent,) = bench.layer.sent
         assert sent.channel == "http.request"
         assert sent.messages == [{**REQUEST, "reply_channel": end.reply_channel}]
         assert sent.receipt
@@ -49,14 +49,14 @@ class TestRequest:
 
     def test_a_full_channel_answers_503_at_once(self, bench, port):
         bench.hub.open_http(port, REQUEST, FakeBody(b"rest"))
-        bench.face.resolve(ChannelFull("http.request", 1))
+        bench.layer.resolve(ChannelFull("http.request", 1))
         assert port.calls == [("fail", 503, 5)]
         assert bench.counters.requests_refused == 1
         assert len(disconnects(bench)) == 1
 
     def test_a_layer_that_does_not_answer_answers_503(self, bench, port):
         bench.hub.open_http(port, REQUEST, None)
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert port.calls == [("fail", 503, 5)]
 
     def test_a_layer_that_is_away_answers_503_and_takes_no_body(self, bench, port):
@@ -68,7 +68,7 @@ class TestRequest:
         end.gone()
         assert port.calls == [("fail", 503, 5)]
         assert body.closed
-        assert bench.face.sent == []
+        assert bench.layer.sent == []
 
     def test_draining_answers_503(self, bench, port):
         bench.hub.refuse_new()
@@ -77,23 +77,23 @@ class TestRequest:
 
     def test_a_request_that_cannot_be_carried_answers_500(self, bench, port):
         bench.hub.open_http(port, REQUEST, None)
-        bench.face.resolve(MessageTooLarge("http.request", 5, 4))
+        bench.layer.resolve(MessageTooLarge("http.request", 5, 4))
         assert port.calls == [("fail", 500, None)]
 
     def test_a_time_out_answers_503(self, bench, port, end):
         end.timed_out()
         assert port.calls == [("fail", 503, None)]
-        bench.face.reply(end, {"status": 200})
+        bench.layer.reply(end, {"status": 200})
         assert port.calls == [("fail", 503, None)]
         assert bench.counters.unknown == 1
 
     def test_a_lost_worker_answers_502(self, bench, port, end):
-        bench.hub._core.give_up(bench.face.last.receipt, "lost")
+        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
         assert port.calls == [("fail", 502, None)]
 
     @pytest.mark.parametrize("cause", ["expired", "unreadable"])
     def test_a_request_that_never_ran_answers_503(self, bench, port, end, cause, caplog):
-        bench.face.listener.deliver([NotRun(bench.face.last.receipt, cause)])
+        bench.layer.listener.deliver([NotRun(bench.layer.last.receipt, cause)])
         assert port.calls == [("fail", 503, 5)]
         assert getattr(bench.counters, cause) == 1
         assert [one.levelname for one in caplog.records] == ["WARNING"]
@@ -101,29 +101,29 @@ class TestRequest:
 
     @pytest.mark.parametrize("cause", ["expired", "unreadable"])
     def test_a_response_that_was_dropped_on_its_way_answers_502(self, bench, port, end, cause):
-        bench.face.listener.deliver([Unread(local_of(end), cause), Unread("other", cause)])
+        bench.layer.listener.deliver([Unread(local_of(end), cause), Unread("other", cause)])
         assert port.calls == [("fail", 502, None)]
 
     def test_a_lost_worker_of_a_request_that_ended_is_no_matter(self, bench, port, end):
-        receipt = bench.face.last.receipt
+        receipt = bench.layer.last.receipt
         end.gone()
         bench.hub._core.give_up(receipt, "lost")
         assert port.calls == []
 
     def test_memberships_end_with_the_request(self, bench, end):
-        bench.face.groups[local_of(end)] = ["poll"]
+        bench.layer.groups[local_of(end)] = ["poll"]
         end.gone()
-        assert bench.face.forgotten == [("poll", local_of(end))]
+        assert bench.layer.forgotten == [("poll", local_of(end))]
 
     def test_a_receipt_without_a_response_changes_nothing(self, bench, port, end):
-        bench.face.answer()
-        bench.face.reply(end, {"status": 200})
+        bench.layer.answer()
+        bench.layer.reply(end, {"status": 200})
         assert port.calls == [("start", 200, []), ("finish",)]
 
 
 class TestDisconnect:
     def test_it_follows_a_complete_response(self, bench, port, end):
-        bench.face.reply(end, {"status": 200})
+        bench.layer.reply(end, {"status": 200})
         assert disconnects(bench) == [{"reply_channel": end.reply_channel, "path": "/upload"}]
         end.gone()
         end.timed_out()
@@ -137,15 +137,15 @@ class TestDisconnect:
 
     def test_a_full_channel_is_ignored(self, bench, end):
         end.gone()
-        bench.face.resolve(ChannelFull("http.disconnect", 1))
+        bench.layer.resolve(ChannelFull("http.disconnect", 1))
         assert len(disconnects(bench)) == 1
 
     def finish(self, bench):
         end = bench.hub.open_http(FakeRequest(), REQUEST, None)
-        bench.face.reply(end, {"status": 200})
+        bench.layer.reply(end, {"status": 200})
 
     def test_it_is_left_out_when_no_live_worker_listens(self, bench):
-        bench.face.register = [
+        bench.layer.register = [
             ProcessEntry("w", "worker", frozenset(["http.request"])),
             ProcessEntry("s", "server", frozenset(["http.disconnect"])),
         ]
@@ -156,7 +156,7 @@ class TestDisconnect:
         assert len(disconnects(bench)) == asked_for_the_first
 
     def test_it_is_sent_when_one_does(self, bench):
-        bench.face.register = [
+        bench.layer.register = [
             ProcessEntry("v", "worker", frozenset(["http.request"])),
             ProcessEntry("w", "worker", frozenset(["http.disconnect"])),
         ]
@@ -168,26 +168,26 @@ class TestDisconnect:
         assert len(disconnects(bench)) == 1
 
     def test_it_is_sent_when_the_register_cannot_be_read(self, bench):
-        bench.face.failing = LayerUnavailable("timeout")
+        bench.layer.failing = LayerUnavailable("timeout")
         self.finish(bench)
         assert len(disconnects(bench)) == 1
 
     def test_the_register_is_read_every_other_second_at_most(self, bench):
         reads = []
-        processes = bench.face.processes
+        processes = bench.layer.processes
 
         async def counting():
             reads.append(bench.clock.now)
             return await processes()
 
-        bench.face.processes = counting
+        bench.layer.processes = counting
         for _ in range(50):
             self.finish(bench)
             bench.clock.advance(0.1)
         assert len(reads) == 3
 
     def test_what_the_register_said_long_ago_is_not_believed(self, bench):
-        bench.face.register = [ProcessEntry("w", "worker", frozenset(["http.request"]))]
+        bench.layer.register = [ProcessEntry("w", "worker", frozenset(["http.request"]))]
         self.finish(bench)
         self.finish(bench)
         before = len(disconnects(bench))
@@ -211,10 +211,10 @@ class TestRequestBody:
     def test_chunks_follow_the_request(self):
         bench = Bench(body_chunk=4)
         _, body, _ = self.open(bench, b"0123456789")
-        assert len(bench.face.sent) == 1
+        assert len(bench.layer.sent) == 1
         assert body_of(bench).startswith("http.request.body?")
 
-        bench.face.settle()
+        bench.layer.settle()
 
         assert chunks(bench) == [
             {"content": b"0123", "more_content": True},
@@ -226,65 +226,65 @@ class TestRequestBody:
     def test_a_body_that_fills_its_chunks_ends_with_an_empty_one(self):
         bench = Bench(body_chunk=4)
         self.open(bench, b"01234567")
-        bench.face.settle()
+        bench.layer.settle()
         assert chunks(bench)[-1] == {"content": b"", "more_content": False}
 
     def test_nothing_of_a_refused_request_is_sent(self):
         bench = Bench(body_chunk=4)
         _, body, _ = self.open(bench, b"0123456789")
-        bench.face.resolve(ChannelFull("http.request", 1))
+        bench.layer.resolve(ChannelFull("http.request", 1))
         assert chunks(bench) == []
         assert body.closed
 
     def test_at_most_8_chunks_wait_unread(self):
         bench = Bench(body_chunk=1)
         self.open(bench, b"x" * 20)
-        while bench.face.unresolved:
-            bench.face.resolve()
+        while bench.layer.unresolved:
+            bench.layer.resolve()
         assert len(chunks(bench)) == 8
 
-        bench.face.answer(bench.face.on(body_of(bench))[0])
+        bench.layer.answer(bench.layer.on(body_of(bench))[0])
 
         assert len(chunks(bench)) == 9
-        bench.face.settle()
-        bench.face.answer(*bench.face.on(body_of(bench)))
-        bench.face.settle()
+        bench.layer.settle()
+        bench.layer.answer(*bench.layer.on(body_of(bench)))
+        bench.layer.settle()
         assert len(chunks(bench)) == 21
 
     def test_the_receipt_of_a_chunk_may_overtake_the_news(self):
         bench = Bench(body_chunk=1)
         self.open(bench, b"x" * 20)
-        bench.face.resolve()
+        bench.layer.resolve()
         for _ in range(15):
-            bench.face.answer()
-            bench.face.resolve()
+            bench.layer.answer()
+            bench.layer.resolve()
         assert len(chunks(bench)) == 16
 
     def test_a_full_body_channel_is_tried_again_in_order(self):
         bench = Bench(body_chunk=4)
         self.open(bench, b"0123456789")
-        bench.face.resolve()
+        bench.layer.resolve()
         delays = []
         for _ in range(7):
-            bench.face.resolve(ChannelFull("body", 1))
+            bench.layer.resolve(ChannelFull("body", 1))
             tries, started = len(chunks(bench)), bench.clock.now
             while len(chunks(bench)) == tries:
                 bench.clock.advance(0.05)
             delays.append(round(bench.clock.now - started, 2))
         assert delays == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
         assert {chunk["content"] for chunk in chunks(bench)} == {b"0123"}
-        bench.face.settle()
+        bench.layer.settle()
         assert [chunk["content"] for chunk in chunks(bench)[-3:]] == [b"0123", b"4567", b"89"]
 
     def test_a_receipt_tries_again_at_once(self):
         bench = Bench(body_chunk=1)
         self.open(bench, b"x" * 5)
-        bench.face.resolve()
-        first = bench.face.last
-        bench.face.resolve()
-        bench.face.resolve(ChannelFull("body", 1))
+        bench.layer.resolve()
+        first = bench.layer.last
+        bench.layer.resolve()
+        bench.layer.resolve(ChannelFull("body", 1))
         assert len(chunks(bench)) == 2
-        bench.face.answer(first)
+        bench.layer.answer(first)
         assert len(chunks(bench)) == 3
         bench.clock.advance(5)
         assert len(chunks(bench)) == 3
@@ -292,27 +292,27 @@ class TestRequestBody:
     def test_a_client_that_leaves_closes_the_body(self):
         bench = Bench(body_chunk=4)
         _, body, end = self.open(bench, b"0123456789")
-        bench.face.resolve()
+        bench.layer.resolve()
         end.gone()
         assert chunks(bench)[-1] == {"closed": True}
-        assert bench.face.on(body_of(bench))[-1].past_capacity
+        assert bench.layer.on(body_of(bench))[-1].past_capacity
         assert body.closed
-        bench.face.resolve()
+        bench.layer.resolve()
         assert len(chunks(bench)) == 2
         assert bench.hub._core.chunks == {}
 
     def test_a_client_that_leaves_after_its_body_closes_nothing(self):
         bench = Bench()
         _, _, end = self.open(bench, b"0123456789")
-        bench.face.settle()
+        bench.layer.settle()
         end.gone()
         assert len(chunks(bench)) == 1
 
     def test_a_client_that_leaves_while_a_try_is_due_stops_the_timer(self):
         bench = Bench()
         _, _, end = self.open(bench, b"0123456789")
-        bench.face.resolve()
-        bench.face.resolve(ChannelFull("body", 1))
+        bench.layer.resolve()
+        bench.layer.resolve(ChannelFull("body", 1))
         end.gone()
         bench.clock.advance(5)
         assert chunks(bench)[1:] == [{"closed": True}]
@@ -320,31 +320,31 @@ class TestRequestBody:
     def test_a_response_before_the_end_of_the_body_stops_it(self):
         bench = Bench(body_chunk=4)
         _, body, end = self.open(bench, b"0123456789")
-        bench.face.resolve()
-        bench.face.reply(end, {"status": 413})
+        bench.layer.resolve()
+        bench.layer.reply(end, {"status": 413})
         assert body.closed
-        bench.face.resolve()
+        bench.layer.resolve()
         assert len(chunks(bench)) == 1
 
     def test_a_response_before_the_news_of_being_stored_stops_it(self):
         bench = Bench(body_chunk=4)
         _, _, end = self.open(bench, b"0123456789")
-        bench.face.reply(end, {"status": 413})
-        bench.face.resolve()
+        bench.layer.reply(end, {"status": 413})
+        bench.layer.resolve()
         assert chunks(bench) == []
 
     def test_a_body_that_cannot_be_carried_ends_the_request(self):
         bench = Bench()
         port, body, _ = self.open(bench, b"0123456789")
-        bench.face.resolve()
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve()
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert port.calls == [("fail", 503, 5)]
         assert body.closed
 
     def test_a_chunk_is_not_looked_after(self):
         bench = Bench()
         self.open(bench, b"0123456789")
-        bench.face.resolve()
+        bench.layer.resolve()
         (owner,) = bench.hub._core.chunks.values()
         owner.lost(1, "lost")
         assert owner.channel == owner.reply_channel
@@ -352,33 +352,33 @@ class TestRequestBody:
 
 class TestResponse:
     def test_a_response_is_written(self, bench, port, end):
-        bench.face.reply(
+        bench.layer.reply(
             end, {"status": 200, "headers": [(b"A", b"1")], "content": b"a", "more_content": True}
         )
-        bench.face.reply(end, {"content": b"b"})
+        bench.layer.reply(end, {"content": b"b"})
         assert port.calls == [("start", 200, [(b"A", b"1")]), ("finish",)]
         assert port.body == b"ab"
 
     def test_a_malformed_response_answers_500_once_the_consumer_has_run(
         self, bench, port, end, caplog
     ):
-        bench.face.reply(end, {"content": b"no status"})
+        bench.layer.reply(end, {"content": b"no status"})
         assert port.calls == []
-        bench.face.answer()
+        bench.layer.answer()
         assert port.calls == [("fail", 500, None)]
         assert "malformed reply to a request for /upload: the first message" in caplog.text
         assert bench.counters.malformed == 1
         assert len(disconnects(bench)) == 1
 
     def test_a_correct_response_after_a_malformed_one_is_written(self, bench, port, end):
-        bench.face.reply(end, {"content": b"no status"})
-        bench.face.reply(end, {"status": 200, "content": b"right"})
-        bench.face.answer()
+        bench.layer.reply(end, {"content": b"no status"})
+        bench.layer.reply(end, {"status": 200, "content": b"right"})
+        bench.layer.answer()
         assert port.calls == [("start", 200, []), ("finish",)]
 
     def test_a_malformed_chunk_aborts(self, bench, port, end):
-        bench.face.reply(end, {"status": 200, "more_content": True})
-        bench.face.reply(end, {"content": "text"})
+        bench.layer.reply(end, {"status": 200, "more_content": True})
+        bench.layer.reply(end, {"content": "text"})
         assert port.calls == [("start", 200, []), ("fail", 500, None)]
 
     def test_a_reply_that_cannot_be_carried_out_answers_500(self, bench, port, end, caplog):
@@ -386,7 +386,7 @@ class TestResponse:
             raise RuntimeError("broken")
 
         port.start = start
-        bench.face.reply(end, {"status": 200})
+        bench.layer.reply(end, {"status": 200})
         assert port.calls == [("fail", 500, None)]
         assert "broken" in caplog.text
 
@@ -395,7 +395,7 @@ class TestResponse:
             end.gone()
 
         port.start = start
-        bench.face.reply(end, {"status": 200, "content": b"a"})
+        bench.layer.reply(end, {"status": 200, "content": b"a"})
         assert port.body == b""
         assert port.calls == []
 
@@ -416,9 +416,9 @@ class TestSlowClient:
         end.drained()
 
     def test_what_it_does_not_take_is_spooled_in_order(self, bench, port, end):
-        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
-        bench.face.reply(end, {"content": b"b" * 15, "more_content": True})
-        bench.face.reply(end, {"content": b"c" * 5})
+        bench.layer.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.layer.reply(end, {"content": b"b" * 15, "more_content": True})
+        bench.layer.reply(end, {"content": b"c" * 5})
         assert port.body == b"a" * 20
         assert port.calls == [("start", 200, [])]
         assert disconnects(bench) == []
@@ -429,8 +429,8 @@ class TestSlowClient:
         assert len(disconnects(bench)) == 1
 
     def test_it_is_given_a_little_at_a_time(self, bench, port, end):
-        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
-        bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+        bench.layer.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.layer.reply(end, {"content": b"b" * 50, "more_content": True})
         self.drain(port, end)
         assert len(port.body) == 20 + 20
         self.drain(port, end)
@@ -438,21 +438,21 @@ class TestSlowClient:
         self.drain(port, end)
         assert len(port.body) == 20 + 50
         self.drain(port, end)
-        bench.face.reply(end, {"content": b"c"})
+        bench.layer.reply(end, {"content": b"c"})
         assert port.body.endswith(b"c")
         assert port.calls[-1] == ("finish",)
 
     def test_a_sender_that_knows_no_limit_is_cut_short(self, bench, port, end, caplog):
-        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.layer.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
         for _ in range(5):
-            bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+            bench.layer.reply(end, {"content": b"b" * 50, "more_content": True})
         assert port.calls[-1] == ("fail", 502, None)
         assert bench.counters.responses_broken == 1
         assert "spool is full" in caplog.text
 
     def test_a_client_that_leaves_frees_the_spool(self, bench, port, end):
-        bench.face.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
-        bench.face.reply(end, {"content": b"b" * 50, "more_content": True})
+        bench.layer.reply(end, {"status": 200, "content": b"a" * 20, "more_content": True})
+        bench.layer.reply(end, {"content": b"b" * 50, "more_content": True})
         end.gone()
         end.drained()
         assert len(port.body) == 20
@@ -475,8 +475,8 @@ class TestBodyList:
         bench.hub.deliver([MoreBody(local_of(end))])
 
     def start(self, bench, end, count, size=20):
-        bench.face.reply(end, {"status": 200, "more_content": True})
-        bench.face.bodies[local_of(end)] = [
+        bench.layer.reply(end, {"status": 200, "more_content": True})
+        bench.layer.bodies[local_of(end)] = [
             {"content": b"%02d" % n * (size // 2), "more_content": n < count - 1}
             for n in range(count)
         ]
@@ -489,9 +489,9 @@ class TestBodyList:
 
     def test_it_is_read_on_at_each_item(self, bench, port, end):
         self.start(bench, end, 3)
-        rest = bench.face.bodies[local_of(end)]
+        rest = bench.layer.bodies[local_of(end)]
         for n in range(3):
-            bench.face.bodies[local_of(end)] = [rest[n]]
+            bench.layer.bodies[local_of(end)] = [rest[n]]
             self.more(bench, end)
         assert port.calls[-1] == ("finish",)
 
@@ -499,10 +499,10 @@ class TestBodyList:
         port.slow = True
         self.start(bench, end, 30)
         self.more(bench, end)
-        left = len(bench.face.bodies[local_of(end)])
+        left = len(bench.layer.bodies[local_of(end)])
         assert left > 0
         self.more(bench, end)
-        assert len(bench.face.bodies[local_of(end)]) == left
+        assert len(bench.layer.bodies[local_of(end)]) == left
 
         for _ in range(60):
             port.unsent = 0
@@ -513,7 +513,7 @@ class TestBodyList:
 
     def test_a_list_that_cannot_be_read_aborts(self, bench, port, end, caplog):
         self.start(bench, end, 3)
-        bench.face.failing = LayerUnavailable("timeout")
+        bench.layer.failing = LayerUnavailable("timeout")
         self.more(bench, end)
         assert port.calls[-1] == ("fail", 502, None)
         assert bench.counters.responses_broken == 1
@@ -529,7 +529,7 @@ class TestBodyList:
         self.start(bench, end, 3)
         end.gone()
         end._out.more()
-        assert len(bench.face.bodies[local_of(end)]) == 3
+        assert len(bench.layer.bodies[local_of(end)]) == 3
 
     def test_two_items_start_one_reader(self):
         async def scenario():
@@ -568,7 +568,7 @@ class TestSpool:
 
 def test_a_reply_while_nothing_runs_is_no_harm(bench):
     bench.hub.deliver([Reply("nobody", {"status": 200})])
-    run_now(bench.face.stop())
+    run_now(bench.layer.stop())
 
 
 class TestWhoStillReplies:
@@ -576,29 +576,29 @@ class TestWhoStillReplies:
 
     @pytest.mark.parametrize("ending", ["gone", "timed_out", "broken"])
     def test_the_end_of_an_unfinished_response_is_told(self, bench, end, ending):
-        bench.face.reply(end, {"status": 200, "more_content": True})
-        assert bench.face.gone_locals == []
+        bench.layer.reply(end, {"status": 200, "more_content": True})
+        assert bench.layer.gone_locals == []
 
         getattr(end, ending)()
 
-        assert bench.face.gone_locals == [local_of(end)]
+        assert bench.layer.gone_locals == [local_of(end)]
 
     def test_a_complete_one_and_one_that_was_never_stored_are_not(self, bench, port, end):
         port.unsent = KIB * KIB
-        bench.face.reply(end, {"status": 200, "content": b"x"})
+        bench.layer.reply(end, {"status": 200, "content": b"x"})
         end.gone()  # before it took the last byte
         bench.hub.open_http(FakeRequest(), REQUEST, None)
-        bench.face.resolve(ChannelFull("http.request", 1))
+        bench.layer.resolve(ChannelFull("http.request", 1))
 
-        assert bench.face.gone_locals == []
+        assert bench.layer.gone_locals == []
 
     def test_it_is_told_again_to_whoever_did_not_hear(self, bench, end):
         local = local_of(end)
         end.gone()
-        bench.face.gone_locals.clear()
+        bench.layer.gone_locals.clear()
 
-        bench.face.reply(end, {"content": b"x"})  # its last, nobody needs to hear
-        bench.face.reply(end, {"content": b"x", "more_content": True})
-        bench.face.listener.deliver([MoreBody(local)])
+        bench.layer.reply(end, {"content": b"x"})  # its last, nobody needs to hear
+        bench.layer.reply(end, {"content": b"x", "more_content": True})
+        bench.layer.listener.deliver([MoreBody(local)])
 
-        assert bench.face.gone_locals == [local, local]
+        assert bench.layer.gone_locals == [local, local]

@@ -48,7 +48,7 @@ def test_members_that_are_gone_or_closing_are_skipped(bench):
     closing_port, closing = bench.open()
     _, gone = bench.open()
     port, end = bench.open()
-    bench.face.reply(closing, {"close": True})
+    bench.layer.reply(closing, {"close": True})
     gone.gone(1000)
 
     send(bench, {"text": "hi"}, closing, gone, end)
@@ -138,12 +138,12 @@ def test_one_member_that_raises_stops_no_other(bench, caplog, message):
 def test_a_join_of_a_live_socket_is_fine(bench):
     _, end = bench.open()
     bench.hub.deliver([Joined("chat", local_of(end))])
-    assert bench.face.forgotten == []
+    assert bench.layer.forgotten == []
 
 
 def test_joins_of_gone_sockets_are_discarded(bench):
     bench.hub.deliver([Joined("chat", "gone"), Joined("all", "gone")])
-    assert bench.face.forgotten == [("chat", "gone"), ("all", "gone")]
+    assert bench.layer.forgotten == [("chat", "gone"), ("all", "gone")]
 
 
 class TestRenewal:
@@ -153,23 +153,23 @@ class TestRenewal:
         bench.hub.open_http(FakeRequest(), {"path": "/"}, None)
 
         bench.clock.advance(999)
-        assert bench.face.kept == []
+        assert bench.layer.kept == []
         bench.clock.advance(3001)
 
-        assert bench.face.kept == [[local_of(end)]] * 4
+        assert bench.layer.kept == [[local_of(end)]] * 4
 
     def test_many_are_renewed_in_lots(self):
         bench = Bench(group_expiry=4000)
         ends = [bench.open()[1] for _ in range(2 * RENEWED_AT_ONCE + 1)]
         bench.clock.advance(1000)
-        assert [len(lot) for lot in bench.face.kept] == [RENEWED_AT_ONCE]
+        assert [len(lot) for lot in bench.layer.kept] == [RENEWED_AT_ONCE]
         ends[-1].gone(1000)
 
         bench.clock.advance(2 * RENEWAL_PAUSE)
 
-        assert [len(lot) for lot in bench.face.kept] == [RENEWED_AT_ONCE, RENEWED_AT_ONCE]
+        assert [len(lot) for lot in bench.layer.kept] == [RENEWED_AT_ONCE, RENEWED_AT_ONCE]
 
     def test_nothing_is_renewed_without_sockets(self):
         bench = Bench(group_expiry=4000)
         bench.clock.advance(4000)
-        assert bench.face.kept == []
+        assert bench.layer.kept == []

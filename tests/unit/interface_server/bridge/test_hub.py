@@ -8,7 +8,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.interface_server.bridge.hub import Hub
 from channels.layers.clients import Receipt, Reply
 from tests.unit.interface_server.conftest import CONNECT, Bench
-from tests.unit.interface_server.fakes import FakeClock, FakeFace, FakeSocket, local_of
+from tests.unit.interface_server.fakes import FakeClient, FakeClock, FakeSocket, local_of
 
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
@@ -22,7 +22,7 @@ class TestConnecting:
     def test_a_socket_is_announced(self, bench):
         _, end = bench.connecting()
 
-        (sent,) = bench.face.sent
+        (sent,) = bench.layer.sent
         assert sent.channel == "websocket.connect"
         assert sent.messages == [{**CONNECT, "reply_channel": end.reply_channel, "order": 0}]
         assert sent.receipt == 1
@@ -38,31 +38,31 @@ class TestConnecting:
 
     def test_a_worker_accepts(self, bench):
         port, end = bench.connecting()
-        bench.face.reply(end, {"accept": True})
+        bench.layer.reply(end, {"accept": True})
         assert port.calls == [("accept",)]
 
     def test_a_worker_denies(self, bench):
         port, end = bench.connecting()
-        bench.face.resolve()
-        bench.face.reply(end, {"close": True})
-        bench.face.answer()
+        bench.layer.resolve()
+        bench.layer.reply(end, {"close": True})
+        bench.layer.answer()
         assert port.calls == [("reject", 403, None)]
 
         end.gone(1006)
 
-        assert bench.face.last.channel == DISCONNECT
-        assert bench.face.last.messages == [
+        assert bench.layer.last.channel == DISCONNECT
+        assert bench.layer.last.messages == [
             {"reply_channel": end.reply_channel, "path": "/chat", "order": 1, "code": 1006}
         ]
 
     def test_a_full_channel_answers_503_and_the_application_never_hears_of_it(self, bench):
         port, end = bench.connecting()
 
-        bench.face.resolve(ChannelFull("websocket.connect", 1))
+        bench.layer.resolve(ChannelFull("websocket.connect", 1))
         assert port.calls == [("reject", 503, 5)]
         end.gone(1006)
 
-        assert len(bench.face.sent) == 1
+        assert len(bench.layer.sent) == 1
         assert bench.counters.connects_refused == 1
         assert bench.hub.sockets == 0
 
@@ -70,35 +70,35 @@ class TestConnecting:
         port, end = bench.connecting()
         end.gone(1006)
 
-        bench.face.resolve(ChannelFull("websocket.connect", 1))
+        bench.layer.resolve(ChannelFull("websocket.connect", 1))
         bench.clock.advance(60)
 
-        assert len(bench.face.sent) == 1
+        assert len(bench.layer.sent) == 1
         assert port.calls == []
 
     def test_an_announcement_that_cannot_be_carried_answers_500(self, bench):
         port, end = bench.connecting()
-        bench.face.resolve(MessageTooLarge("websocket.connect", 9, 1))
+        bench.layer.resolve(MessageTooLarge("websocket.connect", 9, 1))
         end.gone(1006)
 
         assert port.calls == [("reject", 500, None)]
-        assert len(bench.face.sent) == 1
+        assert len(bench.layer.sent) == 1
 
     def test_an_unknown_outcome_answers_503_and_is_told_of_in_the_end(self, bench):
         port, end = bench.connecting()
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert port.calls == [("reject", 503, 5)]
 
         end.gone(1006)
-        assert len(bench.face.sent) == 1
+        assert len(bench.layer.sent) == 1
         bench.clock.advance(10)
 
-        assert bench.face.last.channel == DISCONNECT
+        assert bench.layer.last.channel == DISCONNECT
 
     def test_an_unknown_outcome_does_not_undo_an_accept(self, bench):
         port, end = bench.connecting()
-        bench.face.reply(end, {"accept": True})
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.reply(end, {"accept": True})
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert port.calls == [("accept",)]
 
     def test_nothing_is_announced_while_the_layer_is_away(self, bench):
@@ -108,7 +108,7 @@ class TestConnecting:
         end.gone(1006)
 
         assert port.calls == [("reject", 503, 5)]
-        assert bench.face.sent == []
+        assert bench.layer.sent == []
         assert bench.counters.connects_refused == 1
 
     def test_nothing_is_announced_while_draining(self, bench):
@@ -118,7 +118,7 @@ class TestConnecting:
 
     def test_nothing_is_announced_before_the_start(self):
         clock = FakeClock()
-        hub = Hub(FakeFace(clock), clock=clock)
+        hub = Hub(FakeClient(clock), clock=clock)
         port = FakeSocket()
         hub.open_websocket(port, CONNECT)
         assert port.calls == [("reject", 503, 5)]
@@ -130,7 +130,7 @@ class TestReceiving:
 
         end.received("hello")
 
-        sent = bench.face.last
+        sent = bench.layer.last
         assert sent.channel == RECEIVE
         assert sent.receipt == 2
         assert sent.messages == [
@@ -141,35 +141,35 @@ class TestReceiving:
         _, end = bench.open()
         for text in "abcd":
             end.received(text)
-        assert texts(bench.face.last) == ["a"]
+        assert texts(bench.layer.last) == ["a"]
 
-        bench.face.resolve()
-        bench.face.answer()
+        bench.layer.resolve()
+        bench.layer.answer()
 
-        assert texts(bench.face.last) == ["b", "c", "d"]
-        assert [m["order"] for m in bench.face.last.messages] == [2, 3, 4]
+        assert texts(bench.layer.last) == ["b", "c", "d"]
+        assert [m["order"] for m in bench.layer.last.messages] == [2, 3, 4]
 
     def test_the_receipt_may_overtake_the_news_of_being_stored(self, bench):
         _, end = bench.open()
         end.received("a")
-        bench.face.answer()
+        bench.layer.answer()
         end.received("b")
-        bench.face.resolve()
-        assert texts(bench.face.last) == ["b"]
+        bench.layer.resolve()
+        assert texts(bench.layer.last) == ["b"]
 
     def test_frames_wait_for_the_receipt_of_the_connect(self, bench):
         _, end = bench.connecting()
-        bench.face.reply(end, {"accept": True})
+        bench.layer.reply(end, {"accept": True})
         end.received("early")
-        assert len(bench.face.sent) == 1
-        bench.face.answer()
-        assert texts(bench.face.last) == ["early"]
+        assert len(bench.layer.sent) == 1
+        bench.layer.answer()
+        assert texts(bench.layer.last) == ["early"]
 
     def test_what_is_said_during_a_close_is_not_heard(self, bench):
         _, end = bench.open()
-        bench.face.reply(end, {"close": True})
+        bench.layer.reply(end, {"close": True})
         end.received("late")
-        assert len(bench.face.on(RECEIVE)) == 0
+        assert len(bench.layer.on(RECEIVE)) == 0
 
     def test_reading_pauses_when_too_many_messages_wait(self):
         bench = Bench(buffer_messages=4)
@@ -181,10 +181,10 @@ class TestReceiving:
         assert not port.reading
         end.received("5")  # was in the same read
 
-        bench.face.settle()
+        bench.layer.settle()
 
         assert port.reading
-        assert [texts(sent) for sent in bench.face.on(RECEIVE)] == [
+        assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [
             ["0"],
             ["1", "2", "3", "4", "5"],
         ]
@@ -202,9 +202,9 @@ class TestReceiving:
         port, end = bench.open()
         end.received("a")
         end.received("b")
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert not port.reading
-        bench.face.answer()
+        bench.layer.answer()
         assert port.reading
 
     def test_a_socket_that_stays_unread_is_closed_with_1013(self):
@@ -212,7 +212,7 @@ class TestReceiving:
         port, end = bench.open()
         end.received("a")
         end.received("b")
-        bench.face.resolve()
+        bench.layer.resolve()
         bench.clock.advance(29.9)
         assert port.calls == []
 
@@ -222,10 +222,10 @@ class TestReceiving:
         assert port.reading  # the peer's answer must be read
         assert bench.counters.stalled == 1
         end.gone(1013)
-        bench.face.answer()
-        assert bench.face.last.channel == DISCONNECT
-        assert bench.face.last.messages[0]["code"] == 1013
-        assert bench.face.last.messages[0]["order"] == 2
+        bench.layer.answer()
+        assert bench.layer.last.channel == DISCONNECT
+        assert bench.layer.last.messages[0]["code"] == 1013
+        assert bench.layer.last.messages[0]["order"] == 2
 
     def test_a_pause_that_ends_in_time_closes_nothing(self):
         bench = Bench(buffer_messages=1, stall_timeout=30)
@@ -233,7 +233,7 @@ class TestReceiving:
         end.received("a")
         end.received("b")
         bench.clock.advance(29)
-        bench.face.settle()
+        bench.layer.settle()
         bench.clock.advance(60)
         assert port.calls == []
 
@@ -241,26 +241,26 @@ class TestReceiving:
         port, end = bench.open()
         end.received("x")
         end.received("y")
-        bench.face.resolve(MessageTooLarge(RECEIVE, 5, 4))
+        bench.layer.resolve(MessageTooLarge(RECEIVE, 5, 4))
 
         assert port.calls == [("close", 1009)]
         assert bench.counters.too_large == 1
         assert bench.counters.discarded == 1
         end.gone(1009)
-        assert bench.face.last.channel == DISCONNECT
+        assert bench.layer.last.channel == DISCONNECT
 
     def test_a_message_too_large_of_a_socket_that_is_gone_lets_it_leave(self, bench):
         port, end = bench.open()
         end.received("x")
         end.gone(1001)
-        bench.face.resolve(MessageTooLarge(RECEIVE, 5, 4))
+        bench.layer.resolve(MessageTooLarge(RECEIVE, 5, 4))
         assert port.calls == []
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_a_message_that_cannot_be_carried_closes_with_1011(self, bench):
         port, end = bench.open()
         end.received("x")
-        bench.face.resolve(TypeError("odd"))
+        bench.layer.resolve(TypeError("odd"))
         assert port.calls == [("close", 1011)]
 
     def test_an_idle_socket_has_no_timer(self, bench):
@@ -302,8 +302,8 @@ class TestReplies:
         port, end = bench.open()
 
         for _ in range(3):
-            bench.face.reply(end, {"txet": "a", "__consumer__": "app.receive"})
-        bench.face.reply(end, {"text": "b"})
+            bench.layer.reply(end, {"txet": "a", "__consumer__": "app.receive"})
+        bench.layer.reply(end, {"text": "b"})
 
         assert port.calls == [("text", "b")]
         assert bench.counters.malformed == 3
@@ -315,23 +315,23 @@ class TestReplies:
 
     def test_a_malformed_reply_rejects_with_500_once_the_connect_consumer_has_run(self, bench):
         port, end = bench.connecting()
-        bench.face.reply(end, {"status": 200})
+        bench.layer.reply(end, {"status": 200})
         assert port.calls == []
-        bench.face.answer()
+        bench.layer.answer()
         assert port.calls == [("reject", 500, None)]
 
     def test_a_correct_reply_after_a_malformed_one_accepts(self, bench):
         port, end = bench.connecting()
-        bench.face.reply(end, {"status": 200})
-        bench.face.reply(end, {"accept": True})
-        bench.face.reply(end, {"text": "a"})
-        bench.face.answer()
+        bench.layer.reply(end, {"status": 200})
+        bench.layer.reply(end, {"accept": True})
+        bench.layer.reply(end, {"text": "a"})
+        bench.layer.answer()
         assert port.calls == [("accept",), ("text", "a")]
 
     def test_what_is_right_in_a_malformed_reply_is_carried_out_first(self, bench):
         port, end = bench.connecting()
-        bench.face.reply(end, {"text": "bye", "close": 99})
-        bench.face.reply(end, {"text": "again"})
+        bench.layer.reply(end, {"text": "bye", "close": 99})
+        bench.layer.reply(end, {"text": "again"})
         assert port.calls == [("accept",), ("text", "bye"), ("text", "again")]
 
     def test_a_worker_that_failed_ends_the_socket(self, bench):
@@ -339,7 +339,7 @@ class TestReplies:
             (bench.open(), ("close", 1011)),
             (bench.connecting(), ("reject", 500, None)),
         ):
-            bench.face.reply(end, {"__failed__": True})
+            bench.layer.reply(end, {"__failed__": True})
             assert port.calls == [call]
         assert bench.counters.malformed == 0
 
@@ -359,9 +359,9 @@ class TestReplies:
     def test_a_socket_may_go_while_a_reply_is_carried_out(self, bench, caplog):
         port, end = bench.open()
         port.send_text = lambda text: end.gone(1006)
-        bench.face.reply(end, {"text": "a", "close": True})
+        bench.layer.reply(end, {"text": "a", "close": True})
         assert caplog.records == []
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_a_socket_that_cannot_even_be_ended_stops_nobody_else(self, bench, monkeypatch):
         port, end = bench.open()
@@ -389,16 +389,16 @@ class TestReplies:
 
         _, end = bench.open()
         end.received("a")
-        bench.hub._core.in_flight[bench.face.last.receipt] = type(
+        bench.hub._core.in_flight[bench.layer.last.receipt] = type(
             "Odd", (), {"answered": staticmethod(fails), "channel": RECEIVE}
         )()
-        bench.face.answer()
+        bench.layer.answer()
         assert "Receipt: could not be delivered" in caplog.text
 
 
 class TestRegister:
     def test_the_register_shows_live_numbers(self, bench):
-        info = bench.face.info
+        info = bench.layer.info
         bench.open()
         bench.hub.deliver([Reply("nobody", {})])
 
@@ -420,7 +420,7 @@ def test_nothing_of_it_is_logged_for_an_ordinary_life(bench, caplog):
     caplog.set_level(logging.DEBUG)
     _, end = bench.open()
     end.received("a")
-    bench.face.settle()
+    bench.layer.settle()
     end.gone(1000)
-    bench.face.settle()
+    bench.layer.settle()
     assert caplog.records == []

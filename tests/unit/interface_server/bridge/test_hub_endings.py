@@ -7,7 +7,7 @@ import pytest
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.hub import Hub
 from channels.interface_server.settings import BridgeSettings
-from tests.unit.interface_server.fakes import FakeClock, FakeFace, local_of
+from tests.unit.interface_server.fakes import FakeClient, FakeClock, local_of
 
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
@@ -23,7 +23,7 @@ class TestFarewell:
 
         end.gone(1001)
 
-        sent = bench.face.last
+        sent = bench.layer.last
         assert sent.channel == DISCONNECT
         assert sent.messages == [
             {"reply_channel": end.reply_channel, "path": "/chat", "order": 1, "code": 1001}
@@ -39,109 +39,109 @@ class TestFarewell:
         end.received("a")
         end.received("b")
         end.gone(1001)
-        bench.face.resolve()
-        assert bench.face.on(DISCONNECT) == []
-        bench.face.answer()
-        assert texts(bench.face.last) == ["b"]
-        bench.face.resolve()
-        bench.face.answer()
-        assert bench.face.last.channel == DISCONNECT
-        assert bench.face.last.messages[0]["order"] == 3
+        bench.layer.resolve()
+        assert bench.layer.on(DISCONNECT) == []
+        bench.layer.answer()
+        assert texts(bench.layer.last) == ["b"]
+        bench.layer.resolve()
+        bench.layer.answer()
+        assert bench.layer.last.channel == DISCONNECT
+        assert bench.layer.last.messages[0]["order"] == 3
         bench.clock.advance(60)
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_it_leaves_after_10_seconds_without_the_receipt(self, bench, caplog):
         _, end = bench.open()
         end.received("a")
-        frame = bench.face.last
+        frame = bench.layer.last
         end.received("b")
         end.gone(1001)
-        bench.face.resolve()
+        bench.layer.resolve()
 
         bench.clock.advance(10)
 
-        assert bench.face.last.channel == DISCONNECT
+        assert bench.layer.last.channel == DISCONNECT
         assert bench.counters.unanswered == 1
         assert bench.counters.undelivered == 1
         assert "of a socket on /" in caplog.text
         assert "!" not in caplog.text.split("last frame")[0]
-        bench.face.answer(frame)
+        bench.layer.answer(frame)
         assert bench.counters.late_receipts == 1
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_it_is_not_given_up_on_while_the_layer_is_away(self, bench):
         _, end = bench.open()
         end.received("a")
-        bench.face.resolve()
-        frame = bench.face.last
+        bench.layer.resolve()
+        frame = bench.layer.last
         bench.hub.layer_lost(LayerUnavailable("gone"))
         end.gone(1001)
 
         bench.clock.advance(35)
-        assert bench.face.on(DISCONNECT) == []
+        assert bench.layer.on(DISCONNECT) == []
 
         bench.hub.layer_back()
-        bench.face.answer(frame)
-        assert len(bench.face.on(DISCONNECT)) == 1
+        bench.layer.answer(frame)
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_a_closed_sockets_memberships_are_forgotten(self, bench):
         _, end = bench.open()
-        bench.face.groups[local_of(end)] = ["chat", "all"]
+        bench.layer.groups[local_of(end)] = ["chat", "all"]
         end.gone(1001)
-        assert bench.face.forgotten == [("chat", local_of(end)), ("all", local_of(end))]
+        assert bench.layer.forgotten == [("chat", local_of(end)), ("all", local_of(end))]
 
     def test_it_is_sent_again_only_when_nobody_has_it_after_an_outage(self, bench):
         _, end = bench.open()
         end.gone(1001)
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve(LayerUnavailable("timeout"))
         bench.clock.advance(2)
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
-        bench.hub._core.give_up(bench.face.last.receipt, "lost")
+        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
 
-        assert len(bench.face.on(DISCONNECT)) == 2
+        assert len(bench.layer.on(DISCONNECT)) == 2
         assert bench.counters.disconnects_repeated == 1
-        bench.face.resolve()
+        bench.layer.resolve()
         assert bench.hub._core.unfinished == 0
 
     def test_its_receipt_settles_an_unknown_outcome(self, bench):
         _, end = bench.open()
         end.gone(1001)
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert bench.hub._core.unfinished == 1
-        bench.face.answer()
+        bench.layer.answer()
         assert bench.hub._core.unfinished == 0
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_its_receipt_may_overtake_the_news(self, bench):
         _, end = bench.open()
         end.gone(1001)
-        bench.face.answer()
-        bench.face.resolve(LayerUnavailable("timeout"))
+        bench.layer.answer()
+        bench.layer.resolve(LayerUnavailable("timeout"))
         assert bench.hub._core.unfinished == 0
 
     def test_one_that_a_worker_lost_is_logged_and_counted(self, bench, caplog):
         _, end = bench.open()
         end.gone(1001)
-        bench.face.resolve()
-        bench.hub._core.give_up(bench.face.last.receipt, "lost")
+        bench.layer.resolve()
+        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
         assert bench.counters.lost == 1
         assert "websocket.disconnect of a socket on /chat given up" in caplog.text
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_a_layer_that_knows_no_way_past_the_capacity_is_tried_again(self, bench):
         _, one = bench.open()
         _, two = bench.open()
         one.gone(1001)
-        bench.face.resolve(ChannelFull(DISCONNECT, 1))
+        bench.layer.resolve(ChannelFull(DISCONNECT, 1))
         two.gone(1001)
-        assert len(bench.face.on(DISCONNECT)) == 1
+        assert len(bench.layer.on(DISCONNECT)) == 1
         bench.clock.advance(0.05)
-        bench.face.resolve(ChannelFull(DISCONNECT, 1))
+        bench.layer.resolve(ChannelFull(DISCONNECT, 1))
         bench.clock.advance(0.1)
-        bench.face.resolve()
-        bench.face.resolve()
-        assert [sent.closes for sent in bench.face.on(DISCONNECT)] == [
+        bench.layer.resolve()
+        bench.layer.resolve()
+        assert [sent.closes for sent in bench.layer.on(DISCONNECT)] == [
             local_of(one),
             local_of(one),
             local_of(one),
@@ -152,7 +152,7 @@ class TestFarewell:
     def test_one_that_cannot_be_carried_is_logged(self, bench, caplog):
         _, end = bench.open()
         end.gone(1001)
-        bench.face.resolve(TypeError("odd"))
+        bench.layer.resolve(TypeError("odd"))
         assert "cannot be carried: odd" in caplog.text
         assert bench.hub._core.unfinished == 0
 
@@ -161,7 +161,7 @@ class TestFarewell:
         for _ in range(5):
             _, end = bench.open()
             end.gone(1001)
-        bench.face.resolve()
+        bench.layer.resolve()
         assert len(bench.hub._core.farewells) == 3
 
     def test_a_local_name_is_never_given_twice(self, bench, monkeypatch):
@@ -215,9 +215,9 @@ class TestStopping:
         end.received("b")
         bench.hub.close_sockets(1012, 0)
         end.gone(1012)
-        bench.face.settle()
-        assert [texts(sent) for sent in bench.face.on(RECEIVE)] == [["a"], ["b"]]
-        assert bench.face.last.channel == DISCONNECT
+        bench.layer.settle()
+        assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [["a"], ["b"]]
+        assert bench.layer.last.channel == DISCONNECT
 
     def test_stop_waits_for_every_disconnect(self, bench):
         port, end = bench.open()
@@ -229,16 +229,16 @@ class TestStopping:
             end.gone(1012)
             await asyncio.sleep(0)
             assert not stopping.done()
-            bench.face.resolve()
+            bench.layer.resolve()
             await stopping
 
         asyncio.run(scenario())
-        assert bench.face.stopped
+        assert bench.layer.stopped
         assert not bench.hub.up
 
     def test_stop_without_sockets_stops_at_once(self, bench):
         asyncio.run(bench.hub.stop())
-        assert bench.face.stopped
+        assert bench.layer.stopped
         assert bench.clock.timers == 0
 
     def test_stop_gives_up_in_the_end(self, bench, caplog):
@@ -253,7 +253,7 @@ class TestStopping:
             await stopping
 
         asyncio.run(scenario())
-        assert bench.face.stopped
+        assert bench.layer.stopped
         assert "1 disconnects have not left" in caplog.text
 
     def test_stop_waits_for_no_receipt_but_leaves_no_disconnect_out(self, bench, caplog):
@@ -263,28 +263,28 @@ class TestStopping:
         gone.gone(1001)
         _, going = bench.open()
         going.received("b")
-        assert bench.face.on(DISCONNECT) == []
+        assert bench.layer.on(DISCONNECT) == []
 
         async def scenario():
             stopping = asyncio.ensure_future(bench.hub.stop())
             await asyncio.sleep(0)
             going.gone(1012)
             bench.clock.advance(0.1)
-            bench.face.resolve()
-            bench.face.resolve()
+            bench.layer.resolve()
+            bench.layer.resolve()
             await stopping
 
         asyncio.run(scenario())
-        codes = [sent.messages[0]["code"] for sent in bench.face.on(DISCONNECT)]
+        codes = [sent.messages[0]["code"] for sent in bench.layer.on(DISCONNECT)]
         assert codes == [1001, 1012]
         assert bench.hub.unfinished == 0
         assert caplog.text.count("go ahead") == 1
 
     def test_the_layers_refusal_to_start_is_the_callers(self):
         clock = FakeClock()
-        face = FakeFace(clock)
-        face.failing = LayerUnavailable("refused")
-        hub = Hub(face, clock=clock)
+        layer = FakeClient(clock)
+        layer.failing = LayerUnavailable("refused")
+        hub = Hub(layer, clock=clock)
         with pytest.raises(LayerUnavailable):
             asyncio.run(hub.start())
         assert not hub.up
@@ -292,7 +292,7 @@ class TestStopping:
 
     def test_background_work_runs_in_the_loop(self):
         async def scenario():
-            hub = Hub(FakeFace(FakeClock()), BridgeSettings())
+            hub = Hub(FakeClient(FakeClock()), BridgeSettings())
             await hub.start()
             hub.layer_lost(LayerUnavailable("gone"))
             done = []

@@ -14,14 +14,14 @@ WORKER = ProcessEntry("w", "worker", CHANNELS)
 def alone(**settings):
     """Return a bench with a register that has this server only."""
     bench = Bench(**settings)
-    bench.face.register = [SERVER]
+    bench.layer.register = [SERVER]
     return bench
 
 
 def ask(bench):
     port = FakeRequest()
     bench.hub.open_http(port, {"path": "/", "body": b""}, None)
-    bench.face.resolve()
+    bench.layer.resolve()
     return port
 
 
@@ -51,7 +51,7 @@ def test_from_then_on_all_are_refused_at_once_until_a_worker_is_there():
     socket, _ = bench.connecting()
     assert socket.calls == [("reject", 503, 5)]
 
-    bench.face.register = [SERVER, WORKER]
+    bench.layer.register = [SERVER, WORKER]
     bench.clock.advance(3)
     ask(bench)  # has the register read again
 
@@ -62,11 +62,11 @@ def test_from_then_on_all_are_refused_at_once_until_a_worker_is_there():
 def test_a_worker_that_is_restarted_in_time_finds_them_waiting():
     bench = alone()
     port = ask(bench)
-    bench.face.waiting = {"http.request": {bench.face.last.receipt}}
+    bench.layer.waiting = {"http.request": {bench.layer.last.receipt}}
     bench.clock.advance(20)
-    bench.face.register = [SERVER, WORKER]
+    bench.layer.register = [SERVER, WORKER]
     bench.clock.advance(3)
-    bench.face.register = [SERVER]
+    bench.layer.register = [SERVER]
     bench.clock.advance(20)
     assert port.calls == []
 
@@ -74,7 +74,7 @@ def test_a_worker_that_is_restarted_in_time_finds_them_waiting():
 def test_nothing_is_concluded_from_a_look_that_was_long_ago():
     bench = alone()
     ask(bench)
-    bench.face.answer()  # nothing is in flight, so nobody looks
+    bench.layer.answer()  # nothing is in flight, so nobody looks
     bench.clock.advance(300)
 
     assert ask(bench).calls == []
@@ -85,9 +85,9 @@ def test_nothing_is_concluded_from_a_look_that_was_long_ago():
 @pytest.mark.parametrize("register", [[], [SERVER, WORKER]])
 def test_they_wait_on_where_no_register_is_known_or_a_worker_is_busy(register):
     bench = Bench()
-    bench.face.register = register
+    bench.layer.register = register
     port = ask(bench)
-    bench.face.waiting = {"http.request": {bench.face.last.receipt}}
+    bench.layer.waiting = {"http.request": {bench.layer.last.receipt}}
     bench.clock.advance(50)
     assert port.calls == []
 
@@ -97,7 +97,7 @@ def test_a_worker_that_does_not_register_is_known_by_what_it_runs():
     ports = []
     for _ in range(50):
         ports.append(ask(bench))
-        bench.face.answer(bench.face.on("http.request")[-1])
+        bench.layer.answer(bench.layer.on("http.request")[-1])
         bench.clock.advance(1)
     assert [port.calls for port in ports] == [[]] * 50
 
@@ -112,7 +112,7 @@ def test_a_negative_time_is_for_ever():
 
 def test_workers_for_sockets_only_leave_requests_alone_refused():
     bench = alone()
-    bench.face.register = [SERVER, ProcessEntry("w", "worker", frozenset(["websocket.connect"]))]
+    bench.layer.register = [SERVER, ProcessEntry("w", "worker", frozenset(["websocket.connect"]))]
     ask(bench)
     bench.clock.advance(34)
     assert ask(bench).calls == [("fail", 503, 5)]
@@ -126,22 +126,22 @@ class TestHandshakes:
     def test_nobody_listens(self, caplog):
         bench = alone()
         port, end = bench.connecting()
-        bench.face.resolve()
+        bench.layer.resolve()
         end.timed_out()
         assert port.calls == [("reject", 503, 5)]
         assert "nobody accepted a socket on /chat in time, hence 503: no worker" in caplog.text
 
     def test_the_consumer_has_not_finished(self, bench, caplog):
         port, end = bench.connecting()
-        bench.face.resolve()
+        bench.layer.resolve()
         end.timed_out()
         assert port.calls == [("reject", 403, None)]
         assert "on /chat in time, hence 403: its consumer has not finished" in caplog.text
 
     def test_the_consumer_did_not_decide(self, bench, caplog):
         port, end = bench.connecting()
-        bench.face.resolve()
-        bench.face.answer()
+        bench.layer.resolve()
+        bench.layer.answer()
         end.timed_out()
         assert port.calls == [("reject", 403, None)]
         assert 'sent no {"accept": True} to message.reply_channel' in caplog.text

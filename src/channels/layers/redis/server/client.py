@@ -1,4 +1,4 @@
-"""The interface server's side of the Redis layer; see :class:`channels.layers.clients.ServerFace`.
+"""What an interface server uses of the Redis layer: :class:`~channels.layers.clients.ServerClient`.
 
 Sends return at once: what is asked for in one turn of the event loop leaves in one
 pipeline at its end (:mod:`~channels.layers.redis.server.lanes`), and what became of it is
@@ -34,8 +34,8 @@ from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.processes import read_entry, read_index
 
 
-class RedisServerFace:
-    """An interface server's connection to Redis; see :class:`channels.layers.clients.ServerFace`.
+class RedisServerClient:
+    """An interface server's connection to Redis; see :class:`channels.layers.clients.ServerClient`.
 
     Args:
         layer: Settings, hosts, keys and codec.
@@ -61,7 +61,7 @@ class RedisServerFace:
 
     @property
     def settled_since(self) -> float:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         return self._session.settled_since
 
     @property
@@ -70,7 +70,7 @@ class RedisServerFace:
         return self._session.registry
 
     def now(self) -> float:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         return self._session.clock.now_ms() / 1000
 
     def counters(self) -> dict[str, int]:
@@ -82,15 +82,15 @@ class RedisServerFace:
         return list(self._places)
 
     async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         await self._session.start(listener, info)
 
     async def mark(self) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         await self._session.mailbox.mark()
 
     async def stop(self) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         await self._session.stop()
 
     # -- sending ------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class RedisServerFace:
         opens: SocketEntry | None = None,
         closes: str | None = None,
     ) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         if not self._session.up:
             self._refuse(done, LayerUnavailable("there is no connection to Redis"))
             return
@@ -189,7 +189,7 @@ class RedisServerFace:
     # -- memberships ----------------------------------------------------------------------------
 
     def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         for group, local in memberships:
             # Until Redis has confirmed it: leaving is safe to repeat.
             self._session.forgotten[group, local] = None
@@ -204,11 +204,11 @@ class RedisServerFace:
             self._session.forgotten.pop(membership, None)
 
     def memberships(self, local: str) -> Collection[str]:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         return self.registry.memberships(local)
 
     def keep(self, locals_: Collection[str]) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         if not self._session.up:
             return  # they are written back, or kept the next time
         ttl_ms = self._commands.group_ttl_ms
@@ -231,7 +231,7 @@ class RedisServerFace:
     # -- what nobody is there for ---------------------------------------------------------------
 
     def gone(self, local: str) -> None:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         if self._session.up:
             mark = self._keys.gone(self.mailbox, local)
             self._pipelines.call(("SET", mark, 1, "PX", round(GONE_EXPIRY * 1000)))
@@ -240,7 +240,7 @@ class RedisServerFace:
     # -- questions --------------------------------------------------------------------------------
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         key = self._keys.body(self.mailbox, local)
         # A chunk is two entries of the list: its stamp and its payload.
         popped = await self._pipelines.ask(("LPOP", key, 2 * limit))
@@ -256,7 +256,7 @@ class RedisServerFace:
         return chunks
 
     async def processes(self) -> list[ProcessEntry]:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         keys, ask = self._keys, self._pipelines.ask
         listed = await ask(read_index(keys, self.now()), keys.processes, keys.processes)
         if isinstance(listed, Exception):
@@ -274,7 +274,7 @@ class RedisServerFace:
         return [entry for entry in entries if entry is not None and entry.seen >= oldest]
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         if not receipts:
             return set()
         key = self._keys.queue(channel)
@@ -292,7 +292,7 @@ class RedisServerFace:
         return found
 
     def held_as(self, receipt: int) -> bytes:
-        """See :class:`ServerFace`."""
+        """See :class:`ServerClient`."""
         return items.receipt_for(self.mailbox, receipt)
 
 

@@ -94,7 +94,7 @@ class Session:
 
     Attributes:
         up: Whether the layer answers, and Redis was put right.
-        settled_since: See :class:`channels.layers.clients.ServerFace`.
+        settled_since: See :class:`channels.layers.clients.ServerClient`.
         registry: Memberships of the process.
         sockets: Entry of each socket that is written down.
         forgotten: Memberships ``(group, local)`` to be discarded, until Redis confirmed it.

@@ -1,6 +1,6 @@
 """The commands of a layer: its capacities, lifetimes and keys put into script calls.
 
-Used by the synchronous layer, the worker's face and the interface server's alike,
+Used by the synchronous layer, the worker's client and the interface server's alike,
 so that a capacity means the same whoever sends.  No I/O.
 """
 

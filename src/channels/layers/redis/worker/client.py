@@ -1,9 +1,9 @@
 """A worker's side of the Redis layer: take a frame; flush, answer and take the next one.
 
 One consumer run costs one round trip: the pipeline that flushes the replies and the
-receipt of one frame also takes the next (:meth:`RedisWorkerFace.exchange`), and only an
+receipt of one frame also takes the next (:meth:`RedisWorkerClient.exchange`), and only an
 empty answer falls back to a take that waits inside Redis on a connection of its own
-(:meth:`RedisWorkerFace.take`).  Such a wait is never cancelled and never timed out from
+(:meth:`RedisWorkerClient.take`).  Such a wait is never cancelled and never timed out from
 here: another connection sends ``CLIENT UNBLOCK``, and the answer, a frame or nothing,
 is always read.
 
@@ -46,7 +46,7 @@ SLICE = 0.1
 #: How long a host other than home is left alone after an error, in seconds.
 SHUN = 1.0
 
-#: How long :meth:`RedisWorkerFace.unblock` may take on a Redis that hangs, in seconds; a
+#: How long :meth:`RedisWorkerClient.unblock` may take on a Redis that hangs, in seconds; a
 #: signal handler calls it.
 UNBLOCK_TIMEOUT = 1.0
 
@@ -55,11 +55,11 @@ UNBLOCK_TRIES = 100
 UNBLOCK_PAUSE = 0.005
 
 
-class RedisWorkerFace:
-    """See :class:`channels.layers.clients.WorkerFace`.
+class RedisWorkerClient:
+    """See :class:`channels.layers.clients.WorkerClient`.
 
     Args:
-        layer: Settings; the connections are this face's own.
+        layer: Settings; the connections are this client's own.
         channels: What to take from.
         held: Returns the receipts that the worker holds; called by the heartbeat's thread.
 
@@ -117,7 +117,7 @@ class RedisWorkerFace:
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerClient`."""
         for index in range(len(self._places.hosts)):
             self._places.now_ms(index)
         self._waiting.connect()
@@ -147,7 +147,7 @@ class RedisWorkerFace:
         }
 
     def close(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerClient`."""
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
@@ -159,7 +159,7 @@ class RedisWorkerFace:
     # -- taking ------------------------------------------------------------------------
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """See :class:`~channels.layers.clients.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerClient`."""
         patience = _patience(longest)
         deadline = time.monotonic() + patience
         alone = len(self._rotas) == 1
@@ -255,7 +255,7 @@ class RedisWorkerFace:
     # -- ending a take -------------------------------------------------------------------
 
     def unblock(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerClient`."""
         self._asked_to_end = True
         if self._sent:
             self._end_wait()
@@ -280,7 +280,7 @@ class RedisWorkerFace:
                     return
                 time.sleep(UNBLOCK_PAUSE)
         except LayerUnavailable as error:
-            # Once the take has ended, its thread may have closed this face already.
+            # Once the take has ended, its thread may have closed this client already.
             if self._sent:
                 logger.warning("a waiting take could not be ended, it ends by itself: %s", error)
         finally:
@@ -297,7 +297,7 @@ class RedisWorkerFace:
     def exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        """See :class:`~channels.layers.clients.WorkerFace`."""
+        """See :class:`~channels.layers.clients.WorkerClient`."""
         flush = Flush(self._layer, self._places, operations)
         polled = self._next_polled() if take else None
         expired: list[bytes] = []

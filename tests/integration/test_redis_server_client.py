@@ -1,6 +1,6 @@
-"""The interface server's face against a real Redis: what it costs, and what it writes there.
+"""The interface server's client against a real Redis: what it costs, and what it writes there.
 
-What every layer's face must do is in the conformance suite.
+What every layer's client must do is in the conformance suite.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def meta(redis_server, layer):
 
 def test_frames_of_one_turn_for_one_channel_are_one_call(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             before = calls(redis_server, "evalsha")
-            outcomes = await asyncio.gather(*(sent(face, "work", {"n": n}) for n in range(50)))
+            outcomes = await asyncio.gather(
+                *(sent(server_client, "work", {"n": n}) for n in range(50))
+            )
             assert outcomes == [None] * 50
             assert calls(redis_server, "evalsha") == before + 1
 
@@ -69,10 +71,10 @@ def test_many_pipelines_at_once_keep_their_order(redis_server, layer):
     layer.capacity = 100_000
 
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             outcomes = []
             for n in range(3000):
-                face.send("main?abc", [{"n": n}], done=outcomes.append)
+                server_client.send("main?abc", [{"n": n}], done=outcomes.append)
                 if n % 7 == 0:
                     await asyncio.sleep(0)
             await until(lambda: len(outcomes) == 3000, "all are stored")
@@ -88,8 +90,10 @@ def test_many_pipelines_at_once_keep_their_order(redis_server, layer):
 
 def test_what_fits_is_stored_and_the_rest_is_full(layer):
     async def test():
-        async with serving(layer) as (face, _):
-            outcomes = await asyncio.gather(*(sent(face, "main?abc", {"n": n}) for n in range(120)))
+        async with serving(layer) as (server_client, _):
+            outcomes = await asyncio.gather(
+                *(sent(server_client, "main?abc", {"n": n}) for n in range(120))
+            )
             assert outcomes[:100] == [None] * 100
             assert all(isinstance(outcome, ChannelFull) for outcome in outcomes[100:])
             assert (outcomes[100].channel, outcomes[100].capacity) == ("main?abc", 100)
@@ -102,11 +106,13 @@ def test_frames_that_were_refused_are_not_awaited_for_ever(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url], capacity=1)
 
     async def test():
-        async with serving(layer) as (face, _):
-            mailbox = face._session.mailbox
-            await asyncio.gather(*(sent(face, "work", {}, receipt=n) for n in range(1, 21)))
+        async with serving(layer) as (server_client, _):
+            mailbox = server_client._session.mailbox
+            await asyncio.gather(
+                *(sent(server_client, "work", {}, receipt=n) for n in range(1, 21))
+            )
             mailbox.settle()
-            await sent(face, "other", {}, receipt=21)  # traffic goes on meanwhile
+            await sent(server_client, "other", {}, receipt=21)  # traffic goes on meanwhile
             assert len(mailbox.intake.awaited) == 21
             mailbox.settle()
             assert mailbox.intake.awaited == {21}
@@ -120,9 +126,9 @@ def test_an_error_in_a_callback_does_not_disturb_the_others(layer, caplog):
         raise RuntimeError("a bug elsewhere")
 
     async def test():
-        async with serving(layer) as (face, _):
-            face.send("work", [{"n": 1}], done=broken)
-            assert await sent(face, "work", {"n": 2}) is None
+        async with serving(layer) as (server_client, _):
+            server_client.send("work", [{"n": 1}], done=broken)
+            assert await sent(server_client, "work", {"n": 2}) is None
 
     run(test())
     assert "a bug elsewhere" in caplog.text
@@ -130,10 +136,10 @@ def test_an_error_in_a_callback_does_not_disturb_the_others(layer, caplog):
 
 def test_scripts_that_redis_forgot_are_loaded_and_called_again(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             redis_server.client.script_flush()
-            assert await sent(face, "main?abc", {"n": 1}, receipt=1) is None
-            await face.mark()
+            assert await sent(server_client, "main?abc", {"n": 1}, receipt=1) is None
+            await server_client.mark()
             assert layer.receive(["main?abc"])[1] == {"n": 1}
             assert listener.told == []
 
@@ -142,11 +148,11 @@ def test_scripts_that_redis_forgot_are_loaded_and_called_again(redis_server, lay
 
 def test_a_name_that_is_no_shared_channel_is_refused(layer):
     async def test():
-        async with serving(layer) as (face, _):
-            assert isinstance(await sent(face, "web.other!x", {}), TypeError)
-            assert isinstance(await sent(face, "no name", {}), TypeError)
-            assert isinstance(await sent(face, "work", {"n": object()}), TypeError)
-            large = await sent(face, "work", {"n": b"x" * 5_000_000})
+        async with serving(layer) as (server_client, _):
+            assert isinstance(await sent(server_client, "web.other!x", {}), TypeError)
+            assert isinstance(await sent(server_client, "no name", {}), TypeError)
+            assert isinstance(await sent(server_client, "work", {"n": object()}), TypeError)
+            large = await sent(server_client, "work", {"n": b"x" * 5_000_000})
             assert isinstance(large, MessageTooLarge)
 
     run(test())
@@ -156,11 +162,11 @@ def test_an_expired_frame_trimmed_by_a_push_is_answered(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url], capacity=1)
 
     async def test():
-        async with serving(layer) as (face, listener):
-            await sent(face, "main?abc", {"n": 1}, receipt=7, expiry=0.05)
-            await sent(face, "main?abc", {"n": 2}, expiry=60, past_capacity=True)
+        async with serving(layer) as (server_client, listener):
+            await sent(server_client, "main?abc", {"n": 1}, receipt=7, expiry=0.05)
+            await sent(server_client, "main?abc", {"n": 2}, expiry=60, past_capacity=True)
             await asyncio.sleep(0.1)
-            outcome = await sent(face, "main?abc", {"n": 3})
+            outcome = await sent(server_client, "main?abc", {"n": 3})
             assert isinstance(outcome, ChannelFull)  # the second one is there
             await until(
                 lambda: NotRun(7, "expired") in listener.items, "the expired frame is answered"
@@ -171,9 +177,9 @@ def test_an_expired_frame_trimmed_by_a_push_is_answered(redis_server):
 
 def test_sending_after_the_end_is_refused(layer):
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             pass
-        assert isinstance(await sent(face, "work", {}), LayerUnavailable)
+        assert isinstance(await sent(server_client, "work", {}), LayerUnavailable)
 
     run(test())
 
@@ -183,10 +189,10 @@ def test_sending_after_the_end_is_refused(layer):
 
 def test_what_was_taken_is_reported_within_seconds(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             for n in range(10):
                 layer.send(BOX + "a", {"n": n})
-            await face.mark()
+            await server_client.mark()
             await until(lambda: meta(redis_server, layer).get("tm") == 10, "it is reported", 5.0)
             counters = meta(redis_server, layer)
             assert counters["pm"] == 10
@@ -210,31 +216,31 @@ def test_a_busy_mailbox_is_reported_even_if_nothing_is_sent(redis_server, layer)
 
 def test_items_that_do_not_decode_are_dropped_and_counted(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for bad in (b"R\x01a\xc1", b"R\x50short", b"X", b"Gnonsense", b"A12", b"J"):
                 pairs = [scripts.MESSAGE, bad]
                 redis_server.client.execute_command(*layer.commands.post(BOX, pairs))
             redis_server.client.rpush(layer.keys.mail(BOX), b"no stamp")
             layer.send(BOX + "a", {"n": 1})
-            await face.mark()
+            await server_client.mark()
             # Where the name of whom it was for can be read, that one is told.
             assert listener.items == [
                 Unread("a", UNREADABLE),
                 Unread("short", UNREADABLE),
                 Reply("a", {"n": 1}),
             ]
-            assert face.counters()["undecodable"] == 7
+            assert server_client.counters()["undecodable"] == 7
 
     run(test())
 
 
 def test_an_error_of_the_listener_does_not_stop_the_mailbox(layer, caplog):
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             original = listener.deliver
             listener.deliver = None
             layer.send(BOX + "a", {"n": 1})
-            await face.mark()
+            await server_client.mark()
             listener.deliver = original
             layer.send(BOX + "a", {"n": 2})
             await until(lambda: listener.items == [Reply("a", {"n": 2})], "the second comes")
@@ -247,15 +253,15 @@ def test_messages_are_encrypted_on_their_way(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["secret"])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            await sent(face, "main?abc", {"text": "hidden"}, {"text": "too"}, receipt=1)
+        async with serving(layer) as (server_client, listener):
+            await sent(server_client, "main?abc", {"text": "hidden"}, {"text": "too"}, receipt=1)
             (stored,) = redis_server.client.lrange(layer.keys.queue("main?abc"), 0, -1)
             assert b"hidden" not in stored
             assert layer.receive(["main?abc"])[1] == {"text": "hidden"}
             layer.group_add("room", BOX + "a")
             layer.send(BOX + "a", {"text": "reply"})
             layer.send_group("room", {"text": "all"})
-            await face.mark()
+            await server_client.mark()
             assert [item.message["text"] for item in listener.messages()] == ["reply", "all"]
 
     run(test())
@@ -266,9 +272,9 @@ def test_messages_are_encrypted_on_their_way(redis_server):
 
 def test_a_missed_join_is_found_out_with_the_next_group_message(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             layer.group_add("room", BOX + "a")
-            await face.mark()
+            await server_client.mark()
             # As if the join of b had been lost on its way.
             client, keys = redis_server.client, layer.keys
             client.zadd(keys.members(BOX, "room"), {"b": 2**44})
@@ -276,13 +282,13 @@ def test_a_missed_join_is_found_out_with_the_next_group_message(redis_server, la
 
             layer.send_group("room", {"n": 1})
             layer.send(BOX + "a", {"n": 2})
-            await face.mark()
+            await server_client.mark()
 
             assert listener.group_members() == [["a", "b"]]
             assert listener.items[-1] == Reply("a", {"n": 2})
             layer.group_add("room", BOX + "c")
             layer.send_group("room", {"n": 3})
-            await face.mark()
+            await server_client.mark()
             assert listener.group_members()[-1] == ["a", "b", "c"]
 
     run(test())
@@ -295,11 +301,11 @@ def test_a_server_that_takes_over_a_mailbox_knows_its_members(layer):
         pass
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             layer.send_group("room", {"n": 1})
             await until(lambda: listener.messages(), "the message comes")
             assert sorted(listener.group_members()[0]) == ["a", "b"]
-            assert set(face.memberships("a")) == {"room"}
+            assert set(server_client.memberships("a")) == {"room"}
 
     run(test())
 
@@ -308,35 +314,37 @@ def test_keeping_renews_memberships_and_the_list_of_processes(redis_server, laye
     keys, client = layer.keys, redis_server.client
 
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             for local in ("kept", "other"):
                 layer.group_add("room", BOX + local)
-            await face.mark()
+            await server_client.mark()
             for key in (keys.members(BOX, "room"), keys.group("room")):
                 for member in client.zrange(key, 0, -1):
-                    client.zadd(key, {member: (face.now() + 5) * 1000})
+                    client.zadd(key, {member: (server_client.now() + 5) * 1000})
 
-            face.keep(["kept", "stranger"])
-            await face.mark()
+            server_client.keep(["kept", "stranger"])
+            await server_client.mark()
 
             members = dict(client.zrange(keys.members(BOX, "room"), 0, -1, withscores=True))
-            assert members[b"kept"] / 1000 == pytest.approx(face.now() + 86400, abs=60)
-            assert members[b"other"] / 1000 == pytest.approx(face.now() + 5, abs=60)
+            assert members[b"kept"] / 1000 == pytest.approx(server_client.now() + 86400, abs=60)
+            assert members[b"other"] / 1000 == pytest.approx(server_client.now() + 5, abs=60)
             processes = dict(client.zrange(keys.group("room"), 0, -1, withscores=True))
-            assert processes[BOX.encode()] / 1000 == pytest.approx(face.now() + 86400, abs=60)
+            assert processes[BOX.encode()] / 1000 == pytest.approx(
+                server_client.now() + 86400, abs=60
+            )
 
     run(test())
 
 
 def test_a_join_is_told_and_forgetting_it_ends_it(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             layer.group_add("room", BOX + "a")
-            await face.mark()
+            await server_client.mark()
             assert listener.items == [Joined("room", "a")]
-            face.forget([("room", "a")])
-            await face.mark()
-            assert not face.memberships("a")
+            server_client.forget([("room", "a")])
+            await server_client.mark()
+            assert not server_client.memberships("a")
             assert not redis_server.client.exists(layer.keys.members(BOX, "room"))
 
     run(test())
@@ -347,14 +355,14 @@ def test_a_join_is_told_and_forgetting_it_ends_it(redis_server, layer):
 
 def test_sockets_are_written_down_with_path_and_time(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             entry = SocketEntry("a", "/chat/", 12.5)
-            await sent(face, "main?c", {}, opens=entry)
-            await face.mark()
+            await sent(server_client, "main?c", {}, opens=entry)
+            await server_client.mark()
             stored = redis_server.client.hgetall(layer.keys.sockets(BOX))
             assert {k: msgpack.unpackb(v) for k, v in stored.items()} == {b"a": ["/chat/", 12.5]}
-            await sent(face, "main?c", {}, closes="a")
-            await face.mark()
+            await sent(server_client, "main?c", {}, closes="a")
+            await server_client.mark()
             assert not redis_server.client.exists(layer.keys.sockets(BOX))
 
     run(test())
@@ -362,8 +370,8 @@ def test_sockets_are_written_down_with_path_and_time(redis_server, layer):
 
 def test_the_entry_shows_the_counters_and_lives_for_a_ttl(redis_server, layer):
     async def test():
-        async with serving(layer) as (face, _):
-            (entry,) = await face.processes()
+        async with serving(layer) as (server_client, _):
+            (entry,) = await server_client.processes()
             assert entry.info["version"] == "test"
             assert entry.info["mailbox"]["taken"] == 0
             assert 0 < redis_server.client.pttl(layer.keys.entry(BOX)) <= 10_000
@@ -376,10 +384,10 @@ def test_a_start_without_redis_says_so_and_leaves_nothing_behind(redis_server):
     layer = RedisChannelLayer(hosts=["redis://127.0.0.1:1/0"])
 
     async def test():
-        face = layer.open_server(BOX)
+        server_client = layer.open_server(BOX)
         with pytest.raises(LayerUnavailable):
-            await face.start(Listener(), {})
-        await face.stop()
+            await server_client.start(Listener(), {})
+        await server_client.stop()
 
     run(test())
 
@@ -388,10 +396,10 @@ def test_a_unix_socket_and_another_database_will_do(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.unix_url.replace("db=0", "db=3")])
 
     async def test():
-        async with serving(layer) as (face, listener):
-            assert await sent(face, "main?c", {"n": 1}) is None
+        async with serving(layer) as (server_client, listener):
+            assert await sent(server_client, "main?c", {"n": 1}) is None
             layer.send(BOX + "a", {"n": 2})
-            await face.mark()
+            await server_client.mark()
             assert listener.items == [Reply("a", {"n": 2})]
         assert not redis_server.client.exists(layer.keys.queue("main?c"))
         assert layer.receive(["main?c"]) == ("main?c", {"n": 1})
@@ -403,14 +411,14 @@ def test_shared_channels_are_spread_over_the_hosts(redis_server, second_redis_se
     layer = RedisChannelLayer(hosts=[redis_server.url, second_redis_server.url])
 
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             for n in range(10):
-                assert await sent(face, "work", {"n": n}, receipt=n + 1) is None
+                assert await sent(server_client, "work", {"n": n}, receipt=n + 1) is None
             lengths = [
                 server.client.llen(layer.keys.queue("work"))
                 for server in (redis_server, second_redis_server)
             ]
             assert lengths == [5, 5]
-            assert await face.queued("work", range(1, 20)) == set(range(1, 11))
+            assert await server_client.queued("work", range(1, 20)) == set(range(1, 11))
 
     run(test())

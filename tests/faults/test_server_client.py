@@ -56,12 +56,12 @@ def test_memberships_sockets_and_entry_survive_a_redis_that_lost_everything(own_
     layer = RedisChannelLayer(hosts=[own_server.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for local in ("a", "b"):
                 layer.group_add("room", BOX + local)
             layer.group_add("hall", BOX + "b")
-            await sent(face, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
-            await face.mark()
+            await sent(server_client, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
+            await server_client.mark()
             before = own_server.client.zscore(layer.keys.members(BOX, "room"), "a")
 
             await asyncio.to_thread(own_server.restart)
@@ -81,7 +81,7 @@ def test_memberships_sockets_and_entry_survive_a_redis_that_lost_everything(own_
             layer.group_discard("room", BOX + "a")
             layer.group_add("room", BOX + "c")
             layer.send_group("room", {"n": 2})
-            await face.mark()
+            await server_client.mark()
             assert listener.group_members()[-1] == ["b", "c"]
 
     run(test())
@@ -107,15 +107,15 @@ def test_a_node_of_a_cluster_that_lost_everything_gets_its_part_back():
         )
 
         async def test():
-            async with serving(layer) as (face, listener):
+            async with serving(layer) as (server_client, listener):
                 layer.group_add(group, BOX + "a")
-                await face.mark()
+                await server_client.mark()
 
                 await asyncio.to_thread(owner(layer.keys.group(group)).restart)
                 await back(listener)
 
                 await asyncio.to_thread(eventually, lambda: layer.send_group(group, {"n": 1}))
-                await face.mark()
+                await server_client.mark()
                 assert listener.group_members() == [["a"]]
 
         run(test())
@@ -130,21 +130,21 @@ def test_a_flush_without_hanging_up_is_noticed_by_the_heartbeat(redis_server):
     client, keys = redis_server.client, layer.keys
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for local in ("a", "b"):
                 layer.group_add("room", BOX + local)
-            await sent(face, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
-            await face.mark()
-            settled = face.settled_since
+            await sent(server_client, "main?c", {}, opens=SocketEntry("a", "/chat/", 1.0))
+            await server_client.mark()
+            settled = server_client.settled_since
 
             client.flushall()
 
             await until(lambda: client.exists(keys.members(BOX, "room")), "members are back")
             await until(lambda: client.exists(keys.group("room")), "the group is back")
             assert client.hkeys(keys.sockets(BOX)) == [b"a"]
-            assert face.settled_since > settled
+            assert server_client.settled_since > settled
             layer.send_group("room", {"n": 1})
-            await face.mark()
+            await server_client.mark()
             assert listener.group_members() == [["a", "b"]]
             assert listener.told == []  # it never stopped answering
 
@@ -156,10 +156,10 @@ def test_what_applications_changed_before_it_was_noticed_is_kept(redis_server):
     client, keys = redis_server.client, layer.keys
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for local in ("a", "b", "c"):
                 layer.group_add("room", BOX + local)
-            await face.mark()
+            await server_client.mark()
 
             client.flushall()
             layer.group_discard("room", BOX + "c")  # of which Redis knows nothing any more
@@ -170,7 +170,7 @@ def test_what_applications_changed_before_it_was_noticed_is_kept(redis_server):
             await until(lambda: client.zcard(keys.members(BOX, "room")) == 3, "all are back")
             await until(lambda: client.exists(keys.group("room")), "the group is back")
             layer.send_group("room", {"n": 1})
-            await face.mark()
+            await server_client.mark()
             assert listener.group_members() == [["a", "b", "new"]]
             assert set(client.zrange(keys.members(BOX, "room"), 0, -1)) == {
                 b"a",
@@ -186,10 +186,10 @@ def test_thousands_of_memberships_come_back_while_applications_go_on(own_server)
     keys = layer.keys
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for n in range(2500):
                 layer.group_add(f"room{n % 3}", f"{BOX}m{n}")
-            await face.mark()
+            await server_client.mark()
             stop = threading.Event()
 
             def go_on():
@@ -208,14 +208,14 @@ def test_thousands_of_memberships_come_back_while_applications_go_on(own_server)
             finally:
                 stop.set()
                 await asyncio.to_thread(application.join)
-            await face.mark()
+            await server_client.mark()
 
             client = own_server.client
             for group in ("room0", "room1", "room2", "busy"):
                 stored = {name.decode() for name in client.zrange(keys.members(BOX, group), 0, -1)}
-                assert set(face.registry.members(group, face.now())) == stored
+                assert set(server_client.registry.members(group, server_client.now())) == stored
             assert sum(client.zcard(keys.members(BOX, f"room{n}")) for n in range(3)) == 2500
-            assert face.registry.number == int(client.hget(keys.meta(BOX), "number"))
+            assert server_client.registry.number == int(client.hget(keys.meta(BOX), "number"))
 
     run(test())
 
@@ -225,26 +225,26 @@ def test_what_was_forgotten_and_closed_during_an_outage_is_gone_after_it(own_ser
     keys = layer.keys
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             for local in ("a", "b"):
                 layer.group_add("room", BOX + local)
-                await sent(face, "main?c", {}, opens=SocketEntry(local, "/", 1.0))
-            await face.mark()
+                await sent(server_client, "main?c", {}, opens=SocketEntry(local, "/", 1.0))
+            await server_client.mark()
             own_server.client.client_kill_filter(_type="normal", skipme=True)
             await until(lambda: listener.told, "the outage is told")
 
-            face.forget([("room", "a")])
-            outcome = await sent(face, "main?c", {}, closes="a", past_capacity=True)
+            server_client.forget([("room", "a")])
+            outcome = await sent(server_client, "main?c", {}, closes="a", past_capacity=True)
             assert isinstance(outcome, LayerUnavailable)
             await back(listener)
 
-            await face.mark()
-            assert not face.memberships("a")
+            await server_client.mark()
+            assert not server_client.memberships("a")
             assert own_server.client.zrange(keys.members(BOX, "room"), 0, -1) == [b"b"]
             # The disconnect was not stored, so the socket is still written down.
             assert set(own_server.client.hkeys(keys.sockets(BOX))) == {b"a", b"b"}
-            assert await sent(face, "main?c", {}, closes="a", past_capacity=True) is None
-            await face.mark()
+            assert await sent(server_client, "main?c", {}, closes="a", past_capacity=True) is None
+            await server_client.mark()
             assert own_server.client.hkeys(keys.sockets(BOX)) == [b"b"]
 
     run(test())
@@ -257,23 +257,23 @@ def test_a_frozen_redis_is_told_in_time_and_recovered_from(own_server):
     layer = RedisChannelLayer(hosts=[own_server.url], timeout=0.5)
 
     async def test():
-        async with serving(layer) as (face, listener):
-            await sent(face, "main?c", {"n": 1})
+        async with serving(layer) as (server_client, listener):
+            await sent(server_client, "main?c", {"n": 1})
             with own_server.frozen():
                 started = time.monotonic()
-                outcome = await sent(face, "main?c", {"n": 2})
+                outcome = await sent(server_client, "main?c", {"n": 2})
                 assert isinstance(outcome, LayerUnavailable)
                 assert time.monotonic() - started < 2.0
                 assert len(listener.told) == 1
-                assert face.settled_since == float("inf")
+                assert server_client.settled_since == float("inf")
                 # What is sent meanwhile is refused at once.
                 started = time.monotonic()
-                assert isinstance(await sent(face, "main?c", {"n": 3}), LayerUnavailable)
+                assert isinstance(await sent(server_client, "main?c", {"n": 3}), LayerUnavailable)
                 assert time.monotonic() - started < 0.3
             await back(listener)
             assert len(listener.told) == 2
-            assert face.settled_since <= face.now()
-            assert await sent(face, "main?c", {"n": 4}) is None
+            assert server_client.settled_since <= server_client.now()
+            assert await sent(server_client, "main?c", {"n": 4}) is None
             layer.send(BOX + "a", {"n": 5})
             await until(lambda: Reply("a", {"n": 5}) in listener.items, "the mailbox is read")
 
@@ -296,11 +296,11 @@ def test_stopping_while_redis_hangs_ends(own_server):
     layer = RedisChannelLayer(hosts=[own_server.url], timeout=0.5)
 
     async def test():
-        async with serving(layer) as (face, _):
+        async with serving(layer) as (server_client, _):
             own_server.client.config_set("timeout", 0)
             with own_server.frozen():
                 started = time.monotonic()
-                await face.stop()
+                await server_client.stop()
                 assert time.monotonic() - started < 5.0
 
     run(test())
@@ -331,7 +331,7 @@ def test_stopping_during_a_blocked_read_loses_no_item(redis_server):
 
     async def one(round_):
         received = []
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             received = listener.items
 
             def push():
@@ -340,7 +340,7 @@ def test_stopping_during_a_blocked_read_loses_no_item(redis_server):
 
             pushing = asyncio.get_running_loop().run_in_executor(None, push)
             await asyncio.sleep(round_ % 10 * 0.0004)
-            await face.stop()
+            await server_client.stop()
             await pushing
         left = client.llen(keys.mail(BOX))
         numbers = [item.message["n"] for item in received]
@@ -365,7 +365,7 @@ def test_losing_the_other_connection_costs_nothing_of_the_mailbox(redis_server):
     layer = RedisChannelLayer(hosts=[redis_server.url])
 
     async def test():
-        async with serving(layer) as (face, listener):
+        async with serving(layer) as (server_client, listener):
             stop, pushed = threading.Event(), []
 
             def push():
@@ -378,7 +378,7 @@ def test_losing_the_other_connection_costs_nothing_of_the_mailbox(redis_server):
             try:
                 for _ in range(20):
                     outages = len(listener.told)
-                    (lane,) = face.lanes()
+                    (lane,) = server_client.lanes()
                     redis_server.client.client_kill_filter(_id=lane.link.client_id)
                     await until(lambda n=outages: len(listener.told) == n + 2, "it is back")
             finally:
@@ -387,7 +387,7 @@ def test_losing_the_other_connection_costs_nothing_of_the_mailbox(redis_server):
             await until(lambda: len(listener.items) == len(pushed), "all came")
             numbers = [item.message["n"] for item in listener.items]
             assert numbers == list(range(len(pushed)))
-            assert face.counters()["missed"] == 0
+            assert server_client.counters()["missed"] == 0
 
     run(test())
 
@@ -420,14 +420,14 @@ def test_a_send_whose_answer_is_lost_is_not_repeated(redis_server):
         layer = RedisChannelLayer(hosts=[proxy.url])
 
         async def test():
-            async with serving(layer) as (face, listener):
+            async with serving(layer) as (server_client, listener):
                 proxy.swallow(b"precious")
-                outcome = await sent(face, "main?c", {"text": "precious"}, receipt=1)
+                outcome = await sent(server_client, "main?c", {"text": "precious"}, receipt=1)
                 assert isinstance(outcome, LayerUnavailable)
                 await back(listener)
                 assert proxy.swallowed == 1
                 assert redis_server.client.llen(layer.keys.queue("main?c")) == 1
-                assert await sent(face, "main?c", {"text": "next"}) is None
+                assert await sent(server_client, "main?c", {"text": "next"}) is None
 
         run(test())
 
@@ -438,9 +438,9 @@ def test_a_take_whose_answer_is_lost_costs_what_was_in_it_and_is_counted(redis_s
         layer = RedisChannelLayer(hosts=[proxy.url])
 
         async def test():
-            async with serving(layer) as (face, listener):
+            async with serving(layer) as (server_client, listener):
                 direct.group_add("room", BOX + "a")
-                await face.mark()
+                await server_client.mark()
                 await blocked(redis_server)
                 proxy.swallow(b"BLMPOP")
                 direct.send(BOX + "a", {"n": 1})  # ends the take that waits
@@ -464,8 +464,8 @@ def test_messages_lost_on_their_way_are_counted(redis_server):
         layer = RedisChannelLayer(hosts=[proxy.url])
 
         async def test():
-            async with serving(layer) as (face, listener):
-                await face.mark()
+            async with serving(layer) as (server_client, listener):
+                await server_client.mark()
                 await blocked(redis_server)
                 proxy.swallow(b"BLMPOP")
                 direct.send(BOX + "a", {"n": 1})
@@ -476,7 +476,7 @@ def test_messages_lost_on_their_way_are_counted(redis_server):
                 direct.send(BOX + "a", {"n": 3})
                 await until(lambda: len(listener.items) == 2, "the next comes")
                 assert [item.message["n"] for item in listener.items] == [1, 3]
-                assert face.counters()["missed"] == 1
+                assert server_client.counters()["missed"] == 1
 
         run(test())
 
@@ -494,12 +494,12 @@ def test_a_failover_is_followed():
         )
 
         async def test():
-            async with serving(layer) as (face, listener):
+            async with serving(layer) as (server_client, listener):
                 layer.group_add("room", BOX + "a")
-                await face.mark()
+                await server_client.mark()
                 await asyncio.to_thread(servers.fail_over)
                 await back(listener)
-                assert await sent(face, "main?c", {"n": 1}, receipt=3) is None
+                assert await sent(server_client, "main?c", {"n": 1}, receipt=3) is None
                 await asyncio.to_thread(eventually, lambda: layer.send_group("room", {"n": 2}))
                 await until(lambda: listener.group_members(), "the group message comes")
                 assert listener.group_members() == [["a"]]
