@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BREACHES = {
     "Data goes one way": ("routing/matching.py", "import channels.message"),
     "The interface server and the layers know nothing of Django": (
-        "interface_server/config.py",
+        "interface_server/access.py",
         "import django",
     ),
     "Workers, routing and messages never import the reactor's world": (
@@ -20,6 +20,11 @@ BREACHES = {
         "import twisted",
     ),
     "Protocol machines do no I/O": ("interface_server/protocol/headers.py", "import socket"),
+    "The Redis layer has four wings": (
+        "src/channels/layers/redis/server/mailbox.py",
+        "import channels.layers.redis.worker.fairness",
+    ),
+    "What is on the wire is pure": ("src/channels/layers/redis/wire/keys.py", "import redis"),
 }
 
 
@@ -62,4 +67,4 @@ def test_the_tree_keeps_every_contract(copy):
     result = lint_imports(copy)
 
     assert result.returncode == 0, result.stdout
-    assert "4 kept, 0 broken" in result.stdout
+    assert f"{len(BREACHES)} kept, 0 broken" in result.stdout
