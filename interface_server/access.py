@@ -1,6 +1,6 @@
 """The access log: one NCSA-like line for each request and each step of a socket.
 
-Contract server.md section 7, with the zone in the time and the seconds that it took at the end.
+By docs/channels1.md#access-log, with the zone in the time and the seconds that it took at the end.
 Whoever wants something else passes its own action logger, a callable ``(protocol, action,
 details)``, to the server.
 """

@@ -13,7 +13,7 @@ DEFAULT_WEBSOCKET_TIMEOUT = 86400.0
 
 @dataclass(frozen=True)
 class Config:
-    """Options of one interface server; contract server.md sections 1 and 2, and our own.
+    """Options of one interface server; docs/channels1.md#server-options, and our own.
 
     Attributes:
         http_timeout: Longest wait for the application's next piece of a response.

@@ -1,6 +1,6 @@
 """The options of ``interface-server``, and what they mean.
 
-Contract server.md section 1, with known-flaws.md F-49 mended: the old spellings with
+docs/channels1.md#server-options has them, #command-lines what is mended: spellings with
 underscores are kept, and a list of subprotocols does not swallow the layer.
 """
 

@@ -1,8 +1,9 @@
 """The interface server: layer, bridge and listening sockets put together.
 
 ``run`` installs the reactor in the thread that calls it, connects to the layer,
-listens, and returns once the server has stopped.  Stopping is orderly (known-flaws.md
-F-48): no new connections, open requests finish, sockets are closed with 1012, and
+listens, and returns once the server has stopped.  Stopping is orderly
+(docs/channels1.md#shutdown): no new connections, open requests finish, sockets are closed
+with 1012, and
 every disconnect leaves for the layer.
 
 Nothing here imports Django, nor Twisted before ``run``.
@@ -76,7 +77,7 @@ class Server:
         websocket_connect_timeout: Seconds that the application may take to accept
             a socket; negative for no limit.
         websocket_handshake_timeout: The same, for callers of old: there is one timer
-            for the handshake now, and this one wins if it is given (known-flaws.md F-25).
+            for the handshake now, and this one wins if it is given (docs/channels1.md#handshakes).
         ping_interval: Seconds of silence after which a socket is pinged.
         ping_timeout: Seconds after which an unanswered ping ends a socket.
         ws_protocols: Subprotocols that are offered.

@@ -125,7 +125,7 @@ class Wheel:
             try:
                 again = entry.expired(now)
             except Exception:
-                # One bad entry must not end every other deadline (known-flaws.md F-01).
+                # One bad entry must not end every other deadline (docs/channels1.md#deadlines).
                 log.exception("%r failed at its deadline", entry)
                 continue
             if again is not None and not entry.wheel_slot:

@@ -1,4 +1,4 @@
-"""From a message to a consumer and its keyword arguments (contract api.md section 6).
+"""From a message to a consumer and its keyword arguments (docs/channels1.md#routing).
 
 Pure: no layer, no worker, no I/O.  An application's ``routing.py`` imports
 :func:`route`, :func:`route_class` and :func:`include` from here.

@@ -3,7 +3,7 @@
 Entries are checked and indexed by channel when the include is first used: a routing
 that nobody uses stops nobody, whatever is in it.  So a message is only tried against
 routes of its own channel; and a prefixed include shows its entries a shallow copy of
-the content in which only the matched keys differ (known-flaws.md F-18).  The consumer
+the content in which only the matched keys differ (docs/channels1.md#includes).  The consumer
 always gets the original message.
 """
 
@@ -33,7 +33,7 @@ class Include:
 
     Args:
         routing: Routing objects in a sequence, a dict of channel to consumer,
-            or a dotted path to either.  It is copied (known-flaws.md F-47).
+            or a dotted path to either.  It is copied (docs/channels1.md#includes).
         prefixes: Key of the content to a regular expression, which must match
             from the start of that key's value.  The entries see the rest of it.
             Named groups become keyword arguments, behind those of the entries.

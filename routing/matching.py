@@ -1,9 +1,9 @@
 """What a message is matched against: dotted paths, patterns and the routing protocol.
 
 Patterns are regular expressions over one key of a message's content.  They are
-anchored at the start and not at the end (contract api.md section 6).  A value that
+anchored at the start and not at the end (docs/channels1.md#routing).  A value that
 is no text, or bytes that are not ASCII, never matches and never raises: one odd
-message must not be able to stop a worker (known-flaws.md F-08).
+message must not be able to stop a worker (docs/channels1.md#nothing-ends-a-worker).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Nothing that a message, a route, a consumer, a signal's receiver or the callback does
 gets out of :meth:`Dispatcher.run`: not ``SystemExit``, not ``KeyboardInterrupt``
-raised by user code, not a recursion that ran too deep (known-flaws.md F-06, F-08).
+raised by user code, not a recursion that ran too deep (docs/channels1.md#nothing-ends-a-worker).
 """
 
 from __future__ import annotations

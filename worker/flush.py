@@ -1,7 +1,8 @@
 """Getting what a consumer left to the layer: full mailboxes, refused messages, deadlines.
 
 A flush never ends the worker's loop and never waits for a full mailbox longer
-than :data:`RETRY_TIME` (known-flaws.md F-05).  Two carriers do the transport: the layer's own
+than :data:`RETRY_TIME` (docs/channels1.md#replies-that-find-no-room).
+Two carriers do the transport: the layer's own
 ``exchange`` and, for layers without one, :func:`plain_exchange`.
 """
 

@@ -1,6 +1,6 @@
 """The worker: takes messages, runs their consumers, flushes what these sent.
 
-Contract api.md section 7.  The loop owns nothing but the message in hand: taking and
+By docs/channels1.md#worker.  The loop owns nothing but the message in hand: taking and
 giving back is a *source* (:mod:`channels.worker.source` by the frame, or
 :mod:`channels.worker.plain` one by one), running is the *dispatcher*
 (:mod:`channels.worker.dispatch`).

@@ -16,7 +16,7 @@ having accepted or closed the socket accepts it (:func:`accept_if_asked`).
 
 An error is logged and the message counts as done: its receipt is answered.  If a
 client still waits for its first answer, it gets one that ends the wait
-(:func:`rescue`, known-flaws.md F-29).
+(:func:`rescue`, docs/channels1.md#handshakes).
 """
 
 from __future__ import annotations

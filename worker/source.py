@@ -57,7 +57,7 @@ class FrameSource:
         pause: The same, but ends early once the worker is told to stop.
     """
 
-    #: Stopping is safe at any time: no frame is lost (known-flaws.md F-09).
+    #: Stopping is safe at any time: no frame is lost (docs/channels1.md#a-worker-that-stops).
     interruptible = True
 
     def __init__(

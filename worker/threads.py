@@ -24,7 +24,8 @@ class _LeaveLoop(BaseException):
 class WorkerGroup(Worker):
     """Itself a worker in the calling thread, and ``n_threads - 1`` more in daemon threads.
 
-    A thread whose worker ends unexpectedly starts it again (known-flaws.md F-07).
+    A thread whose worker ends unexpectedly starts it again
+    (docs/channels1.md#nothing-ends-a-worker).
 
     Args:
         args: As of :class:`Worker`, for each of them.

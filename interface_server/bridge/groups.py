@@ -15,7 +15,7 @@ from channels.replies import payload_of, problem_when_open
 
 log = logging.getLogger(__name__)
 
-#: A membership is renewed so many times before it would end (known-flaws.md F-58).
+#: A membership is renewed so many times before it would end (docs/channels1.md#memberships).
 RENEWALS_PER_EXPIRY = 4
 
 #: Sockets whose memberships are renewed at once, and the pause between two lots in seconds.

@@ -23,7 +23,7 @@ DISCONNECT = "http.disconnect"
 BODY = "http.request.body?"
 
 #: Reasons on error pages.  They never show what the layer or a worker said
-#: (known-flaws.md F-28).
+#: (docs/channels1.md#refusals).
 QUEUE_FULL = "Request queue full."
 NO_LAYER = "The service is not available at the moment."
 UNATTENDED = "No worker is there to answer."
@@ -38,7 +38,7 @@ class HttpExchange:
     """What ``net`` calls, and what messages from the layer act on.
 
     A request that was announced ends once, and ``http.disconnect`` tells of it,
-    unless it is known that no worker listens for that (known-flaws.md F-17).
+    unless it is known that no worker listens for that (docs/channels1.md#http-disconnect).
 
     Attributes:
         reply_channel: Where workers send to.

@@ -5,7 +5,7 @@ each connection or request, and calls the *ends* that :class:`BridgePort` return
 for them.  ``bridge`` never sees Twisted or Autobahn, ``net`` never sees the layer.
 Everything happens in one thread, the event loop's; nothing here blocks.
 
-Messages are dicts in the shapes of contract messages.md, without ``reply_channel``,
+Messages are dicts in the shapes of docs/channels1.md#messages, without ``reply_channel``,
 ``order`` and ``body_channel``, which the bridge adds.
 """
 

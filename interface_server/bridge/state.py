@@ -21,7 +21,7 @@ from channels.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
-#: Letters of a local name: nobody guesses 2**91 (known-flaws.md F-61).
+#: Letters of a local name: nobody guesses 2**91 (docs/channels1.md#reply-channel-names).
 LOCAL_LENGTH = 16
 
 #: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay

@@ -6,7 +6,7 @@ no timer, no buffer, no closure of its own until something waits.
 
 A socket that was announced with ``websocket.connect`` gets exactly one
 ``websocket.disconnect``; one that was refused for a full queue gets none, as the
-application was never told (known-flaws.md F-38).
+application was never told (docs/channels1.md#disconnect-events).
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class WebSocketLink:
         """Take note that every message of the frame in flight has run.
 
         A connect consumer that has run and whose reply was malformed has failed: the
-        handshake is refused now and not when its time is up (known-flaws.md F-29).
+        handshake is refused now and not when its time is up (docs/channels1.md#handshakes).
         """
         if self._spoilt and self.machine.state is CONNECTING:
             self._act(self.machine.close(INTERNAL_ERROR, 500))

@@ -144,7 +144,7 @@ class Context:
         secure: bool,
         websocket: bool,
     ) -> Origin:
-        """Work out client, scheme, root path and headers (contract server.md section 4.1).
+        """Work out client, scheme, root path and headers (docs/channels1.md#request-headers).
 
         Args:
             raw_headers: As they came.

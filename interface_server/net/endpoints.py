@@ -1,6 +1,6 @@
 """Where to listen: Twisted endpoint strings, built, checked and opened.
 
-Contract server.md section 1.  ``fd:fileno=N`` adopts a listening socket that was
+By docs/channels1.md#server-options.  ``fd:fileno=N`` adopts a listening socket that was
 inherited; it is handled here instead of by a plugin file in ``twisted/plugins``,
 which would write into another distribution's folder.
 """

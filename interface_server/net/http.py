@@ -1,7 +1,7 @@
 """HTTP: requests as Twisted reads them.
 
 Twisted parses HTTP/1.1 and HTTP/2, decodes chunks, answers ``Expect`` and keeps
-connections open.  A request that was read completely (contract server.md section 4) goes to
+connections open.  A request that was read completely (docs/channels1.md#http) goes to
 :mod:`channels.interface_server.net.response`, one that is too large gets 413, and a
 WebSocket's handshake is handed over.
 """

@@ -4,7 +4,7 @@ Autobahn checks the handshake and does the framing (:mod:`.lean`).  Here the 101
 withheld until the application accepts, reading is paused, deadlines are kept, and a
 client that does not read or breaks the protocol is got rid of.
 
-Contract server.md section 5, with known-flaws.md F-16, F-25, F-28, F-29, F-38 and F-62
+What clients see is docs/channels1.md#websockets, with #what-is-mended
 mended.
 """
 
@@ -38,7 +38,7 @@ LINGER = 2.0
 #: How much of what a client sends before its handshake is answered is kept; then it is not read.
 EARLY_LIMIT = 64 * 1024
 
-#: What a refused client is told; never the text of an exception (F-28).
+#: What a refused client is told; never the text of an exception (docs/channels1.md#refusals).
 _REFUSALS = {
     403: "Access denied",
     500: "Internal server error",

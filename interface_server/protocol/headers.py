@@ -1,6 +1,6 @@
 """What request headers say about a request, beyond being passed on.
 
-Contract server.md sections 2 and 4.1: which headers the application sees, which client
+By docs/channels1.md#request-headers: which headers the application sees, which client
 address a proxy reports, and the root path.  No I/O; names and values are bytes.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-#: Header that sets ``root_path`` of one request (known-flaws.md F-35: anyone can
+#: Header that sets ``root_path`` of one request (docs/channels1.md#root-path: anyone can
 #: send it, so it is believed only where a proxy is said to overwrite it).
 ROOT_PATH = b"daphne-root-path"
 
@@ -81,7 +81,7 @@ def parse_x_forwarded_for(
         trusted_proxies: How many proxies of ours append to the headers: what the
             outermost of them wrote counts, the item that is this many from the
             right (the first, if there are fewer).  0 takes the leftmost, which any
-            client can forge (known-flaws.md F-36).
+            client can forge (docs/channels1.md#x-forwarded-for).
     """
     if not address_header_name:
         return original_addr, original_scheme

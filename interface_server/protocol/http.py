@@ -2,11 +2,11 @@
 
 A response is WAITING until its first valid message, then STARTED, then COMPLETE.
 Calls never raise.  A message is checked as a whole before anything changes
-(known-flaws.md F-27): a malformed one becomes a :class:`Malformed` action, for the
+(docs/channels1.md#malformed-responses): a malformed one becomes a :class:`Malformed`, for the
 log, and is ignored, so a correct one may still follow.  Only a chunk whose content is
 lost for it is followed by a :class:`Fail`: the body can never be complete.
 
-What a message may hold is contract messages.md sections 1.3, 1.4 and 1.7.
+What a message may hold is docs/channels1.md#http-messages.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Response:
         if self.state is State.WAITING:
             if "status" not in message:
                 if "request" in message:
-                    return []  # a server push, which may be dropped (messages.md section 1.5)
+                    return []  # server push: docs/channels1.md#http-messages
                 raise _Problem("the first message of a response needs a status")
             actions.append(Start(_status(message["status"]), _headers(message.get("headers"))))
         elif message.get(FAILED):

@@ -1,4 +1,4 @@
-"""Builds the messages of contract messages.md that a connection starts with.
+"""Builds the messages of docs/channels1.md#messages that a connection starts with.
 
 Without ``reply_channel``, ``order`` and ``body_channel``, which the bridge adds.
 Exactly the keys of the contract may be present: applications' tests fail on
@@ -37,7 +37,7 @@ def http_request(
     client: Address | None,
     server: Address | None,
 ) -> dict[str, Any]:
-    """Return the ``http.request`` message (messages.md section 1.1).
+    """Return the ``http.request`` message (docs/channels1.md#http-messages).
 
     Args:
         method: As the client spelled it.
@@ -74,10 +74,10 @@ def websocket_connect(
     client: Address | None,
     server: Address | None,
 ) -> dict[str, Any]:
-    """Return the ``websocket.connect`` message (messages.md section 2.1).
+    """Return the ``websocket.connect`` message (docs/channels1.md#websocket-messages).
 
     ``scheme`` and ``root_path`` are the optional keys that the original never sent
-    (known-flaws.md F-40).  ``headers`` may hold repeats; they are joined here.
+    (docs/channels1.md#connect-messages).  ``headers`` may hold repeats; they are joined here.
     """
     path, query_string = split_target(target)
     return {

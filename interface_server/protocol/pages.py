@@ -1,4 +1,4 @@
-"""The small HTML pages that the server itself answers with (contract server.md section 4.3)."""
+"""The small HTML pages that the server itself answers with (docs/channels1.md#error-pages)."""
 
 from __future__ import annotations
 

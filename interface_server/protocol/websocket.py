@@ -10,9 +10,9 @@ A socket is in one of four states and only ever moves to the right::
 
     CONNECTING ---> OPEN ---> CLOSING ---> CLOSED
 
-What a reply may hold, and in which order its parts count, is contract messages.md
-section 2.4.  One thing differs for the better: an empty frame can be sent
-(known-flaws.md F-26) by a reply that says nothing else.
+What a reply may hold, and in which order its parts count: docs/channels1.md#websocket-messages.
+One thing differs for the better: an empty frame can be sent
+(docs/channels1.md#empty-and-wrong-frames) by a reply that says nothing else.
 """
 
 from __future__ import annotations

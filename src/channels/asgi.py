@@ -1,7 +1,7 @@
 """The channel layers of a project, by their alias in ``CHANNEL_LAYERS``.
 
 A layer is built when it is first asked for, once for each process, and wrapped
-together with its routing (contract api.md section 1).
+together with its routing (docs/channels1.md#channel-layers).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Users for consumers (contract api.md section 10).
+"""Users for consumers (docs/channels1.md#users).
 
 ====================================================  ==========================================
 :func:`channel_session_user_from_http`                for ``websocket.connect``: who the browser is

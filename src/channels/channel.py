@@ -1,4 +1,4 @@
-"""Channels and groups by name: what an application sends to (contract api.md section 2)."""
+"""Channels and groups by name: what an app sends to (docs/channels1.md#channel-and-group)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Django settings that this package reads (contract api.md section 0.2).
+"""The Django settings that this package reads (docs/channels1.md#settings).
 
 Each is read at each call, so that ``override_settings`` works.
 """
@@ -92,7 +92,7 @@ def session_key_in_url() -> bool:
     """Return ``CHANNELS_SESSION_KEY_IN_URL``: whether ``?session_key=`` names an http session.
 
     True unless set.  URLs end up in logs and histories, so new projects turn it off
-    (known-flaws.md F-46).
+    (docs/channels1.md#channel-sessions-that-stay).
     """
     return bool(getattr(settings, "CHANNELS_SESSION_KEY_IN_URL", True))
 

@@ -3,7 +3,7 @@
 *Layer errors* say that the channel layer did not carry a message; the class
 docstring tells what is known about the message afterwards.  *Consumer
 exceptions* are raised by an application to tell the worker what to do with the
-message it runs (contract api.md section 5).  This module imports nothing from the
+message it runs (docs/channels1.md#exceptions).  This module imports nothing from the
 package, so everything may import it.
 """
 

@@ -29,7 +29,8 @@ _COMPANIONS = (
     "daphne.server",
 )
 
-#: What we gave to which logger, so that a later call replaces it (known-flaws.md F-51).
+#: What we gave to which logger, so that a later call replaces it
+#: (docs/channels1.md#logging-set-up-twice).
 _given: dict[str, logging.Handler] = {}
 
 #: What this process is, in its log: a command says so as it starts.

@@ -1,4 +1,4 @@
-"""The message that a consumer is called with (contract api.md section 3)."""
+"""The message that a consumer is called with (docs/channels1.md#message)."""
 
 from __future__ import annotations
 

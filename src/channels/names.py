@@ -8,7 +8,7 @@
 ======================  =================================================
 
 Names are ASCII, shorter than :data:`MAX_LENGTH`, and hold at most one of ``?`` and
-``!`` (contract layer.md sections 1.2 and 2.3, tightened to ASCII: known-flaws.md F-52).
+``!`` (docs/channels1.md#names-of-channels-and-groups), tightened to ASCII.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def is_single_place(name: str) -> bool:
 
 
 def random_part(length: int) -> str:
-    """Return random ASCII letters that nobody can guess (known-flaws.md F-61)."""
+    """Return random ASCII letters that nobody can guess (docs/channels1.md#reply-channel-names)."""
     letters = b""
     while len(letters) < length:
         # One call for all of them: a call for each letter would be the dearest

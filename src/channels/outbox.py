@@ -3,7 +3,7 @@
 ``Channel.send`` and ``Group.send`` ask :meth:`PendingMessageStore.keep`.  Inside a consumer it
 keeps the message; elsewhere it declines and the message goes at once.
 ``consumer_started`` begins a run and ``consumer_finished`` ends it, also if the consumer
-raised (contract api.md section 3).
+raised (docs/channels1.md#message).
 
 A run belongs to a context (:mod:`contextvars`), not to a thread.  So it is shared by all
 that asgiref and asyncio run on the consumer's behalf: the body of an ``async def``
@@ -159,7 +159,7 @@ class PendingMessageStore:
         Called by a consumer itself and not by the signal, it sends now, and so goes
         everything that the consumer sends afterwards.  A full channel is tried again for
         ``retry_time`` seconds; then its messages are logged, counted and dropped
-        (known-flaws.md F-05).
+        (docs/channels1.md#replies-that-find-no-room).
 
         Raises:
             Exception: What sending one of the messages raised, other than

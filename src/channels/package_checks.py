@@ -1,4 +1,4 @@
-"""Versions of third-party channel layers that are too old to work (contract api.md section 16)."""
+"""Versions of third-party layers that are too old to work (docs/channels1.md#system-checks)."""
 
 from __future__ import annotations
 

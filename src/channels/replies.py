@@ -1,4 +1,4 @@
-"""What a WebSocket reply may hold (contract messages.md section 2.4), for worker and server alike.
+"""What a WebSocket reply may hold (docs/channels1.md#websocket-messages), for worker and server.
 
 The server decides what a reply does; the worker looks at what its consumers send only to be
 able to say whose fault it is.

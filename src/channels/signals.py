@@ -1,4 +1,4 @@
-"""Signals around consumers and workers (contract api.md section 4).
+"""Signals around consumers and workers (docs/channels1.md#signals).
 
 ``close_old_connections`` is connected as Django's own function object: test
 helpers disconnect and reconnect it by identity around each consumer.  It ends a

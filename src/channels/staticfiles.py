@@ -1,6 +1,6 @@
 """Static files in development: found by ``django.contrib.staticfiles`` and served beside the views.
 
-Contract api.md section 15.  Needs ``STATIC_URL``, and so must be built only when
+By docs/channels1.md#static-files.  Needs ``STATIC_URL``, and so must be built only when
 ``django.contrib.staticfiles`` is installed.
 """
 

@@ -1,4 +1,4 @@
-"""Names of channels and groups (contract layer.md sections 1.2 and 2.3)."""
+"""Names of channels and groups (docs/channels1.md#names-of-channels-and-groups)."""
 
 import string
 

@@ -1,4 +1,4 @@
-"""What runserver writes about each request and socket (contract api.md section 17)."""
+"""What runserver writes about each request and socket (docs/channels1.md#commands)."""
 
 from __future__ import annotations
 

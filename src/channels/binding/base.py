@@ -1,4 +1,4 @@
-"""What all bindings have in common (contract api.md section 13).
+"""What all bindings have in common (docs/channels1.md#bindings).
 
 Outbound: when an object of the model is saved, deleted or related, the groups
 that it belonged to are compared with those that it belongs to now, and each

@@ -1,4 +1,4 @@
-"""When a change may be told to others: once it is committed (known-flaws.md F-43)."""
+"""When a change is told to others: once committed (docs/channels1.md#bindings-and-transactions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bindings over multiplexed WebSockets (contract api.md section 13).
+"""Bindings over multiplexed WebSockets (docs/channels1.md#bindings).
 
 Outbound payload::
 

@@ -1,8 +1,10 @@
 """The delay worker: stores what is to be sent later, and sends what is due.
 
-Contract api.md section 18.  One turn of its loop waits for a message on ``asgi.delay``, but no
+The rules are docs/channels1.md#delayed-messages.
+One turn of its loop waits for a message on ``asgi.delay``, but no
 longer than until the next stored one is due; stores it; and sends what is due.  It neither
-polls the layer nor is late for what it knows of (known-flaws.md F-45).  What other processes
+polls the layer nor is late for what it knows of (docs/channels1.md#delay-worker).
+What other processes
 put into the table shows at the next look, ``database_sleep_duration`` seconds after the last
 one at the latest.
 

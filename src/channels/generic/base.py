@@ -1,4 +1,4 @@
-"""The root of class-based consumers (contract api.md section 11).
+"""The root of class-based consumers (docs/channels1.md#class-based-consumers).
 
 The class itself is the consumer: calling it with a message makes an instance and
 runs the message through it.  So an instance serves one message, nothing on it

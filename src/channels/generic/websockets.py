@@ -1,6 +1,6 @@
 """Class-based consumers for WebSockets: plain, JSON, and several streams over one socket.
 
-See contract api.md section 12 for what applications rely on.  A multiplexed frame is
+See docs/channels1.md#class-based-consumers for what applications rely on.  A multiplexed frame is
 a JSON object ``{"stream": name, "payload": object}``, in both directions.
 """
 
@@ -250,7 +250,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     Consumers get the arguments of the route and ``multiplexer``, through which
     they answer.  A consumer class's own ``send`` is refused meanwhile, as its
     frames would carry no stream; only on that instance, so the same class may
-    serve sockets by itself in another thread (known-flaws.md F-41).
+    serve sockets by itself in another thread (docs/channels1.md#demultiplexers).
 
     Attributes:
         consumers: Name of each stream to its consumer: a class, or anything that

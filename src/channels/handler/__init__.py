@@ -1,4 +1,4 @@
-"""Django's views as consumers of ``http.request`` (contract api.md section 8).
+"""Django's views as consumers of ``http.request`` (docs/channels1.md#views-and-requests).
 
 ====================  ====================================================
 :class:`AsgiRequest`      a Django request made of a message

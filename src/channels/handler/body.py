@@ -1,7 +1,7 @@
 """The body of a request: its start is in the message, the rest may follow on a channel.
 
 What follows is spooled: in memory up to a size, in a temporary file beyond it
-(known-flaws.md F-39), so a large upload costs a worker no memory.
+(docs/channels1.md#large-request-bodies), so a large upload costs a worker no memory.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class AsgiHandler(BaseHandler):
     ) -> HttpResponse:
         """Let middleware answer an exception of a view; ``ResponseLater`` is none.
 
-        Left alone, it would become a 500 before it gets here (known-flaws.md F-30).
+        Left alone, it would become a 500 before it gets here (docs/channels1.md#responselater).
         """
         if isinstance(exception, ResponseLater):
             return HttpResponseLater()

@@ -63,7 +63,8 @@ class ReplySender:
         """Send a reply, or have it sent first when the consumer ends.
 
         While there is no room for it, it waits: until a message would have
-        expired (known-flaws.md F-04).  Then it is logged, counted and dropped.  A reply that
+        expired (docs/channels1.md#replies-that-find-no-room).
+        Then it is logged, counted and dropped.  A reply that
         nobody waits for any more is just dropped.
 
         Returns:

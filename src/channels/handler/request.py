@@ -26,7 +26,7 @@ from channels.message import Message
 
 
 class AsgiRequest(HttpRequest):
-    """A request; see the table in contract api.md section 8 for each attribute.
+    """A request; see the table in docs/channels1.md#views-and-requests for each attribute.
 
     The constructor waits for the whole body.
 
@@ -152,7 +152,7 @@ class AsgiRequest(HttpRequest):
 
         Raises:
             RequestDataTooBig: It is larger than ``DATA_UPLOAD_MAX_MEMORY_SIZE``;
-                read it by parts (known-flaws.md F-34).
+                read it by parts (docs/channels1.md#upload-limits).
         """
         if not hasattr(self, "_body"):
             limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -226,7 +226,7 @@ def _text(value: str | bytes) -> str:
 def _path_info(path: str | bytes, script_name: str) -> str:
     """Return the path behind the script name, which must end where a segment does.
 
-    ``/a`` is no part of ``/ab`` (known-flaws.md F-33).
+    ``/a`` is no part of ``/ab`` (docs/channels1.md#root-path).
     """
     if isinstance(path, bytes):
         path = path.decode("utf-8", "replace")
@@ -269,7 +269,7 @@ def _meta_headers(pairs: Iterable[Any]) -> dict[str, str]:
             continue
         text = _bytes(value).decode("latin-1")
         if key in headers:
-            # HTTP/2 clients send one field for each cookie (known-flaws.md F-32).
+            # HTTP/2 clients send one field for each cookie (docs/channels1.md#repeated-headers).
             text = headers[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
         headers[key] = text
     return headers

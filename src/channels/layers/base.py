@@ -1,6 +1,6 @@
 """What every channel layer has in common, and the synchronous interface.
 
-Contract layer.md sections 1 and 2: names, capacities, the two exceptions as attributes
+By docs/channels1.md#channel-layer: names, capacities, the two exceptions as attributes
 of the layer, and the methods that applications and third-party code call.  The
 two clients that only this project's processes use are in
 :mod:`channels.layers.clients`.
@@ -62,7 +62,7 @@ class BaseChannelLayer:
             regular expression (matched at the start) to a number.  The first
             pattern that fits wins.  A process-local name is looked up whole
             first and then by its mailbox, so both ``"web.*!"`` and
-            ``"web.*!*"`` work (known-flaws.md F-21).
+            ``"web.*!*"`` work (docs/channels1.md#capacity-patterns).
         max_message_size: Bytes that one packed message may have.
 
     Numbers may be given as text, as environment variables have them.
@@ -207,7 +207,7 @@ class BaseChannelLayer:
                 return capacity
         return None
 
-    # -- checks (contract layer.md section 2.3) --------------------------------------------
+    # -- checks (docs/channels1.md#names-of-channels-and-groups) ------------------------
 
     def valid_channel_name(self, name: object, receive: bool = False) -> bool:
         """Return True, or raise ``TypeError`` with the reason."""

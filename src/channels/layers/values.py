@@ -1,6 +1,7 @@
 """What a message may hold, and copies of it.
 
-Contract layer.md section 1.1: nested values are bytes, str, int (from -2^63 to 2^64-1), float,
+The rules are docs/channels1.md#messages-in-a-layer.
+Nested values are bytes, str, int (from -2^63 to 2^64-1), float,
 list, tuple, dict, bool and None.  Keys of the message itself are str; keys of dicts in it
 may be int, bool, None or bytes as well, as the layer of old carried them.  Anything else is
 refused with a ``TypeError`` that says where in the message it is.  Subclasses become plain types,

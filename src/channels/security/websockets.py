@@ -1,9 +1,9 @@
-"""Which pages may open a WebSocket (contract api.md section 14).
+"""Which pages may open a WebSocket (docs/channels1.md#origins).
 
 Browsers let any page open a socket to any server, and send the server's cookies along.
 Only the ``Origin`` header tells whose page it is.  Decorate a ``websocket.connect`` consumer with
 :func:`allowed_hosts_only`, or name a validator in the setting ``CHANNELS_ORIGIN_VALIDATOR`` to have
-every connection checked before any consumer (known-flaws.md F-37)::
+every connection checked before any consumer (docs/channels1.md#origins)::
 
     CHANNELS_ORIGIN_VALIDATOR = "channels.security.websockets.AllowedHostsOnlyOriginValidator"
 

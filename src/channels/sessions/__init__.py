@@ -1,4 +1,4 @@
-"""Sessions of connections and of browsers, for consumers (contract api.md section 9).
+"""Sessions of connections and of browsers, for consumers (docs/channels1.md#sessions).
 
 =========================================  ============================================
 :func:`channel_session`                    ``message.channel_session``: a connection's own

@@ -7,7 +7,7 @@ The rest of this module is for everything else: other servers, other layers, tes
 There the channel session holds the number of the message whose turn it is.  One that
 comes early is *parked* (:mod:`channels.sessions.parking`); whoever ends a turn puts all
 parked ones back on their own channels.  Nothing stops a connection for good
-(known-flaws.md F-10):
+(docs/channels1.md#strict-ordering):
 
 =================================  ====================================================
 the message whose turn it is       then

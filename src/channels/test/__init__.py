@@ -1,4 +1,4 @@
-"""Tools for testing applications (contract api.md section 19).
+"""Tools for testing applications (docs/channels1.md#test-tools).
 
 ===================================  ================================================
 :class:`ChannelTestCase`             a fresh in-memory layer for each test

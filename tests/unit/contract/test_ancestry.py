@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.contract.test_names import find
 
-#: Dotted path of a class to what it must be a kind of (contract api.md sections 1 to 18).
+#: Dotted path of a class to what it must be a kind of (docs/channels1.md#channel-layers).
 ANCESTORS = {
     "channels.apps.ChannelsConfig": "django.apps.AppConfig",
     "channels.asgi.InvalidChannelLayerError": "builtins.ValueError",

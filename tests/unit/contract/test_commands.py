@@ -1,4 +1,4 @@
-"""The command lines that scripts and service files of old use (contract api.md section 17).
+"""The command lines that scripts and service files of old use (docs/channels1.md#commands).
 
 Options are checked by the name under which ``call_command`` and overriding commands see
 them too, with the values that they have when nobody gives them.

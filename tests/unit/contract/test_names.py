@@ -1,7 +1,7 @@
 """Every name that legacy apps, settings and tests import, and how what it names is called.
 
 Written as ``unittest`` classes, as legacy suites are, so that they run under Django's
-test runner as well as under pytest (contract api.md sections 0 to 8, 11 to 19).
+test runner as well as under pytest (docs/channels1.md#names-to-import).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 import inspect
 import unittest
 
-#: Module to the names that it must have (contract api.md section 0.3).
+#: Module to the names that it must have (docs/channels1.md#names-to-import).
 INVENTORY = {
     "channels": (
         "__version__ default_app_config DEFAULT_CHANNEL_LAYER channel_layers Channel Group route"

@@ -1,4 +1,4 @@
-"""Conformance: capacity and expiry (contract layer.md sections 1.4 and 2.2)."""
+"""Conformance: capacity and expiry (docs/channels1.md#capacity-and-expiry)."""
 
 # ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations

@@ -35,7 +35,7 @@ from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copy
 
 #: How many messages may wait on one channel: small, so that tests and development
-#: meet a full channel early (known-flaws.md F-14).
+#: meet a full channel early (docs/channels1.md#capacity-and-expiry).
 DEFAULT_CAPACITY = 10
 
 #: Longest wait of a blocking ``receive``, in real seconds.

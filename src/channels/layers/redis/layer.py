@@ -1,6 +1,6 @@
 """The Redis channel layer: the synchronous interface that applications call.
 
-Contract layer.md sections 1, 2 and 5.  Every operation is one round trip to each
+By docs/channels1.md#channel-layer.  Every operation is one round trip to each
 host it concerns, and safe in threads.  Nothing is repeated after an error: a
 ``LayerUnavailable`` means that what was asked for may or may not have happened.
 

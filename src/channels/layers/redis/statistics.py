@@ -1,4 +1,4 @@
-"""Counters of channels, in the shapes of contract layer.md section 5.3.
+"""Counters of channels, in the shapes of docs/channels1.md#redis-layer.
 
 Queues are counted inside the push script; mailboxes by their own counters, which only
 say something of the mailbox as a whole: pass its name, up to the ``!``.

@@ -1,6 +1,6 @@
 """``manage.py runserver``: interface server and workers in one process, for development.
 
-Contract api.md section 17.  Extends Django's command, and is itself extended by the one of
+By docs/channels1.md#commands.  Extends Django's command, and is itself extended by the one of
 ``django.contrib.staticfiles`` (:mod:`channels.hacks`).  Importing it imports neither Twisted nor
 the interface server.
 """

@@ -1,4 +1,4 @@
-"""``manage.py runworker``: run consumers until told to stop (contract api.md section 17)."""
+"""``manage.py runworker``: run consumers until told to stop (docs/channels1.md#commands)."""
 
 from __future__ import annotations
 

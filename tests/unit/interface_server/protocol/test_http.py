@@ -1,4 +1,4 @@
-"""Every order in which messages can reach a response (contract messages.md sections 1.3 to 1.7)."""
+"""Every order in which messages can reach a response (docs/channels1.md#http-messages)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every order in which replies can reach a socket (contract messages.md section 2.4)."""
+"""Every order in which replies can reach a socket (docs/channels1.md#websocket-messages)."""
 
 import pytest
 

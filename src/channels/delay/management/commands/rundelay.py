@@ -1,6 +1,6 @@
 """``manage.py rundelay``: deliver delayed messages until told to stop.
 
-Contract api.md section 17.
+The options are docs/channels1.md#commands.
 """
 
 from __future__ import annotations

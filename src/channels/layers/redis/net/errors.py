@@ -89,7 +89,7 @@ class RedisUnavailable(LayerUnavailable, errors.ConnectionError):
 
     Whatever was on its way may or may not have happened.  It is one of redis-py's errors as
     well, because applications catch those: the layer of old let them through
-    (contract layer.md section 5.3).
+    (docs/channels1.md#redis-layer).
     """
 
     __repr__ = Exception.__repr__  # with the text, which redis-py leaves out

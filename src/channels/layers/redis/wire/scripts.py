@@ -34,7 +34,7 @@ Argument = str | bytes | int | float
 Command = tuple[Argument, ...]
 
 #: How long counters of one queue, and those of all queues of a host, are kept after
-#: their last change, in seconds (contract layer.md section 5.1).
+#: their last change, in seconds (docs/channels1.md#redis-layer).
 CHANNEL_STATISTICS_EXPIRY = 3600
 GLOBAL_STATISTICS_EXPIRY = 86400
 
