@@ -58,7 +58,8 @@ _forwarder: Forwarder | None = None
 
 def forward_twisted_log(*, everything: bool) -> None:
     """Forward errors, or everything; safe to call again
-    (docs/channels1.md#logging-set-up-twice)."""
+    (docs/channels1.md#logging-set-up-twice).
+    """
     global _forwarder
     if _forwarder is None:
         _forwarder = Forwarder()
