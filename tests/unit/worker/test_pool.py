@@ -37,7 +37,9 @@ class Started(list):
 
 @pytest.fixture(autouse=True)
 def _pauses_without_chance(monkeypatch):
-    monkeypatch.setattr(pool_module, "Backoff", lambda first, most: Backoff(first, most, lambda: 1))
+    monkeypatch.setattr(
+        pool_module, "Backoff", lambda first, most: Backoff(first, most, rand=lambda: 1)
+    )
 
 
 @pytest.fixture
