@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from channels.asgi import channel_layers
     from channels.channel import Channel, Group
+    from channels.names import DEFAULT_CHANNEL_LAYER
     from channels.routing import include, route, route_class
 
 __version__ = "0.1.0"
-
-DEFAULT_CHANNEL_LAYER = "default"
 
 #: For code that looks it up by its old name; Django itself finds the one in ``apps``.
 default_app_config = "channels.apps.ChannelsConfig"
 
 _HOME = {
+    "DEFAULT_CHANNEL_LAYER": "channels.names",
     "channel_layers": "channels.asgi",
     "Channel": "channels.channel",
     "Group": "channels.channel",

@@ -15,11 +15,12 @@ import django
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from channels import DEFAULT_CHANNEL_LAYER, conf
+from channels import conf
 from channels.backends import IN_MEMORY, REDIS, adapt, load_backend
 from channels.conf import suggest_routing, unused_routing
 from channels.exceptions import InvalidChannelLayerError
 from channels.layers.base import is_customised
+from channels.names import DEFAULT_CHANNEL_LAYER
 from channels.routing import Router
 from channels.utils import name_that_thing
 

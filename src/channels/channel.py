@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels import DEFAULT_CHANNEL_LAYER
 from channels.asgi import channel_layers
+from channels.names import DEFAULT_CHANNEL_LAYER
 from channels.outbox import pending_message_store
 from channels.unrouted import tell_if_unrouted
 

@@ -9,10 +9,7 @@ package, so everything may import it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from channels.message import Message
+from typing import Any, Protocol
 
 
 class LayerError(Exception):
@@ -108,10 +105,16 @@ class DenyConnection(Exception):
     """Refuse a WebSocket: raised by a ``websocket.connect`` consumer, answers 403."""
 
 
+class SocketMessage(Protocol):
+    """What an exception acts on: a message with the channel of its socket."""
+
+    reply_channel: Any
+
+
 class ChannelSocketException(Exception):
     """Base of exceptions that act on the message they were raised for."""
 
-    def run(self, message: Message) -> None:
+    def run(self, message: SocketMessage) -> None:
         """Carry out what the exception stands for; subclasses must override it."""
         raise NotImplementedError(f"{type(self).__name__} does not define run(message)")
 
@@ -136,7 +139,7 @@ class WebsocketCloseException(ChannelSocketException):
         super().__init__(code)
         self.code = code
 
-    def run(self, message: Message) -> None:
+    def run(self, message: SocketMessage) -> None:
         """Send ``{"close": code}`` to the socket, ``True`` standing for no code."""
         if message.reply_channel is None:
             raise ValueError("the message has no reply_channel: there is no socket to close")

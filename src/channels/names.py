@@ -17,6 +17,9 @@ import re
 import secrets
 import string
 
+#: Alias of the channel layer that is used where none is named.
+DEFAULT_CHANNEL_LAYER = "default"
+
 #: Names must be shorter than this, in characters.
 MAX_LENGTH = 100
 
