@@ -6,9 +6,8 @@ Pure: no layer, no worker, no I/O.  An application's ``routing.py`` imports
 
 from __future__ import annotations
 
-from channels.routing.defaults import connect_consumer, null_consumer
 from channels.routing.includes import Include
-from channels.routing.router import Router
+from channels.routing.router import Router, connect_consumer, null_consumer
 from channels.routing.routes import Route, RouteClass
 
 route = Route

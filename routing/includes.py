@@ -23,8 +23,8 @@ from channels.routing.matching import (
     foreign_finder,
     import_dotted,
     text_of,
+    where_written,
 )
-from channels.routing.places import where_written
 from channels.routing.routes import Route
 
 
@@ -41,7 +41,7 @@ class Include:
     Attributes:
         routing: The entries, as a list of this include's own.
         prefixes: The patterns, compiled, in the order in which they were given.
-        place: Where it was written, see :func:`~channels.routing.places.where_written`.
+        place: Where it was written, see :func:`~channels.routing.matching.where_written`.
 
     Raises:
         ImproperlyConfigured: The routing cannot be imported.  What is no routing, or

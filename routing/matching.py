@@ -1,4 +1,5 @@
-"""What a message is matched against: dotted paths, patterns and the routing protocol.
+"""What a message is matched against: dotted paths, patterns and the routing protocol; and
+where a route was written, for what is said about it.
 
 Patterns are regular expressions over one key of a message's content.  They are
 anchored at the start and not at the end (docs/channels1.md#routing).  A value that
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -131,3 +133,18 @@ def text_of(value: Any) -> str | None:
         except UnicodeDecodeError:
             return None
     return None
+
+
+def where_written() -> str:
+    """Return `` in file:line`` of the nearest caller outside of this package.
+
+    Empty for what the settings name, which is built by whoever first asks for the layer.
+    """
+    frame = sys._getframe(1)
+    while True:
+        module = frame.f_globals.get("__name__", "")
+        if module == "channels.asgi":
+            return ""
+        if not module.startswith("channels.") or frame.f_back is None:
+            return f" in {frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back

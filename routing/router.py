@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.routing.defaults import connect_consumer, null_consumer
 from channels.routing.includes import Include, resolve_routing
 from channels.routing.matching import (
     Match,
@@ -79,3 +78,12 @@ class Router:
         ]
         for default in self._defaults:
             self.add_route(default)
+
+
+def null_consumer(*args: Any, **kwargs: Any) -> None:
+    """Do nothing with the message."""
+
+
+def connect_consumer(message: Any, *args: Any, **kwargs: Any) -> None:
+    """Accept the WebSocket."""
+    message.reply_channel.send({"accept": True})

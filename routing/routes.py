@@ -17,8 +17,8 @@ from channels.routing.matching import (
     import_dotted,
     normalise_re_arg,
     text_of,
+    where_written,
 )
-from channels.routing.places import where_written
 from channels.utils import name_that_thing
 
 
@@ -37,7 +37,7 @@ class Route:
         channels: The names, as a list.
         consumer: The object itself, imported.
         filters: The patterns, compiled, in the order in which they were given.
-        place: Where it was written, see :func:`~channels.routing.places.where_written`.
+        place: Where it was written, see :func:`~channels.routing.matching.where_written`.
 
     Raises:
         ImproperlyConfigured: The consumer cannot be imported.  One that cannot be called

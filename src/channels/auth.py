@@ -38,8 +38,7 @@ from channels.sessions.scopes import (
     channel_session_scope,
     http_session_scope,
 )
-from channels.sessions.sockets import session_group
-from channels.sessions.stores import HttpSession, http_session_store
+from channels.sessions.stores import HttpSession, http_session_store, session_group
 from channels.sessions.wrapping import Consumer, wrap
 
 __all__ = [

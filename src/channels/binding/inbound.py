@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.functional import SimpleLazyObject
 
 from channels.auth import channel_session_user
-from channels.binding.actions import CREATE, DELETE, UPDATE
+from channels.binding.changes import CREATE, DELETE, UPDATE
 from channels.message import Message
 from channels.sessions import channel_session
 from channels.utils import name_that_thing

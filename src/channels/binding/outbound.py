@@ -12,9 +12,7 @@ from typing import Any
 from django.db import models
 
 from channels import conf
-from channels.binding.actions import CREATE, DELETE, UPDATE
-from channels.binding.commit import when_committed
-from channels.binding.relations import Relation
+from channels.binding.changes import CREATE, DELETE, UPDATE, Relation, when_committed
 from channels.binding.selection import is_selected
 from channels.channel import Group
 from channels.exceptions import LayerUnavailable

@@ -12,10 +12,10 @@ from django.conf import settings
 from channels import conf
 from channels.handler.request import AsgiRequest, header_pairs
 from channels.message import Message
-from channels.sessions.sockets import note_socket
 from channels.sessions.stores import (
     channel_session_store,
     http_session_store,
+    note_socket,
     save_changes,
 )
 from channels.sessions.wrapping import Consumer, consumer_of, wrap

@@ -85,9 +85,9 @@ def test_the_defaults_come_in_the_order_of_the_contract():
     assert [str(one) for one in router.root.routing] == [
         "a.one -> tests.unit.routing.handlers.consumer",
         "http.request -> tests.unit.routing.handlers.other_consumer",
-        "websocket.connect -> channels.routing.defaults.connect_consumer",
-        "websocket.receive -> channels.routing.defaults.null_consumer",
-        "websocket.disconnect -> channels.routing.defaults.null_consumer",
+        "websocket.connect -> channels.routing.router.connect_consumer",
+        "websocket.receive -> channels.routing.router.null_consumer",
+        "websocket.disconnect -> channels.routing.router.null_consumer",
     ]
 
 
