@@ -138,7 +138,7 @@ def text_of(value: Any) -> str | None:
 def where_written() -> str:
     """Return `` in file:line`` of the nearest caller outside of this package.
 
-    Empty for what the settings name, which is built by whoever first asks for the layer.
+    Empty for what the settings name, which is built when a layer is first asked for.
     """
     frame = sys._getframe(1)
     while True:

@@ -49,7 +49,7 @@ def disconnect(message, room):
 
 
 def parse(text):
-    """Return a frame's content; whoever sends something else has written a page of their own."""
+    """Return a frame's content; anything else comes from a page that is not ours."""
     try:
         content = json.loads(text)
     except (TypeError, ValueError):
@@ -68,7 +68,7 @@ def history(room, after):
 
 
 def check(content):
-    """Return the fields of what somebody said."""
+    """Return the fields of what a member said."""
     said = {}
     for field in ("name", "text"):
         value = content.get(field)

@@ -185,7 +185,7 @@ class ChannelLayerWrapper:
         if name == "channel_layer":  # while unpickling or copying
             raise AttributeError(name)
         if name == "receive":
-            # Tests and layers of old may know it by its old name only.
+            # Legacy tests and layers may know it by its old name only.
             if "receive_many" in vars(self):
                 return vars(self)["receive_many"]
             if not hasattr(self.channel_layer, "receive"):
@@ -204,7 +204,7 @@ class ChannelLayerWrapper:
         return "inmemory" in type(self.channel_layer).__module__
 
     def replaced_methods(self) -> bool:
-        """Whether somebody put own methods in the place of the layer's, which must be called then.
+        """Whether methods of the layer were replaced, so that theirs must be called.
 
         By assigning to the wrapper or the layer, or by subclassing the layer.
         """

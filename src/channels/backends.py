@@ -18,7 +18,7 @@ REDIS = "channels.layers.redis.RedisChannelLayer"
 REDIS_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 
-#: What else the new string brings, for whoever is told to take it.
+#: What else the new string brings, said where it is recommended.
 CONSEQUENCE = (
     "With the new name, logging out closes the WebSockets of that session unless"
     " CHANNELS_CLOSE_ON_LOGOUT = False"
@@ -61,7 +61,7 @@ def translate(backend: str) -> tuple[str, str]:
 
 
 def is_old(backend: object) -> bool:
-    """Whether a ``BACKEND`` is a string of old."""
+    """Whether a ``BACKEND`` is a legacy string."""
     return isinstance(backend, str) and translate(backend)[0] != backend
 
 
@@ -74,7 +74,10 @@ def adapt(backend: Any, config: Mapping[str, Any], setting: str) -> tuple[Any, M
         InvalidChannelLayerError: The arguments have no counterpart; the text names ``setting``.
     """
     if backend == IN_MEMORY_4:
-        return backend, {"capacity": 100, **config}  # as it was there; ours has 10, as of old
+        return backend, {
+            "capacity": 100,
+            **config,
+        }  # as it was there; ours has 10, as in Channels 1
     if not isinstance(backend, str) or not backend.startswith("channels_redis."):
         return backend, config
     adapted = adapt_config(config, setting)

@@ -109,7 +109,7 @@ def close_on_logout() -> bool:
     """Return ``CHANNELS_CLOSE_ON_LOGOUT``: whether logging out closes the session's sockets.
 
     Unless set it depends on the project: False while any entry of ``CHANNEL_LAYERS`` has a
-    ``BACKEND`` string of old, since such a project was written when sockets stayed; else
+    legacy ``BACKEND`` string, since such a project was written when sockets stayed; else
     True.
     """
     chosen = getattr(settings, "CHANNELS_CLOSE_ON_LOGOUT", None)

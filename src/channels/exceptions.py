@@ -74,7 +74,7 @@ class LayerUnavailable(LayerError):
     (delivery is at most once).  The layer reconnects by itself at the next call.
 
     Attributes:
-        remedy: What whoever starts a process can do about it, a sentence without its full stop;
+        remedy: What to do about it where a process is started, a sentence without its full stop;
             empty if the text says it all.
     """
 

@@ -35,7 +35,7 @@ def import_object(path: str) -> Any:
     except _SLIPS as error:
         if isinstance(error, ModuleNotFoundError) and _is_missing(module_path, error.name):
             raise
-        raise ImportError(f"{_place(error)}{_describe(error)}") from error
+        raise ImportError(f"{_location(error)}{_describe(error)}") from error
     try:
         return getattr(module, name)
     except AttributeError as error:
@@ -47,7 +47,7 @@ def _is_missing(module_path: str, name: str | None) -> bool:
     return name is not None and f"{module_path}.".startswith(f"{name}.")
 
 
-def _place(error: Exception) -> str:
+def _location(error: Exception) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: "
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

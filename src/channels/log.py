@@ -21,7 +21,7 @@ FORMATS: tuple[LogFormat, ...] = ("text", "json")
 handler: logging.Handler = logging.StreamHandler()
 
 #: Loggers that get the same handler: those of our processes beside Django, and
-#: those that a daphne of old logged to.
+#: those that a legacy daphne logged to.
 _COMPANIONS = (
     "channels",
     "daphne.ws_protocol",
@@ -130,7 +130,7 @@ def setup_logger(name: str, verbosity: int = 1) -> logging.Logger:
 
 
 def _configured(logger: logging.Logger) -> bool:
-    """Whether somebody else gave handlers to a logger."""
+    """Whether a logger has handlers that are not ours."""
     return any(one is not _given.get(logger.name) for one in logger.handlers)
 
 

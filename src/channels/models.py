@@ -1,6 +1,6 @@
 """No models.
 
-Django imports this module of an installed app, whoever's ``apps.py`` is in the package; so this
+Django imports this module of an installed app, whichever ``apps.py`` is in the package; so this
 is where a mixture of two distributions can be noticed (:mod:`channels.distributions`).
 """
 

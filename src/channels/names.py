@@ -100,7 +100,7 @@ def is_process_local(name: str) -> bool:
     return "!" in name
 
 
-def is_single_place(name: str) -> bool:
+def is_on_one_host(name: str) -> bool:
     """Whether the channel lives on one host only (``?`` and ``!`` names)."""
     return "!" in name or "?" in name
 

@@ -1,8 +1,8 @@
 """How often the same fact is logged: once a minute for each key, in bounded memory.
 
 A misconfigured site repeats its fault at every message; the sentence that explains it is
-worth reading once and is in the way a thousand times a second.  Whoever logs such a fact
-asks a :class:`Seldom` first.  Threads may share one.
+worth reading once and is in the way a thousand times a second.  Ask a
+:class:`Seldom` before logging such a fact.  Threads may share one.
 """
 
 from __future__ import annotations

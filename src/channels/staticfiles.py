@@ -65,7 +65,7 @@ class StaticFilesHandler(AsgiHandler):
         Raises:
             Http404: There is none.
         """
-        # Whoever builds this handler has asked for files to be served without DEBUG.
+        # The user of this handler has asked for files to be served without DEBUG.
         path = self.file_path(self._static_path(request) or request.path)
         response: HttpResponseBase = serve(request, path, insecure=True)
         return response

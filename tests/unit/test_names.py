@@ -112,7 +112,7 @@ def test_the_mailbox_of_a_name_ends_at_its_mark():
 
 def test_a_name_tells_where_it_is_read():
     told = {
-        name: (names.is_process_local(name), names.is_single_place(name))
+        name: (names.is_process_local(name), names.is_on_one_host(name))
         for name in ("http.request", "main?abc", "web!abc")
     }
 

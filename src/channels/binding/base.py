@@ -102,7 +102,7 @@ class Binding(Outbound, Inbound, metaclass=BindingMetaclass):
         action: ``CREATE``, ``UPDATE`` or ``DELETE``, unchecked.
         pk: Primary key of the object.
         data: Values of its fields.
-        user: Whoever sent the message; ``AnonymousUser`` if nobody is known.
+        user: The sender of the message; ``AnonymousUser`` if there is none.
     """
 
     model: Any = None

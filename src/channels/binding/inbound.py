@@ -105,7 +105,7 @@ class Inbound:
 
 
 def _user_of(message: Message) -> Any:
-    """Return whoever sent a message; looked up when first used, since that may cost queries."""
+    """Return the user who sent a message; looked up on first use, as that may cost queries."""
     return vars(message).get("user") or SimpleLazyObject(
         lambda: getattr(message, "user", None) or _anonymous()
     )

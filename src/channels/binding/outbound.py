@@ -70,7 +70,7 @@ class Outbound:
     def pre_change_receiver(cls, instance: Any, action: str, **kwargs: Any) -> None:
         """Note the groups before a change, for :meth:`post_change_receiver`.
 
-        Applications of old call the two around changes that Django sends no signals for,
+        Legacy applications call the two around changes that Django sends no signals for,
         or override them.
         """
         _noted(instance)[cls] = set() if action == CREATE else set(cls.group_names(instance))
@@ -175,7 +175,7 @@ class Outbound:
             try:
                 Group(name).send(dict(content))
             except LayerUnavailable:
-                # The object is stored: whoever saved it must not be told otherwise.
+                # The object is stored: its save must not fail for this.
                 logger.exception(
                     "Binding %s could not tell group %r of a change", name_that_thing(self), name
                 )

@@ -5,7 +5,7 @@ Our interface server has one unanswered frame of a connection at a time, and say
 The rest of this module is for everything else: other servers, other layers, tests.
 
 There the channel session holds the number of the message whose turn it is.  One that
-comes early is *parked* (:mod:`channels.sessions.parking`); whoever ends a turn puts all
+comes early is *parked* (:mod:`channels.sessions.parking`); the end of a turn puts all
 parked ones back on their own channels.  Nothing stops a connection for good
 (docs/channels1.md#strict-ordering):
 
@@ -68,7 +68,7 @@ def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
 
 
 def warn_of_slight_ordering(what: str, stacklevel: int = 3) -> None:
-    """Warn that something of old asks for what is always so.
+    """Warn that legacy code asks for what is always so.
 
     Args:
         what: What asks for it.

@@ -1,6 +1,6 @@
 """Early messages of a connection: parked, and put back on the channels that they came from.
 
-They wait on the connection's *wait channel*.  Whoever ends a turn puts them back
+They wait on the connection's *wait channel*.  The end of a turn puts them back
 (:func:`requeue_messages`); the first whose turn it is runs, the others are parked again.
 
 If the message in turn never comes, nobody ends its turn.  It is given up once it must
@@ -167,12 +167,12 @@ class Parked:
 
     def _skip_to_first(self, turn: int) -> None:
         """Give the turn to the first of the parked messages, and put them all back."""
-        parked = list(self._take())  # all at once: whoever else does the same gets none
+        parked = list(self._take())  # all at once: another worker that does the same gets none
         if not parked:
             return
         parked.sort(key=lambda content: int(content["order"]))
         first = int(parked[0]["order"])
-        if first > turn:  # else somebody's turn has just ended
+        if first > turn:  # else a turn has just ended
             logger.error(
                 "Messages %d to %d of %s did not come; going on without them",
                 turn,

@@ -57,7 +57,7 @@ def channel_and_http_session(func: Consumer) -> Consumer:
 
 @contextlib.contextmanager
 def channel_session_scope(message: Message) -> Iterator[Any]:
-    """Open ``message.channel_session``; saved at the end, whoever opened it first.
+    """Open ``message.channel_session``; saved at the end, also if it was open before.
 
     Raises:
         ValueError: The message has no reply channel, or the engine uses cookies.

@@ -287,7 +287,7 @@ def save_changes(session: Any, consumer: object) -> None:
 
     Args:
         session: The session.
-        consumer: Whoever may have changed it, for the log.
+        consumer: What may have changed it, for the log.
     """
     if not session.modified:
         return

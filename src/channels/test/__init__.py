@@ -40,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Its module warns; whoever does not use the old name should not hear of it.
+    # Its module warns; without the old name there is nothing to hear.
     if name == "HttpClient":
         from channels.test.http import HttpClient
 

@@ -64,13 +64,13 @@ def _import(path: str) -> Callable[[dict[str, Any], Report], None]:
 def _end_with_the_test() -> None:
     """End as by SIGTERM when the test closes its end of the pipe, or dies."""
 
-    def watch() -> None:
+    def end_with_input() -> None:
         # Not through the buffer, whose lock the interpreter would want at its end.
         while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=end_with_input, daemon=True).start()
 
 
 def set_up(options: dict[str, Any]) -> None:

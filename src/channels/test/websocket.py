@@ -35,7 +35,7 @@ class WSClient(Client):
         self._session: Any = None
         self._headers: dict[str, Any] = {}
         self._cookies: dict[str, str] = {}
-        # Tests of old set it, to send the session's cookie or not.
+        # Legacy tests set it, to send the session's cookie or not.
         self._session_cookie = True
 
     # -- what a browser sends along ------------------------------------------------------
@@ -68,7 +68,7 @@ class WSClient(Client):
 
     @property
     def session(self) -> Any:
-        """The session of this client, saved by whoever changes it; a new one after a login.
+        """The session of this client, saved where it is changed; a new one after a login.
 
         Raises:
             EnvironmentError: ``django.contrib.sessions`` is not installed.
@@ -86,7 +86,7 @@ class WSClient(Client):
     # -- users ---------------------------------------------------------------------------
 
     def login(self, **credentials: Any) -> bool:
-        """Log in whoever the credentials belong to; False if nobody active."""
+        """Log in the user of the credentials; False if there is no active one."""
         from django.contrib.auth import authenticate
 
         user = authenticate(**credentials)
@@ -146,7 +146,7 @@ class WSClient(Client):
     def _get_content(
         self, content: dict[str, Any] | None = None, text: Any = None, path: str = "/"
     ) -> dict[str, Any]:
-        """Return the content of a message; tests of old call this."""
+        """Return the content of a message; legacy tests call this."""
         content = copy.deepcopy(content or {})
         content.setdefault("reply_channel", self.reply_channel)
         path, has_query, query = path.partition("?")
@@ -179,7 +179,7 @@ class WSClient(Client):
 
     # -- consumers -----------------------------------------------------------------------
 
-    def send_and_consume(  # type: ignore[override]  # the order of old  # pyright: ignore
+    def send_and_consume(  # type: ignore[override]  # the legacy order  # pyright: ignore
         self,
         channel: Any,
         content: dict[str, Any] | None = None,
@@ -208,7 +208,7 @@ class WSClient(Client):
         if check_accept and str(channel) == CONNECT:
             reply = self.receive(json=False)
             if reply != {"accept": True}:
-                # Word for word: tests of old compare it.
+                # Word for word: legacy tests compare it.
                 raise AssertionError(f"Connection rejected: {reply} != '{{accept: True}}'")
         return result
 

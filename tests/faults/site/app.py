@@ -35,7 +35,7 @@ def receive(message):
     elif text.startswith("reply "):
         message.reply_channel.send(ast.literal_eval(text[6:]))
     else:
-        if ":" in text:  # socket and number: somebody counts
+        if ":" in text:  # socket and number: the test counts
             note("frame", text)
         message.reply_channel.send({"text": f"{text} {os.getpid()}"})
 

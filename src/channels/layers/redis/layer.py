@@ -234,7 +234,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         size = len(self.places.hosts)
         if size == 1:
             return 0
-        if names.is_single_place(channel):
+        if names.is_on_one_host(channel):
             return ring_index(names.non_local_name(channel), size)
         return next(self._turns) % size
 

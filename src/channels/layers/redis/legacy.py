@@ -53,7 +53,7 @@ class LegacyNames:
         for name in channels:
             local = names.is_process_local(name)
             key = self.keys.mail(name) if local else self.keys.queue(name)
-            if names.is_single_place(name):
+            if names.is_on_one_host(name):
                 hosts = range(
                     ring_index(name, self.ring_size), ring_index(name, self.ring_size) + 1
                 )

@@ -82,7 +82,7 @@ class Receiver:
         for name in wanted:
             if names.is_process_local(name):
                 places.append(_Place(self._places.index(name), [], name))
-            elif names.is_single_place(name):
+            elif names.is_on_one_host(name):
                 queues[self._places.index(name)].append(name)
             else:
                 for found in queues:

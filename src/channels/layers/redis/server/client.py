@@ -141,7 +141,7 @@ class RedisServerClient:
 
     def _lane_for(self, channel: str) -> Lane:
         key = self._keys.queue(channel)
-        if names.is_single_place(channel):
+        if names.is_on_one_host(channel):
             return self._places.lane(channel, key)
         return self._places.next_lane(key)
 
@@ -279,7 +279,7 @@ class RedisServerClient:
             return set()
         key = self._keys.queue(channel)
         command = scripts.FIND_RECEIPTS.call((key,), *(self.held_as(n) for n in receipts))
-        if names.is_single_place(channel):
+        if names.is_on_one_host(channel):
             lanes = [self._places.lane(channel, key)]
         else:
             lanes = self._places.every_lane(key)

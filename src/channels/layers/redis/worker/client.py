@@ -103,7 +103,7 @@ class RedisWorkerClient:
         for channel in sorted(self._channels):
             if names.is_process_local(channel):
                 raise ValueError(f"a worker takes frames from shared channels only: {channel!r}")
-            if names.is_single_place(channel):
+            if names.is_on_one_host(channel):
                 found[self._places.index(channel)].append(channel)
             else:
                 for channels in found:
