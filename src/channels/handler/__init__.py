@@ -8,9 +8,7 @@
 ====================  ====================================================
 """
 
-from channels.handler.consumer import ViewConsumer
-from channels.handler.handler import AsgiHandler
-from channels.handler.later import HttpResponseLater
+from channels.handler.handler import AsgiHandler, HttpResponseLater, ViewConsumer
 from channels.handler.request import AsgiRequest
 
 __all__ = ["AsgiHandler", "AsgiRequest", "HttpResponseLater", "ViewConsumer"]

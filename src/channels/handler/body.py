@@ -70,46 +70,30 @@ def read_body(
     # A limit of 0 means "always a file" in Django's settings, "never" to tempfile.
     spool = tempfile.SpooledTemporaryFile(max_size=max(1, memory_limit))  # noqa: SIM115 (closed by the request)
     try:
-        size = spool.write(start) + _spool_rest(
-            spool, body_channel, layer, timeout=timeout, gone=gone, clock=clock, sleep=sleep
-        )
+        size = spool.write(start)
+        started = clock()
+        more = True
+        while more:
+            asked = clock()
+            if asked - started >= timeout:
+                raise RequestTimeout(f"the body was not complete within {timeout:g} seconds")
+            _, chunk = layer.receive([body_channel], block=True)
+            if chunk is None:
+                if gone():
+                    raise RequestAborted("whoever sent its body is gone")
+                sleep(max(0.0, EMPTY_PAUSE - (clock() - asked)))
+                continue
+            if chunk.get("closed"):
+                raise RequestAborted("the client went away before its request was complete")
+            content = chunk.get("content") or b""
+            _check_part(content)
+            size += spool.write(content)
+            more = bool(chunk.get("more_content"))
         spool.seek(0)
     except BaseException:
         spool.close()
         raise
     return Body(spool, size, spooled=True)
-
-
-def _spool_rest(
-    spool: IO[bytes],
-    body_channel: str,
-    layer: Any,
-    *,
-    timeout: float,
-    gone: Callable[[], bool],
-    clock: Callable[[], float],
-    sleep: Callable[[float], object],
-) -> int:
-    """Write the chunks that come on the channel; return how many bytes they were."""
-    started = clock()
-    size = 0
-    while True:
-        asked = clock()
-        if asked - started >= timeout:
-            raise RequestTimeout(f"the body was not complete within {timeout:g} seconds")
-        _, chunk = layer.receive([body_channel], block=True)
-        if chunk is None:
-            if gone():
-                raise RequestAborted("whoever sent its body is gone")
-            sleep(max(0.0, EMPTY_PAUSE - (clock() - asked)))
-            continue
-        if chunk.get("closed"):
-            raise RequestAborted("the client went away before its request was complete")
-        content = chunk.get("content") or b""
-        _check_part(content)
-        size += spool.write(content)
-        if not chunk.get("more_content"):
-            return size
 
 
 def _check_part(part: object) -> None:

@@ -17,7 +17,7 @@ from django.db import connections
 from django.http.response import HttpResponseBase
 
 from channels.exceptions import RequestAborted
-from channels.handler.presence import LOOK_INTERVAL
+from channels.handler.replies import LOOK_INTERVAL
 
 logger = logging.getLogger("django.channels")
 

@@ -1,12 +1,14 @@
-"""Django's request handler: a message in, the messages of its response out.
+"""Django's request handler: a message in, the messages of its response out; and its consumer.
 
-Knows no layer but for the body of a request: sending the replies is up to the
-consumer (:mod:`channels.handler.consumer`).
+:class:`AsgiHandler` knows no layer but for the body of a request: :class:`ViewConsumer` sends
+the replies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import traceback
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -28,15 +30,28 @@ from django.urls import set_script_prefix
 
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.handler.encode import encode_headers, stream_parts
-from channels.handler.later import HttpResponseLater
-from channels.handler.presence import ClientWatch
+from channels.handler.replies import ClientMonitor, ReplySender
 from channels.handler.request import AsgiRequest, script_name_of
 from channels.message import Message
+from channels.names import FAILED
 
-logger = logging.getLogger("django.request")
+logger = logging.getLogger("django.channels")
+request_logger = logging.getLogger("django.request")
 
 #: How much of a file is read at once, in bytes.
 FILE_BLOCK_SIZE = 512 * 1024
+
+
+class HttpResponseLater(HttpResponse):
+    """Return it from a view or a middleware, and nothing is sent to the client.
+
+    The same as raising :class:`~channels.exceptions.ResponseLater` in the view.  Whoever
+    answers instead sends to the request's ``reply_channel``, before the interface
+    server's time-out.
+    """
+
+    #: Informational and unassigned, so that no middleware takes it for an error.
+    status_code = 113
 
 
 class AsgiHandler(BaseHandler):
@@ -77,9 +92,9 @@ class AsgiHandler(BaseHandler):
             return
         response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
         if response.streaming:
-            watch, leaves = ClientWatch(message.reply_channel), message.worker_leaves
+            client, leaves = ClientMonitor(message.reply_channel), message.worker_leaves
             response._unwanted = (  # type: ignore[attr-defined]  # see stream_parts
-                watch.gone if leaves is None else lambda: watch.gone() or leaves()
+                client.gone if leaves is None else lambda: client.gone() or leaves()
             )
             response._path = message.get("path")  # type: ignore[attr-defined]  # the same
         try:
@@ -102,10 +117,7 @@ class AsgiHandler(BaseHandler):
         except Exception:
             # A view's errors are responses already; this is one of Django's own
             # error handling, or of the project's handler500.
-            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
-                raise
-            logger.exception("Handling an error of %s failed itself", request.path)
-            return _last_resort()
+            return _last_resort(request)
         if isinstance(response, HttpResponseLater):
             return None
         if isinstance(response, FileResponse):
@@ -133,10 +145,7 @@ class AsgiHandler(BaseHandler):
                 request, resolver, exc_info
             )
         except Exception:
-            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
-                raise
-            logger.exception("Handling an error of %s failed itself", request.path)
-            return _last_resort()
+            return _last_resort(request)
         return response
 
     @classmethod
@@ -177,6 +186,64 @@ class AsgiHandler(BaseHandler):
                 return
 
 
+class ViewConsumer:
+    """Answers a request with the view that its path leads to.
+
+    Replies leave as :mod:`channels.handler.replies` says; what the view sends
+    to channels and groups leaves after them.
+
+    Attributes:
+        handler_class: What runs the views.
+    """
+
+    handler_class: type[AsgiHandler] = AsgiHandler
+
+    def __init__(self) -> None:
+        self._handler: AsgiHandler | None = None
+        self._building = threading.Lock()
+
+    @property
+    def handler(self) -> AsgiHandler:
+        """The handler, built by the first request and kept: it loads the middleware."""
+        if self._handler is None:
+            with self._building:
+                if self._handler is None:
+                    self._handler = self.handler_class()
+        return self._handler
+
+    def __call__(self, message: Message, **kwargs: Any) -> None:
+        """Run the view and send its replies.
+
+        Args:
+            message: An ``http.request``.
+            kwargs: What the route matched; views get theirs from Django's URLs.
+
+        Raises:
+            ValueError: The message has no reply channel.  The view was not run.
+        """
+        if message.reply_channel is None:
+            raise ValueError("an http.request needs a reply_channel: there is no one to answer")
+        leaves = message.worker_leaves
+        sender = ReplySender(message.reply_channel, leaves)
+        unfinished = False
+        try:
+            with contextlib.closing(self.handler(message)) as replies:
+                for reply in replies:
+                    sent = sender.send(reply)
+                    unfinished = bool(reply.get("more_content"))
+                    if not sent or (unfinished and leaves is not None and leaves()):
+                        break
+        except RequestAborted:
+            logger.debug("Nobody waits for the response to %s any more", message.get("path"))
+        if unfinished and leaves is not None and leaves():
+            logger.warning(
+                "The response to %s was cut off, as its worker was told to stop and it had no end;"
+                " clients of server-sent events connect anew by themselves (see --drain)",
+                message.get("path"),
+            )
+            message.reply_channel.send({FAILED: True}, immediately=True)
+
+
 def _is_bodiless(request: HttpRequest, response: HttpResponseBase) -> bool:
     return request.method == "HEAD" or response.status_code in (204, 304)
 
@@ -190,7 +257,7 @@ def _refuse(message: Message, error: Exception) -> HttpResponse:
         )
     else:
         response = HttpResponseBadRequest()
-    logger.warning(
+    request_logger.warning(
         "Refused a request for %s: %s",
         message.get("path"),
         error,
@@ -199,7 +266,10 @@ def _refuse(message: Message, error: Exception) -> HttpResponse:
     return response
 
 
-def _last_resort() -> HttpResponse:
+def _last_resort(request: HttpRequest) -> HttpResponse:
     """Return the answer to the exception being handled, without the project's help."""
+    if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+        raise
+    request_logger.exception("Handling an error of %s failed itself", request.path)
     text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
     return HttpResponseServerError(text, content_type="text/plain")

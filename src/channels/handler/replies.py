@@ -1,4 +1,4 @@
-"""Sends the replies to one HTTP request, each as early as it helps the client.
+"""The replies to one HTTP request, each sent as early as it helps the client, while it is there.
 
 A response that is complete in one reply leaves first in the consumer's flush,
 in one round trip with everything else.  The replies of a longer one leave at
@@ -15,8 +15,10 @@ from typing import Any
 
 from channels import exceptions
 from channels.asgi import ChannelLayerWrapper
-from channels.handler.presence import ClientWatch
-from channels.layers.base import DEFAULT_EXPIRY, is_customised
+from channels.backoff import Backoff
+from channels.exceptions import LayerUnavailable
+from channels.layers.base import DEFAULT_EXPIRY, Presence, is_customised
+from channels.layers.clients import HEARTBEAT_INTERVAL
 from channels.names import is_process_local
 from channels.outbox import count_dropped, pending_message_store
 
@@ -25,12 +27,61 @@ logger = logging.getLogger("django.channels")
 #: Bytes of a response's content that may go through the server's mailbox.
 MAILBOX_SHARE = 1024 * 1024
 
-#: First pause between two tries while there is no room and the longest, in
-#: seconds; each is half as long again.
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 0.5
+#: How often the layer is asked at most, in seconds.
+LOOK_INTERVAL = 0.5
+
+#: How long an interface server may be without a heartbeat before it counts as dead, in seconds:
+#: after an outage of the layer all of them are, until they write the next one.
+SILENCE = 2 * HEARTBEAT_INTERVAL + 1
 
 BodySend = Callable[[str, Mapping[str, Any]], None]
+
+
+class ClientMonitor:
+    """Tells whether the client of a request is still there.  Not thread-safe.
+
+    The interface server marks the reply channel of a request that ended before its response was
+    complete: the client went away, or its time was up.  Streaming asks now and then, so an
+    endless response ends with its client; a response complete in one message asks nothing.
+
+    Args:
+        reply_channel: The request's; ``None`` if nobody is to be answered.
+        clock: Monotonic time, in seconds.
+    """
+
+    def __init__(self, reply_channel: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        layer = getattr(reply_channel, "channel_layer", None)
+        self._presence: Callable[[str], Presence] | None = getattr(layer, "presence", None)
+        self._channel = str(reply_channel)
+        self._clock = clock
+        # The first look is due at once: the request may have waited longer than its client.
+        self._looked = clock() - LOOK_INTERVAL
+        self._silent_since: float | None = None
+        self._gone = False
+
+    def gone(self) -> bool:
+        """Return True once nobody waits for the response any more.
+
+        False while that is not known: the layer does not answer, or is one that can't tell.
+        """
+        if self._gone or self._presence is None:
+            return self._gone
+        now = self._clock()
+        if now - self._looked < LOOK_INTERVAL:
+            return False
+        self._looked = now
+        try:
+            presence = self._presence(self._channel)
+        except LayerUnavailable:
+            return False
+        if presence is not Presence.SILENT:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+        self._gone = presence is Presence.GONE or (
+            self._silent_since is not None and now - self._silent_since >= SILENCE
+        )
+        return self._gone
 
 
 class ReplySender:
@@ -54,7 +105,7 @@ class ReplySender:
         self._channel = reply_channel
         self._clock = clock
         self._sleep = sleep
-        self._watch = ClientWatch(reply_channel, clock=clock)
+        self._client = ClientMonitor(reply_channel, clock=clock)
         self._leaves = leaves
         self._sent = 0
         self._body_send: BodySend | None = None
@@ -73,9 +124,10 @@ class ReplySender:
         Raises:
             LayerUnavailable: It may or may not have been sent.
         """
-        if self._is_whole(reply) and pending_message_store.keep_first(self._channel, reply):
+        whole = "status" in reply and not reply.get("more_content")
+        if whole and pending_message_store.keep_first(self._channel, reply):
             return True
-        if not self._is_whole(reply) and self._watch.gone():
+        if not whole and self._client.gone():
             logger.debug("Nobody waits at %s any more", self._channel.name)
             return False
         size = len(reply.get("content", b""))
@@ -86,39 +138,31 @@ class ReplySender:
         self._sent += size
         return self._send_patiently(reply)
 
-    @staticmethod
-    def _is_whole(reply: Mapping[str, Any]) -> bool:
-        return "status" in reply and not reply.get("more_content")
-
     def _send_patiently(self, reply: dict[str, Any]) -> bool:
         layer = self._channel.channel_layer
         full = (exceptions.ChannelFull, getattr(layer, "ChannelFull", exceptions.ChannelFull))
-        pause = FIRST_PAUSE
+        backoff = Backoff(0.05, 0.5, growth=1.5, spread=0)
         deadline = None
         while True:
             try:
-                self._send_once(reply)
+                if self._body_send is None:
+                    self._channel.send(reply, immediately=True)
+                else:
+                    self._body_send(self._channel.name, reply)
             except full:
                 now = self._clock()
                 if deadline is None:
                     deadline = now + getattr(layer, "expiry", DEFAULT_EXPIRY)
                 if now >= deadline:
                     break
-                if self._watch.gone() or (self._leaves is not None and self._leaves()):
+                if self._client.gone() or (self._leaves is not None and self._leaves()):
                     return False
-                self._sleep(min(pause, deadline - now))
-                pause = min(pause * 1.5, LONGEST_PAUSE)
+                self._sleep(min(backoff.pause(), deadline - now))
             else:
                 return True
         logger.error("Dropped the rest of a response: %s stays full", self._channel.name)
         count_dropped("full")
         return False
-
-    def _send_once(self, reply: dict[str, Any]) -> None:
-        if self._body_send is None:
-            self._channel.send(reply, immediately=True)
-        else:
-            self._body_send(self._channel.name, reply)
 
 
 def _find_body_send(channel: Any) -> BodySend | None:

@@ -21,7 +21,7 @@ from django.utils.http import parse_header_parameters
 
 from channels import exceptions
 from channels.handler.body import read_body
-from channels.handler.presence import ClientWatch
+from channels.handler.replies import ClientMonitor
 from channels.message import Message
 
 
@@ -105,7 +105,7 @@ class AsgiRequest(HttpRequest):
             self.message.channel_layer,
             timeout=self.body_receive_timeout,
             memory_limit=settings.FILE_UPLOAD_MAX_MEMORY_SIZE,
-            gone=ClientWatch(self.reply_channel).gone,
+            gone=ClientMonitor(self.reply_channel).gone,
         )
         self._stream = body.stream
         self._body_size = body.size

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.handler.presence import SILENCE, ClientWatch
+from channels.handler.replies import SILENCE, ClientMonitor
 from channels.layers.base import Presence
 from tests.unit.handler.messages import Clock
 
@@ -37,58 +37,58 @@ def clock():
 
 
 @pytest.fixture
-def watch(layer, clock):
-    return ClientWatch(SimpleNamespace(channel_layer=layer), clock=clock)
+def monitor(layer, clock):
+    return ClientMonitor(SimpleNamespace(channel_layer=layer), clock=clock)
 
 
-def test_a_mark_of_the_server_is_believed_at_once_and_for_good(watch, layer, clock):
+def test_a_mark_of_the_server_is_believed_at_once_and_for_good(monitor, layer, clock):
     clock.now += 1
-    assert not watch.gone()
+    assert not monitor.gone()
 
     layer.answer = Presence.GONE
     clock.now += 1
 
-    assert watch.gone()
+    assert monitor.gone()
     layer.answer = Presence.HERE
     clock.now += 1
-    assert watch.gone()
+    assert monitor.gone()
 
 
-def test_the_layer_is_asked_at_once_and_then_twice_a_second_at_most(watch, layer, clock):
-    watch.gone()
+def test_the_layer_is_asked_at_once_and_then_twice_a_second_at_most(monitor, layer, clock):
+    monitor.gone()
     assert layer.asked == 1
 
     for _ in range(200):
         clock.now += 0.01
-        watch.gone()
+        monitor.gone()
 
     assert layer.asked in (4, 5)
 
 
-def test_a_server_without_a_heartbeat_is_dead_after_some_seconds(watch, layer, clock):
+def test_a_server_without_a_heartbeat_is_dead_after_some_seconds(monitor, layer, clock):
     layer.answer = Presence.SILENT
     clock.now += 1
-    assert not watch.gone()
+    assert not monitor.gone()
     clock.now += SILENCE - 0.1
-    assert not watch.gone()
+    assert not monitor.gone()
     clock.now += 1
-    assert watch.gone()
+    assert monitor.gone()
 
 
-def test_a_server_that_writes_its_heartbeat_again_is_not(watch, layer, clock):
+def test_a_server_that_writes_its_heartbeat_again_is_not(monitor, layer, clock):
     for answer in (Presence.SILENT, Presence.HERE, Presence.SILENT):
         layer.answer = answer
         clock.now += SILENCE - 1
-        assert not watch.gone()
+        assert not monitor.gone()
 
 
-def test_nothing_is_known_of_a_layer_that_does_not_answer_or_cannot_tell(watch, layer, clock):
+def test_nothing_is_known_of_a_layer_that_does_not_answer_or_cannot_tell(monitor, layer, clock):
     layer.answer = LayerUnavailable("away")
     clock.now += 10
-    assert not watch.gone()
+    assert not monitor.gone()
 
-    plain = ClientWatch(SimpleNamespace(channel_layer=object()), clock=clock)
-    nobody = ClientWatch(None, clock=clock)
+    plain = ClientMonitor(SimpleNamespace(channel_layer=object()), clock=clock)
+    nobody = ClientMonitor(None, clock=clock)
     clock.now += 10
     assert not plain.gone()
     assert not nobody.gone()
