@@ -59,7 +59,7 @@ class OnRedis:
         return spoil
 
     def open_sockets(self, layer, mailbox):
-        client = layer.connection(layer.places.index(mailbox))
+        client = layer.connection(layer.store.ring.index(mailbox))
         return {local.decode() for local in client.hkeys(layer.keys.sockets(mailbox))}
 
 

@@ -62,14 +62,14 @@ def receive_all(layer, *channels):
 
 def push_frame(layer, number, *, channel="work", expires_in_ms=60_000):
     """Store a frame as an interface server would, with a receipt."""
-    expiry = struct.pack(">Q", layer.places.now_ms(0) + expires_in_ms)
+    expiry = struct.pack(">Q", layer.store.ring.now_ms(0) + expires_in_ms)
     frame = items.frame(
         layer.codec.payload(channel, {"n": number}),
         60_000,
         flags=items.ORDERED,
         receipt=items.receipt_for(BOX, number),
     )
-    layer.places.run(0, [layer.commands.give_back(channel, [expiry + frame], at_head=False)])
+    layer.store.ring.run(0, [layer.commands.give_back(channel, [expiry + frame], at_head=False)])
 
 
 def receipts_answered(layer, kind="A"):
@@ -286,7 +286,7 @@ class TestOneHostOfTwo:
         worker = layer.open_worker(["work", "main?abc"])
         worker.start()
         home = worker._home
-        mailboxes = {layer.places.index(f"p{n}!"): f"p{n}!a" for n in range(20)}
+        mailboxes = {layer.store.ring.index(f"p{n}!"): f"p{n}!a" for n in range(20)}
         for n in range(6):
             layer.send("work", {"n": n})  # three on each
 
@@ -315,7 +315,7 @@ class TestBadFrames:
     @pytest.fixture
     def bad(self, layer):
         """Frames that must not run, with the receipt and the counter of each."""
-        now_ms = layer.places.now_ms(0)
+        now_ms = layer.store.ring.now_ms(0)
         alive = struct.pack(">Q", now_ms + 60_000)
         good = layer.codec.payload("work", {})
         return {

@@ -9,7 +9,6 @@ Importing this imports neither Django nor Twisted.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,18 +18,16 @@ from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
-from channels.layers.redis.agreement import Agreement, shown_limits
-from channels.layers.redis.erasing import erase
+from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.groups import Groups
 from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.net.blocking import BLOCK_SECONDS
 from channels.layers.redis.net.cluster import ClusterHost
-from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes, ring_index
-from channels.layers.redis.net.ring import Places
+from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.statistics import Statistics
-from channels.layers.redis.wire import items, reading, scripts
-from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.store import Store
+from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Codec
 from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.wire.processes import read_entry, read_index
@@ -112,17 +109,16 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         self.client_prefix = names.random_part(8)
         self.keys = Keys(prefix, stats_prefix)
         self.codec = Codec(max_message_size, symmetric_encryption_keys)
-        self.commands = Commands(self, self.keys)
-        self._make_hosts = self._plan_hosts(hosts, connection_kwargs, cluster)
-        self.places = Places(self.make_hosts())
-        self._groups = Groups(self)
-        self._statistics = Statistics(self)
-        self._receiver = Receiver(self)
-        # Senders walk the ring, each from its own place.
-        self._turns = itertools.count(random.randrange(len(self.places.hosts)))
+        make_hosts = self._plan_hosts(hosts, connection_kwargs, cluster)
+        self.store = Store(self, self.keys, self.codec, make_hosts, timeout)
+        self.commands = self.store.commands
+        self._ring = self.store.ring
+        self._groups = Groups(self.store)
+        self._statistics = Statistics(self.store)
+        self._receiver = Receiver(self.store)
 
     def __str__(self) -> str:
-        return f"{type(self).__name__}(hosts={[str(host) for host in self.places.hosts]})"
+        return f"{type(self).__name__}(hosts={[str(host) for host in self._ring.hosts]})"
 
     # -- hosts -----------------------------------------------------------------------
 
@@ -152,20 +148,20 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
     @property
     def hosts(self) -> list[Host]:
         """The hosts of the synchronous interface, in the order of the ring."""
-        return self.places.hosts
+        return self._ring.hosts
 
-    def make_hosts(self) -> list[Host]:
+    def make_hosts(self) -> Sequence[Host]:
         """Return new hosts of this layer, with connections of their own."""
-        return self._make_hosts()
+        return self.store.make_hosts()
 
     def agreement(self, name: str, kind: str) -> Agreement:
         """Return what compares the settings of a process with those of the others."""
-        return Agreement(name, kind, self.prefix, self.codec, self.ring_size, shown_limits(self))
+        return self.store.agreement(name, kind)
 
     @property
     def ring_size(self) -> int:
         """Number of hosts that the channels are divided among."""
-        return len(self.places.hosts)
+        return len(self._ring.hosts)
 
     def connection(self, index: int | None) -> Redis:
         """Return a redis-py client of one of the hosts, to look behind the layer's back.
@@ -176,7 +172,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         Raises:
             ValueError: There is no such host.
         """
-        hosts = self.places.hosts
+        hosts = self._ring.hosts
         if index is None:
             index = random.randrange(len(hosts))
         if not 0 <= index < len(hosts):
@@ -186,7 +182,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
 
     def close(self) -> None:
         """Disconnect; the next call connects anew."""
-        self.places.close()
+        self._ring.close()
 
     # -- messages --------------------------------------------------------------------
 
@@ -208,43 +204,20 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
     def _post(self, channel: str, payload: bytes) -> bool:
         mailbox, _, local = channel.partition("!")
         mailbox += "!"
-        index = self.places.index(mailbox)
+        index = self._ring.index(mailbox)
         command = self.commands.post(mailbox, (MESSAGE, items.reply_item(local, payload)), channel)
-        answers = self.places.run(index, [command, *self.first_use(mailbox)])
+        answers = self._ring.run(index, [command, *self.store.first_use(mailbox)])
         # Dropped counts as done: full, and its process is dead.  Who tried again would wait
         # for nobody.
         done, _, _ = answers[0]
         return bool(done)
 
-    def first_use(self, mailbox: str) -> list[scripts.Command]:
-        """Return the command that makes a mailbox known to the statistics, once."""
-        if self._statistics.is_known(mailbox):
-            return []
-        return [("SADD", self.keys.mailboxes, mailbox)]
-
     def _push(self, channel: str, payload: bytes) -> bool:
-        index = self.shard(channel)
+        index = self.store.shard(channel)
         frame = items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
-        ((stored, *expired),) = self.places.run(index, [self.commands.push(channel, (frame,))])
-        self.answer_all(expired, EXPIRED)
+        ((stored, *expired),) = self._ring.run(index, [self.commands.push(channel, (frame,))])
+        self.store.answer_all(expired, EXPIRED)
         return bool(stored)
-
-    def shard(self, channel: str) -> int:
-        """Return which host a message for a shared or single-reader channel goes to now."""
-        size = len(self.places.hosts)
-        if size == 1:
-            return 0
-        if names.is_on_one_host(channel):
-            return ring_index(names.non_local_name(channel), size)
-        return next(self._turns) % size
-
-    def answer_all(self, receipts: Iterable[bytes | None], cause: str = "") -> None:
-        """Answer receipts of frames that have run, or were dropped for ``cause``."""
-        for receipt in receipts:
-            answer = reading.answer(self.commands, receipt, cause)
-            if answer is not None:
-                mailbox, command = answer
-                self.places.run(self.places.index(mailbox), [command])
 
     def receive(
         self, channels: Iterable[str], block: bool = False
@@ -274,8 +247,8 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
             raise AssertionError(f"the pattern of a new channel must end in '?', not {pattern!r}")
         while True:
             name = names.check_channel_name(pattern + names.random_part(12))
-            index = ring_index(name, len(self.places.hosts))
-            (used,) = self.places.run(index, [("EXISTS", self.keys.queue(name))])
+            index = self._ring.index(name)
+            (used,) = self._ring.run(index, [("EXISTS", self.keys.queue(name))])
             if not used:
                 return name
 
@@ -300,7 +273,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         mailbox += "!"
         payload = self.codec.payload(channel, message)
         command = self.commands.send_body(mailbox, local, payload, encrypted=bool(self.codec.flags))
-        (stored,) = self.places.run(self.places.index(mailbox), [command])
+        (stored,) = self._ring.run(self._ring.index(mailbox), [command])
         if not stored:
             raise ChannelFull(channel)
 
@@ -313,8 +286,8 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         mailbox += "!"
         keys = self.keys
         # Only our interface servers write a capacity; other readers have no heartbeat.
-        gone, is_server, is_alive = self.places.run(
-            self.places.index(mailbox),
+        gone, is_server, is_alive = self._ring.run(
+            self._ring.index(mailbox),
             [
                 ("EXISTS", keys.gone(mailbox, local)),
                 ("HEXISTS", keys.meta(mailbox), "cap"),
@@ -327,7 +300,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
 
     def listened_on(self) -> frozenset[str]:
         """See :meth:`~channels.layers.base.BaseChannelLayer.listened_on`."""
-        places, keys = self.places, self.keys
+        places, keys = self._ring, self.keys
         index = places.index(keys.processes)
         (listed,) = places.run(index, [read_index(keys, places.now_ms(index) / 1000)])
         channels: set[str] = set()
@@ -343,8 +316,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
 
         Running processes stay on the register, and their sockets remain known.
         """
-        self._statistics.forget()
-        erase(self)
+        self.store.flush()
 
     # -- groups ------------------------------------------------------------------------
 
@@ -390,7 +362,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_worker`."""
         from channels.layers.redis.worker.client import RedisWorkerClient
 
-        return RedisWorkerClient(self, channels, held)
+        return RedisWorkerClient(self.store, channels, held)
 
     def open_server(self, mailbox: str) -> ServerClient:
         """See :meth:`~channels.layers.base.BaseChannelLayer.open_server`."""

@@ -12,17 +12,14 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from channels import names
 from channels.layers.clients import Frame, Message
 from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items, reading
 from channels.layers.redis.wire.items import Undecodable
 from channels.layers.redis.wire.scripts import Command
-
-if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -44,11 +41,11 @@ class _Place:
 class Receiver:
     """Takes messages for the synchronous interface of a layer.  Safe in threads."""
 
-    def __init__(self, layer: RedisChannelLayer) -> None:
-        self._layer = layer
-        self._keys = layer.keys
-        self._commands = layer.commands
-        self._places = layer.places
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._keys = store.keys
+        self._commands = store.commands
+        self._ring = store.ring
 
     def next(self, wanted: Sequence[str]) -> Found | None:
         """Return a message that waits in one of the channels, if any does."""
@@ -76,14 +73,14 @@ class Receiver:
 
     def _split(self, wanted: Sequence[str]) -> list[_Place]:
         """Return every place that the channels may be in."""
-        size = len(self._places.hosts)
+        size = len(self._ring.hosts)
         queues: list[list[str]] = [[] for _ in range(size)]
         places = []
         for name in wanted:
             if names.is_process_local(name):
-                places.append(_Place(self._places.index(name), [], name))
+                places.append(_Place(self._ring.index(name), [], name))
             elif names.is_on_one_host(name):
-                queues[self._places.index(name)].append(name)
+                queues[self._ring.index(name)].append(name)
             else:
                 for found in queues:
                     found.append(name)
@@ -94,9 +91,9 @@ class Receiver:
         """Group places whose keys one server has: one command can wait for them all."""
         groups: dict[tuple[int, str], list[_Place]] = {}
         for place in places:
-            target = self._places.hosts[place.index].target(self._key_of(place))
+            target = self._ring.hosts[place.index].target(self._key_of(place))
             # A Cluster refuses a command whose keys have different tags.
-            tag = place.mailbox if self._places.hosts[place.index].clustered else ""
+            tag = place.mailbox if self._ring.hosts[place.index].clustered else ""
             groups.setdefault((place.index, f"{target}{tag}"), []).append(place)
         return list(groups.values())
 
@@ -111,7 +108,7 @@ class Receiver:
         random.shuffle(place.queues)
         queues = [self._keys.queue(channel) for channel in place.queues]
         while True:
-            (answer,) = self._places.run(place.index, [("LMPOP", len(queues), *queues, "LEFT")])
+            (answer,) = self._ring.run(place.index, [("LMPOP", len(queues), *queues, "LEFT")])
             if answer is None:
                 return None
             found = self._open(place.index, self._keys.channel(answer[0].decode()), answer[1][0])
@@ -125,7 +122,7 @@ class Receiver:
         keys = [*queues, *mailboxes]
         random.shuffle(keys)
         index = group[0].index
-        with self._places.waiting(index, keys[0]) as link:
+        with self._ring.waiting(index, keys[0]) as link:
             command: Command = ("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
             (answer,) = link.execute([command])
         if isinstance(answer, Exception):
@@ -140,35 +137,35 @@ class Receiver:
     # -- what was found ------------------------------------------------------------------
 
     def _open(self, index: int, channel: str, raw: bytes) -> Found | None:
-        layer = self._layer
-        frame = reading.open_frame(channel, raw, layer.codec, self._places.now_ms(index))
+        store = self._store
+        frame = reading.open_frame(channel, raw, store.codec, self._ring.now_ms(index))
         if not isinstance(frame, Frame):
-            self._places.run(index, self._commands.count(channel, frame.counter))
-            layer.answer_all([frame.receipt], frame.cause)
+            self._ring.run(index, self._commands.count(channel, frame.counter))
+            store.answer_all([frame.receipt], frame.cause)
             return None
         message = frame.messages.pop(0)
         if frame.messages:
-            rest = items.frame_with_expiry(frame, layer.codec, self._places.now_ms(index))
-            self._places.run(index, [self._commands.give_back(channel, [rest], at_head=True)])
+            rest = items.frame_with_expiry(frame, store.codec, self._ring.now_ms(index))
+            self._ring.run(index, [self._commands.give_back(channel, [rest], at_head=True)])
         else:
-            layer.answer_all([frame.receipt])
+            store.answer_all([frame.receipt])
         return channel, message
 
     def _pop(self, place: _Place, *given: bytes) -> Found | None:
         while True:
-            (raw,) = self._places.run(place.index, [self._commands.pop(place.mailbox, *given)])
+            (raw,) = self._ring.run(place.index, [self._commands.pop(place.mailbox, *given)])
             if raw is None:
                 return None
             given = ()
             try:
                 item = items.read_item(raw)
                 # A control item's lifetime bounds them all; chunks of a body live longest.
-                messages = self._layer.codec.messages(
+                messages = self._store.codec.messages(
                     item.payload, self._commands.control_ttl_ms / 1000
                 )
             except Undecodable as error:
                 logger.warning("dropped an unreadable item of %s: %s", place.mailbox, error)
                 meta = self._keys.meta(place.mailbox)
-                self._places.run(place.index, [("HINCRBY", meta, "undecodable", 1)])
+                self._ring.run(place.index, [("HINCRBY", meta, "undecodable", 1)])
                 continue
             return place.mailbox + item.local, messages[0]

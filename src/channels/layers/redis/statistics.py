@@ -7,18 +7,13 @@ say something of the mailbox as a whole: pass its name, up to the ``!``.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels import names
 from channels.layers.clients import EXPIRED
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Undecodable
-
-if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer
-
-#: Mailboxes that a layer remembers to have made known; past it, it tells again.
-_REMEMBERED = 10_000
 
 #: Items at the head of a mailbox that are looked at for its oldest message.
 _LOOKED_AT = 100
@@ -30,30 +25,16 @@ _FULL = ("full", "skipped", "dropped")
 class Statistics:
     """The statistics of a layer.  Safe in threads."""
 
-    def __init__(self, layer: RedisChannelLayer) -> None:
-        self._layer = layer
-        self._keys = layer.keys
-        self._places = layer.places
-        self._known: set[str] = set()
-
-    def is_known(self, mailbox: str) -> bool:
-        """Whether the mailbox was asked about before; it counts as known from now on."""
-        if mailbox in self._known:
-            return True
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known.add(mailbox)
-        return False
-
-    def forget(self) -> None:
-        """Make mailboxes known anew: the layer was flushed."""
-        self._known.clear()
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._keys = store.keys
+        self._ring = store.ring
 
     def of_all(self) -> dict[str, int]:
         """Return the counters of all channels on all hosts together."""
         total = {"messages_count": 0, "channel_full_count": 0}
-        for index in range(len(self._places.hosts)):
-            counters, mailboxes = self._places.run(
+        for index in range(len(self._ring.hosts)):
+            counters, mailboxes = self._ring.run(
                 index,
                 [
                     ("HMGET", self._keys.global_statistics, *total),
@@ -76,7 +57,7 @@ class Statistics:
         gone = []
         for mailbox, (announced, *counters) in zip(
             mailboxes,
-            self._places.run(index, [("HMGET", meta, "cap", "pm", *_FULL) for meta in metas]),
+            self._ring.run(index, [("HMGET", meta, "cap", "pm", *_FULL) for meta in metas]),
             strict=True,
         ):
             if announced is None and not any(counters):
@@ -85,7 +66,7 @@ class Statistics:
                 found.append(counters)
         if gone:
             # Every start of a server makes a new one, and this list has no end of its own.
-            self._places.run(index, [("SREM", self._keys.mailboxes, *gone)])
+            self._ring.run(index, [("SREM", self._keys.mailboxes, *gone)])
         return found
 
     def of_channel(self, channel: str) -> dict[str, Any]:
@@ -99,12 +80,12 @@ class Statistics:
             "messages_max_age": 0,
             "channel_full_count": 0,
         }
-        for index in range(len(self._places.hosts)):
+        for index in range(len(self._ring.hosts)):
             counters, queue = self._keys.statistics(channel), self._keys.queue(channel)
-            (_, *expired), (messages, full), pending, head = self._places.run(
+            (_, *expired), (messages, full), pending, head = self._ring.run(
                 index,
                 [
-                    self._layer.commands.trim(channel),  # what has expired does not wait
+                    self._store.commands.trim(channel),  # what has expired does not wait
                     ("HMGET", counters, "messages_count", "channel_full_count"),
                     ("LLEN", queue),
                     ("LINDEX", queue, 0),
@@ -112,9 +93,9 @@ class Statistics:
             )
             total["messages_count"] += int(messages or 0)
             total["messages_pending"] += pending
-            self._layer.answer_all(expired, EXPIRED)
+            self._store.answer_all(expired, EXPIRED)
             total["channel_full_count"] += int(full or 0)
-            age = self._age_of_frame(head, self._places.now_ms(index))
+            age = self._age_of_frame(head, self._ring.now_ms(index))
             total["messages_max_age"] = max(total["messages_max_age"], age)
         return total
 
@@ -129,8 +110,8 @@ class Statistics:
         return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) // 1000
 
     def _of_mailbox(self, mailbox: str) -> dict[str, Any]:
-        index = self._places.index(mailbox)
-        counters, length, first = self._places.run(
+        index = self._ring.index(mailbox)
+        counters, length, first = self._ring.run(
             index,
             [
                 ("HMGET", self._keys.meta(mailbox), "pm", "tm", *_FULL),
@@ -142,7 +123,7 @@ class Statistics:
         return {
             "messages_count": pushed,
             "messages_pending": max(0, min(length, pushed - taken)),
-            "messages_max_age": self._age_of_items(first, self._places.now_ms(index)),
+            "messages_max_age": self._age_of_items(first, self._ring.now_ms(index)),
             "channel_full_count": sum(full),
         }
 
@@ -154,5 +135,5 @@ class Statistics:
                 continue
             if item.kind in "RG":
                 # Items carry no lifetime; messages live for the layer's expiry.
-                return max(0, now_ms - (item.expiry_ms - self._layer.commands.ttl_ms)) // 1000
+                return max(0, now_ms - (item.expiry_ms - self._store.commands.ttl_ms)) // 1000
         return 0

@@ -11,19 +11,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
 from channels.layers.base import check_message
 from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send
 from channels.layers.redis.net.errors import refusal
-from channels.layers.redis.net.ring import Places
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
-
-if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer
 
 Outcomes = list["Exception | None"]
 
@@ -35,12 +32,12 @@ class Call(ABC):
     """One command of a flush, and what its answer means for the operations in it.
 
     Args:
-        layer: Whose commands and capacities.
+        store: Commands and capacities.
         name: Queue or mailbox.
     """
 
-    def __init__(self, layer: RedisChannelLayer, name: str) -> None:
-        self._layer = layer
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
         self._name = name
         #: Index of the operation for each part; -1 for one that is never reported.
         self._indexes: list[int] = []
@@ -72,7 +69,9 @@ class Call(ABC):
         """Report all but the first ``done`` parts as refused."""
         for index in self._indexes[done:]:
             if index >= 0:
-                outcomes[index] = ChannelFull(self._name, self._layer.get_capacity(self._name))
+                outcomes[index] = ChannelFull(
+                    self._name, self._store.limits.get_capacity(self._name)
+                )
 
 
 class Post(Call):
@@ -87,7 +86,7 @@ class Post(Call):
 
     def command(self) -> Command:
         """See :class:`Call`."""
-        return self._layer.commands.post(self._name, self._parts, self.channel)
+        return self._store.commands.post(self._name, self._parts, self.channel)
 
     def _read(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
         done, skipped, dropped = answer
@@ -110,7 +109,7 @@ class Push(Call):
 
     def command(self) -> Command:
         """See :class:`Call`."""
-        return self._layer.commands.push(self._name, self._parts)  # type: ignore[arg-type]  # bytes
+        return self._store.commands.push(self._name, self._parts)  # type: ignore[arg-type]  # bytes
 
     def _read(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
         done: int = answer[0]
@@ -123,15 +122,15 @@ class Push(Call):
 class Return(Call):
     """A frame that goes back to its queue, with the expiry that it had."""
 
-    def __init__(self, layer: RedisChannelLayer, index: int, frame: bytes, back: GiveBack) -> None:
-        super().__init__(layer, back.frame.channel)
+    def __init__(self, store: Store, index: int, frame: bytes, back: GiveBack) -> None:
+        super().__init__(store, back.frame.channel)
         self._indexes.append(index)
         self._frame = frame
         self._at_head = back.at_head
 
     def command(self) -> Command:
         """See :class:`Call`."""
-        return self._layer.commands.give_back(self._name, [self._frame], at_head=self._at_head)
+        return self._store.commands.give_back(self._name, [self._frame], at_head=self._at_head)
 
 
 class Known(Call):
@@ -139,15 +138,14 @@ class Known(Call):
 
     def command(self) -> Command:
         """See :class:`Call`."""
-        return ("SADD", self._layer.keys.mailboxes, self._name)
+        return ("SADD", self._store.keys.mailboxes, self._name)
 
 
 class Flush:
     """Some operations as commands for each host.
 
     Args:
-        layer: Settings.
-        places: Connections; used at once if there is a group among the operations.
+        store: With the worker's connections; used at once if there is a group among the operations.
         operations: In order.
 
     Attributes:
@@ -157,12 +155,9 @@ class Flush:
         LayerUnavailable: The processes of a group cannot be read.  Nothing was sent.
     """
 
-    def __init__(
-        self, layer: RedisChannelLayer, places: Places, operations: Sequence[Operation]
-    ) -> None:
+    def __init__(self, store: Store, operations: Sequence[Operation]) -> None:
         self.outcomes: Outcomes = [None] * len(operations)
-        self._layer = layer
-        self._places = places
+        self._store = store
         self._calls: dict[int, list[Call]] = {}
         self._posts: dict[str, Post] = {}
         self._pushes: dict[tuple[int, str], Push] = {}
@@ -189,7 +184,7 @@ class Flush:
         channel, message = operation.channel, operation.message
         names.check_channel_name(channel)
         check_message(message)
-        payload = self._layer.codec.payload(channel, message)
+        payload = self._store.codec.payload(channel, message)
         if "!" in channel:
             mailbox, _, local = channel.partition("!")
             post = self._post(mailbox + "!")
@@ -206,11 +201,11 @@ class Flush:
     def _give_back(self, index: int, operation: GiveBack) -> None:
         channel = operation.frame.channel
         # Where it came from is not noted; one host is as good as the other.
-        host = self._layer.shard(channel)
+        host = self._store.shard(channel)
         frame = items.frame_with_expiry(
-            operation.frame, self._layer.codec, self._places.now_ms(host)
+            operation.frame, self._store.codec, self._store.ring.now_ms(host)
         )
-        self._calls.setdefault(host, []).append(Return(self._layer, index, frame, operation))
+        self._calls.setdefault(host, []).append(Return(self._store, index, frame, operation))
         # What is sent to the same channel later must not come before it.
         self._pushes.pop((host, channel), None)
 
@@ -218,7 +213,7 @@ class Flush:
         group, message = operation.group, operation.message
         names.check_group_name(group)
         check_message(message)
-        payload = self._layer.codec.payload(group, message)
+        payload = self._store.codec.payload(group, message)
         item = items.group_item(group, payload)
         for member in self._members[group]:
             if names.is_process_local(member):
@@ -231,21 +226,21 @@ class Flush:
     def _post(self, mailbox: str) -> Post:
         post = self._posts.get(mailbox)
         if post is None:
-            post = self._posts[mailbox] = Post(self._layer, mailbox)
-            calls = self._calls.setdefault(self._places.index(mailbox), [])
-            if self._layer.first_use(mailbox):
-                calls.append(Known(self._layer, mailbox))
+            post = self._posts[mailbox] = Post(self._store, mailbox)
+            calls = self._calls.setdefault(self._store.ring.index(mailbox), [])
+            if self._store.first_use(mailbox):
+                calls.append(Known(self._store, mailbox))
             calls.append(post)
         return post
 
     def _push(self, index: int, channel: str, payload: bytes) -> None:
-        layer = self._layer
-        host = layer.shard(channel)
+        store = self._store
+        host = store.shard(channel)
         push = self._pushes.get((host, channel))
         if push is None:
-            push = self._pushes[host, channel] = Push(layer, channel)
+            push = self._pushes[host, channel] = Push(store, channel)
             self._calls.setdefault(host, []).append(push)
-        push.add(index, items.frame(payload, layer.commands.ttl_ms, flags=layer.codec.flags))
+        push.add(index, items.frame(payload, store.commands.ttl_ms, flags=store.codec.flags))
 
     def _read_groups(self, operations: Sequence[Operation]) -> None:
         """Read the processes of all groups, before anything is pushed."""
@@ -259,11 +254,11 @@ class Flush:
                     continue  # reported in its turn
                 if group not in self._members:
                     self._members[group] = []
-                    wanted.setdefault(self._places.index(group), []).append(group)
+                    wanted.setdefault(self._store.ring.index(group), []).append(group)
         for host, groups in wanted.items():
-            now_ms = self._places.now_ms(host)
-            commands = [self._layer.commands.listed(group, now_ms) for group in groups]
-            for group, found in zip(groups, self._places.run(host, commands), strict=True):
+            now_ms = self._store.ring.now_ms(host)
+            commands = [self._store.commands.listed(group, now_ms) for group in groups]
+            for group, found in zip(groups, self._store.ring.run(host, commands), strict=True):
                 self._members[group] = [member.decode() for member in found]
 
 

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
@@ -30,13 +30,10 @@ from channels.layers.clients import EXPIRED, Frame, Operation
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
 from channels.layers.redis.net.errors import refusal
-from channels.layers.redis.net.ring import Places
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import reading
 from channels.layers.redis.worker.batch import Flush
 from channels.layers.redis.worker.fairness import Rota
-
-if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -59,7 +56,7 @@ class RedisWorkerClient:
     """See :class:`channels.layers.clients.WorkerClient`.
 
     Args:
-        layer: Settings; the connections are this client's own.
+        store: Of the layer; the connections are this client's own.
         channels: What to take from.
         held: Returns the receipts that the worker holds; called by the heartbeat's thread.
 
@@ -70,68 +67,68 @@ class RedisWorkerClient:
 
     def __init__(
         self,
-        layer: RedisChannelLayer,
+        store: Store,
         channels: Collection[str],
         held: Callable[[], Collection[bytes]] = tuple,
     ) -> None:
         self.name = f"worker.{names.random_part(16)}"
         self.counters: Counter[str] = Counter()
-        self._layer = layer
+        self._store = store.apart()
+        self._ring = self._store.ring
         self._held = held
         self._channels = frozenset(channels)
         for channel in self._channels:
             names.check_channel_name(channel, receive=True)
-        self._places = Places(layer.make_hosts())
         self._rotas = self._make_rotas()
         self._home = random.choice([index for index, rota in enumerate(self._rotas) if rota])
         self._turn = self._home
         self._shunned = dict.fromkeys(range(len(self._rotas)), 0.0)
-        host = self._places.hosts[self._home]
-        self._waiting = host.link(layer.keys.queue(""), BLOCK_TIMEOUT)
+        host = self._ring.hosts[self._home]
+        self._waiting = host.link(store.keys.queue(""), BLOCK_TIMEOUT)
         self._control = Link(self._where_we_wait, timeout=UNBLOCK_TIMEOUT, plain=True)
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False
         self._taker = 0
-        self._beating = Places(layer.make_hosts())
+        self._beating = store.apart().ring
         self._heartbeat: Heartbeat | None = None
 
     def _make_rotas(self) -> list[Rota | None]:
         """Say for each host what to take from there, and in which order."""
-        size = len(self._places.hosts)
+        size = len(self._ring.hosts)
         found: list[list[str]] = [[] for _ in range(size)]
         for channel in sorted(self._channels):
             if names.is_process_local(channel):
                 raise ValueError(f"a worker takes frames from shared channels only: {channel!r}")
             if names.is_on_one_host(channel):
-                found[self._places.index(channel)].append(channel)
+                found[self._ring.index(channel)].append(channel)
             else:
                 for channels in found:
                     channels.append(channel)
-        keys = self._layer.keys
+        keys = self._store.keys
         return [
             Rota(keys, channels, host.pack) if channels else None
-            for channels, host in zip(found, self._places.hosts, strict=True)
+            for channels, host in zip(found, self._ring.hosts, strict=True)
         ]
 
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
         """See :class:`~channels.layers.clients.WorkerClient`."""
-        for index in range(len(self._places.hosts)):
-            self._places.now_ms(index)
+        for index in range(len(self._ring.hosts)):
+            self._ring.now_ms(index)
         self._waiting.connect()
         heartbeat = Heartbeat(
             self._beating.hosts,
-            self._places.index,
-            self._layer.keys,
+            self._ring.index,
+            self._store.keys,
             self.name,
             "worker",
-            clocks=[host.clock for host in self._places.hosts],
+            clocks=[host.clock for host in self._ring.hosts],
             channels=self._channels,
             held=self._held,
             info=self._info,
-            agreement=self._layer.agreement(self.name, "worker"),
+            agreement=self._store.agreement(self.name, "worker"),
         )
         # Whoever misses a frame asks those on the register: be there before the first take.
         heartbeat.beat()
@@ -154,7 +151,7 @@ class RedisWorkerClient:
         self._beating.close()
         self._waiting.close()
         self._control.close()
-        self._places.close()
+        self._ring.close()
 
     # -- taking ------------------------------------------------------------------------
 
@@ -178,7 +175,7 @@ class RedisWorkerClient:
         return []
 
     def _wait(self, seconds: float) -> list[Frame]:
-        host, rota = self._places.hosts[self._home], self._rotas[self._home]
+        host, rota = self._ring.hosts[self._home], self._rotas[self._home]
         assert rota is not None
         link = self._waiting
         try:
@@ -213,14 +210,14 @@ class RedisWorkerClient:
             if rota is None or time.monotonic() < self._shunned[index]:
                 continue
             try:
-                (answer,) = self._places.run(index, [rota.polling()])
+                (answer,) = self._ring.run(index, [rota.polling()])
                 frames = self._open(index, answer)
             except LayerUnavailable as error:
                 self.counters["takes_lost"] += 1
                 if index == self._home:
                     raise
                 # Home may be well; the worker must not stand still for this one.
-                logger.warning("cannot take from %s: %s", self._places.hosts[index], error)
+                logger.warning("cannot take from %s: %s", self._ring.hosts[index], error)
                 self._shunned[index] = time.monotonic() + SHUN
                 continue
             if frames:
@@ -232,25 +229,18 @@ class RedisWorkerClient:
         rota = self._rotas[index]
         assert rota is not None
         while answer is not None:
-            channel = self._layer.keys.channel(answer[0].decode())
+            channel = self._store.keys.channel(answer[0].decode())
             rota.took(channel)
-            now_ms = self._places.hosts[index].clock.now_ms()
-            frame = reading.open_frame(channel, answer[1][0], self._layer.codec, now_ms)
+            now_ms = self._ring.hosts[index].clock.now_ms()
+            frame = reading.open_frame(channel, answer[1][0], self._store.codec, now_ms)
             if isinstance(frame, Frame):
                 self.counters["taken"] += 1
                 return [frame]
             self.counters[frame.counter] += 1
-            self._answer([frame.receipt], frame.cause)
-            counting = self._layer.commands.count(channel, frame.counter)
-            *_, answer = self._places.run(index, [*counting, rota.polling()])
+            self._store.answer_all([frame.receipt], frame.cause)
+            counting = self._store.commands.count(channel, frame.counter)
+            *_, answer = self._ring.run(index, [*counting, rota.polling()])
         return []
-
-    def _answer(self, receipts: Sequence[bytes | None], cause: str) -> None:
-        for receipt in receipts:
-            found = reading.answer(self._layer.commands, receipt, cause)
-            if found is not None:
-                mailbox, command = found
-                self._places.run(self._places.index(mailbox), [command])
 
     # -- ending a take -------------------------------------------------------------------
 
@@ -298,7 +288,7 @@ class RedisWorkerClient:
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
         """See :class:`~channels.layers.clients.WorkerClient`."""
-        flush = Flush(self._layer, self._places, operations)
+        flush = Flush(self._store, operations)
         polled = self._next_polled() if take else None
         expired: list[bytes] = []
         answer: Any = None
@@ -309,7 +299,7 @@ class RedisWorkerClient:
                 assert rota is not None
                 commands.append(rota.polling())
             try:
-                answers = self._places.hosts[index].execute(commands)
+                answers = self._ring.hosts[index].execute(commands)
             except LayerUnavailable as error:
                 if index == polled:
                     self.counters["takes_lost"] += 1
@@ -324,7 +314,7 @@ class RedisWorkerClient:
             for call, answered in zip(calls, answers, strict=True):
                 expired += call.answered(flush.outcomes, answered, self.counters)
         if expired:
-            self._answer(expired, EXPIRED)
+            self._store.answer_all(expired, EXPIRED)
         if polled is None or answer is None or isinstance(answer, Exception):
             # An error of the take shows again in the next one, which may raise it.
             return flush.outcomes, []
