@@ -9,7 +9,7 @@ import time
 import pytest
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.asynchronous import open_link
+from channels.layers.redis.net.asynchronous import open_connection
 from channels.layers.redis.net.hosts import parse_host
 from tests.support.redis_clients import run, until
 
@@ -47,7 +47,7 @@ def test_a_server_that_never_answers_is_given_up():
         async with server(silent) as port:
             started = time.monotonic()
             with pytest.raises(LayerUnavailable):
-                await open_link(connector(port), timeout=0.5)
+                await open_connection(connector(port), timeout=0.5)
             assert time.monotonic() - started < 5
 
     run(test())
@@ -56,7 +56,7 @@ def test_a_server_that_never_answers_is_given_up():
 def test_a_port_that_nobody_listens_on_is_reported():
     async def test():
         with pytest.raises(LayerUnavailable, match="cannot connect"):
-            await open_link(connector(1), timeout=0.5)
+            await open_connection(connector(1), timeout=0.5)
 
     run(test())
 
@@ -65,7 +65,7 @@ def test_a_port_that_nobody_listens_on_is_reported():
 def test_what_is_unanswered_when_redis_hangs_up_is_answered(redis_server):
     async def test():
         lost, answered = [], []
-        link = await open_link(connector(redis_server.port), timeout=5, on_lost=lost.append)
+        link = await open_connection(connector(redis_server.port), timeout=5, on_lost=lost.append)
         link.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
         link.submit([("PING",), ("PING",)], lambda *answer: answered.append(answer))
         redis_server.client.client_kill_filter(_id=link.client_id)
@@ -86,7 +86,7 @@ def test_what_is_unanswered_when_redis_hangs_up_is_answered(redis_server):
 def test_closing_on_purpose_is_no_outage(redis_server):
     async def test():
         lost, answered = [], []
-        link = await open_link(connector(redis_server.port), timeout=5, on_lost=lost.append)
+        link = await open_connection(connector(redis_server.port), timeout=5, on_lost=lost.append)
         link.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
         link.close()
         link.close()
@@ -99,7 +99,7 @@ def test_closing_on_purpose_is_no_outage(redis_server):
 @pytest.mark.redis
 def test_errors_are_passed_on_in_their_place(redis_server):
     async def test():
-        link = await open_link(connector(redis_server.port), timeout=5)
+        link = await open_connection(connector(redis_server.port), timeout=5)
         answers = await link.execute([("SET", "k", "v"), ("LPUSH", "k", "x"), ("GET", "k")])
         assert answers[0] == b"OK"
         assert "WRONGTYPE" in str(answers[1])
@@ -112,7 +112,7 @@ def test_errors_are_passed_on_in_their_place(redis_server):
 @pytest.mark.redis
 def test_a_wait_that_is_given_up_does_not_shift_the_answers(redis_server):
     async def test():
-        link = await open_link(connector(redis_server.port), timeout=5)
+        link = await open_connection(connector(redis_server.port), timeout=5)
         waiting = asyncio.ensure_future(link.execute([("BLPOP", "nothing", 0.2)]))
         await asyncio.sleep(0.05)
         waiting.cancel()
@@ -125,7 +125,7 @@ def test_a_wait_that_is_given_up_does_not_shift_the_answers(redis_server):
 @pytest.mark.redis
 def test_an_answer_in_pieces_is_put_together(redis_server):
     async def test():
-        link = await open_link(connector(redis_server.port), timeout=5)
+        link = await open_connection(connector(redis_server.port), timeout=5)
         big = b"x" * 3_000_000
         answers = await link.execute([("SET", "big", big), ("GET", "big"), ("DEL", "big")])
         assert answers == [b"OK", big, 1]
@@ -144,6 +144,6 @@ def test_garbage_ends_the_connection():
     async def test():
         async with server(babble) as port:
             with pytest.raises(LayerUnavailable):
-                await open_link(connector(port), timeout=0.5)
+                await open_connection(connector(port), timeout=0.5)
 
     run(test())

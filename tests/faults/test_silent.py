@@ -106,7 +106,7 @@ def test_a_mailbox_that_stayed_where_the_name_led_before_is_given_up(
 def test_one_error_is_all_that_idle_connections_cost(way):
     """Each of them would cost a time-out otherwise."""
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
-    pool = layer.hosts[0]._links
+    pool = layer.hosts[0]._pool
     lent = [pool.borrow() for _ in range(5)]
     for link in lent:
         link.execute([("PING",)])

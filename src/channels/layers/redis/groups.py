@@ -92,7 +92,7 @@ class Groups:
                 batch += [commands.post(member, (GROUP, item)), *store.first_use(member)]
             else:
                 frame = items.frame(payload, commands.ttl_ms, flags=store.codec.flags)
-                batch = pushes.setdefault(store.shard(member), [])
+                batch = pushes.setdefault(store.ring.index_for(member), [])
                 batch.append(commands.push(member, (frame,)))
         for index, batch in pushes.items():
             for command, answer in zip(batch, self._ring.run(index, batch), strict=True):

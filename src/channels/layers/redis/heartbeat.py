@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import HEARTBEAT_INTERVAL, ProcessEntry
 from channels.layers.redis.agreement import EVERY, FIRST, Agreement
-from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.net.blocking import RedisClock
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import (
     Memory,
@@ -73,7 +73,7 @@ class Heartbeat:
         name: str,
         kind: str,
         *,
-        clocks: Sequence[Clock],
+        clocks: Sequence[RedisClock],
         channels: Collection[str] = (),
         held: Callable[[], Collection[bytes]] = tuple,
         info: Callable[[], Mapping[str, Any]] = dict,
@@ -161,7 +161,7 @@ class Heartbeat:
             self._call(comparing.heard, heard)
         return tuple(memories)
 
-    def _entry(self, clock: Clock) -> ProcessEntry:
+    def _entry(self, clock: RedisClock) -> ProcessEntry:
         return ProcessEntry(
             name=self.name,
             kind=self._kind,

@@ -213,7 +213,7 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         return bool(done)
 
     def _push(self, channel: str, payload: bytes) -> bool:
-        index = self.store.shard(channel)
+        index = self.store.ring.index_for(channel)
         frame = items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
         ((stored, *expired),) = self._ring.run(index, [self.commands.push(channel, (frame,))])
         self.store.answer_all(expired, EXPIRED)
@@ -300,12 +300,12 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
 
     def listened_on(self) -> frozenset[str]:
         """See :meth:`~channels.layers.base.BaseChannelLayer.listened_on`."""
-        places, keys = self._ring, self.keys
-        index = places.index(keys.processes)
-        (listed,) = places.run(index, [read_index(keys, places.now_ms(index) / 1000)])
+        ring, keys = self._ring, self.keys
+        index = ring.index(keys.processes)
+        (listed,) = ring.run(index, [read_index(keys, ring.now_ms(index) / 1000)])
         channels: set[str] = set()
         for name in map(bytes.decode, listed):
-            (fields,) = places.run(places.index(name), [("HGETALL", keys.entry(name))])
+            (fields,) = ring.run(ring.index(name), [("HGETALL", keys.entry(name))])
             entry = read_entry(name, fields)
             if entry is not None:
                 channels |= entry.channels

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channels import names
-from channels.layers.redis.net.hosts import ring_index
+from channels.layers.redis.net.ring import ring_index
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import Keys
 
@@ -42,7 +42,7 @@ class LegacyNames:
         """Return which host of the ring has a single-reader channel, a mailbox or a group."""
         _warn(
             "consistent_hash(name)",
-            "channels.layers.redis.net.hosts.ring_index(name, layer.ring_size)",
+            "channels.layers.redis.net.ring.ring_index(name, layer.ring_size)",
         )
         return ring_index(value if isinstance(value, str) else value.decode(), self.ring_size)
 

@@ -8,19 +8,16 @@ knows the layer itself.
 from __future__ import annotations
 
 import copy
-import itertools
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from channels import names
 from channels.layers.base import BaseChannelLayer
 from channels.layers.redis.agreement import Agreement, shown_limits
 from channels.layers.redis.net.address import Target
-from channels.layers.redis.net.blocking import Link
+from channels.layers.redis.net.blocking import Connection
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
-from channels.layers.redis.net.ring import Places
+from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.wire import reading
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import Commands
@@ -63,15 +60,13 @@ class Store:
         self.make_hosts = make_hosts
         self.timeout = timeout
         self.commands = Commands(limits, keys)
-        self.ring = Places(make_hosts())
+        self.ring = Ring(make_hosts())
         self._known: set[str] = set()
-        # Senders walk the ring, each from its own start.
-        self._turns = itertools.count(random.randrange(len(self.ring.hosts)))
 
     def apart(self) -> Store:
         """Return the same store with connections of its own."""
         other = copy.copy(self)
-        other.ring = Places(self.make_hosts())
+        other.ring = Ring(self.make_hosts())
         return other
 
     def agreement(self, name: str, kind: str) -> Agreement:
@@ -84,15 +79,6 @@ class Store:
         size = len(self.ring.hosts)
         limits = shown_limits(self.limits)
         return Agreement(name, kind, self.keys.prefix, self.codec, size, limits)
-
-    def shard(self, channel: str) -> int:
-        """Return which host a message for a shared or single-reader channel goes to now."""
-        size = len(self.ring.hosts)
-        if size == 1:
-            return 0
-        if names.is_on_one_host(channel):
-            return self.ring.index(names.non_local_name(channel))
-        return next(self._turns) % size
 
     def first_use(self, mailbox: str) -> list[Command]:
         """Return the command that makes a mailbox known to the statistics, once."""
@@ -133,16 +119,16 @@ class Store:
     def _flush_server(self, index: int, target: Target) -> None:
         keys = self.keys
         spared = {keys.epoch, keys.processes}
-        link = Link(lambda: target, timeout=self.timeout)
+        connection = Connection(lambda: target, timeout=self.timeout)
         try:
             for prefix in {keys.prefix, keys.stats_prefix}:
-                for found in _scan(link, _escape_glob(prefix) + "*"):
+                for found in _scan(connection, _escape_glob(prefix) + "*"):
                     self._delete(
                         index,
                         [key for key in found if not key.endswith(_SPARED) and key not in spared],
                     )
         finally:
-            link.close()
+            connection.close()
 
     def _delete(self, index: int, keys: Sequence[str]) -> None:
         """Delete keys, but leave what interface servers said their mailboxes may hold."""
@@ -155,11 +141,11 @@ class Store:
         self.ring.run(index, commands)
 
 
-def _scan(link: Link, pattern: str) -> Iterator[list[str]]:
+def _scan(connection: Connection, pattern: str) -> Iterator[list[str]]:
     """Yield every key of one server that matches, some at a time, and some maybe twice."""
     cursor: bytes | int = 0
     while True:
-        (answer,) = link.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+        (answer,) = connection.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
         if isinstance(answer, Exception):
             raise refusal(answer) from answer
         cursor, found = answer

@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.net.blocking import RedisClock
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import TIERS, Keys
 from channels.layers.redis.wire.processes import read_entry
@@ -84,7 +84,7 @@ def heart(host, **options):
         KEYS,
         "web.abc!",
         "server",
-        clocks=[Clock(lambda: 100.0)],
+        clocks=[RedisClock(lambda: 100.0)],
         **options,
     )
 
@@ -109,7 +109,7 @@ def test_a_beat_writes_the_entry_and_the_index(host):
 
 
 def test_the_clock_of_every_host_is_set_to_redis_time(host):
-    clocks = [Clock(lambda: 100.0), Clock(lambda: 200.0)]
+    clocks = [RedisClock(lambda: 100.0), RedisClock(lambda: 200.0)]
     beat = Heartbeat([host, Host()], lambda name: 0, KEYS, "w", "worker", clocks=clocks)
 
     beat.beat()

@@ -4,7 +4,7 @@ import pytest
 
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
-from channels.layers.redis.net.hosts import ring_index
+from channels.layers.redis.net.ring import ring_index
 
 HOSTS = [("127.0.0.1", 1), ("127.0.0.1", 2), ("127.0.0.1", 3)]
 

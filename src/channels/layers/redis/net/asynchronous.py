@@ -55,8 +55,8 @@ def is_unknown_script(answer: object) -> bool:
     return code_of(answer) == "NOSCRIPT"
 
 
-class Link(asyncio.Protocol):
-    """A connection that is open until :attr:`error` is set.  Made by :func:`open_link`.
+class AsyncConnection(asyncio.Protocol):
+    """A connection that is open until :attr:`error` is set.  Made by :func:`open_connection`.
 
     Args:
         connection: A connected connection of redis-py; it belongs to the link now.
@@ -199,18 +199,18 @@ class Link(asyncio.Protocol):
             self.lose(broken)
 
 
-async def open_link(
+async def open_connection(
     connect: Connector,
     *,
     timeout: float,
     on_lost: Callable[[LayerUnavailable], None] | None = None,
-) -> Link:
+) -> AsyncConnection:
     """Connect, and load the scripts first thing.
 
     Args:
         connect: Makes the connection.
-        timeout: See :class:`Link`; connecting may take as long.
-        on_lost: See :class:`Link`.
+        timeout: See :class:`AsyncConnection`; connecting may take as long.
+        on_lost: See :class:`AsyncConnection`.
 
     Raises:
         LayerUnavailable: There is no connection, or the server is not ready.
@@ -219,7 +219,7 @@ async def open_link(
     try:
         connection = await asyncio.wait_for(connect(), timeout)
         await asyncio.wait_for(connection.connect(), timeout)  # type: ignore[no-untyped-call]
-        link = Link(connection, timeout)
+        link = AsyncConnection(connection, timeout)
     except BaseException as error:
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):

@@ -7,7 +7,7 @@ out in one write and their answers come back in one list, errors among them in
 place.  Whatever else goes wrong ends the connection and is reported as
 ``LayerUnavailable``: what was on its way may or may not have happened.
 
-A link belongs to one thread at a time; :class:`Links` lends them out.  After a fork
+A link belongs to one thread at a time; :class:`Pool` lends them out.  After a fork
 the child connects anew.
 """
 
@@ -27,7 +27,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.redis.net.address import DEFAULT_TIMEOUT, Target
-from channels.layers.redis.net.clock import Clock
+from channels.layers.redis.net.clock import RedisClock
 from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, remedy_for
 from channels.layers.redis.wire import scripts
 from channels.layers.redis.wire.scripts import Command
@@ -36,11 +36,11 @@ __all__ = [
     "BLOCK_SECONDS",
     "BLOCK_TIMEOUT",
     "DEFAULT_TIMEOUT",
-    "Clock",
+    "Connection",
     "Doubt",
-    "Link",
-    "Links",
     "Packable",
+    "Pool",
+    "RedisClock",
     "Target",
     "UnsupportedRedis",
     "check_version",
@@ -72,20 +72,20 @@ class UnsupportedRedis(LayerError):
 
 
 class Doubt:
-    """What all links of one host learn from the first of them that failed.
+    """What all connections of one host learn from the first of them that failed.
 
     They lead to the same server, which has moved, was demoted, or fell silent: each would
     cost an error or a time-out of its own.
 
     Attributes:
-        since: Links that were not heard of after this are not to be used again.
+        since: Connections that were not heard of after this are not to be used again.
     """
 
     def __init__(self) -> None:
         self.since = float("-inf")
 
 
-class Link:
+class Connection:
     """One connection; connects at the first command, and anew after an error.
 
     Args:
@@ -101,15 +101,15 @@ class Link:
     def __init__(
         self,
         locate: Callable[[], Target],
-        clock: Clock | None = None,
+        clock: RedisClock | None = None,
         *,
         timeout: float | None = None,
-        check: Callable[[Link], None] | None = None,
+        check: Callable[[Connection], None] | None = None,
         plain: bool = False,
         doubt: Doubt | None = None,
     ) -> None:
         self._locate = locate
-        self._clock = clock or Clock()
+        self._clock = clock or RedisClock()
         self._timeout = timeout
         self._check = check
         self._plain = plain
@@ -311,30 +311,30 @@ def check_version(info: bytes, where: str) -> None:
             )
 
 
-class Links:
-    """Links of one kind, lent to one thread at a time; safe in threads.
+class Pool:
+    """Connections of one kind, lent to one thread at a time; safe in threads.
 
     Args:
         make: Makes a link.
     """
 
-    def __init__(self, make: Callable[[], Link]) -> None:
+    def __init__(self, make: Callable[[], Connection]) -> None:
         self._make = make
-        self._idle: list[Link] = []
+        self._idle: list[Connection] = []
 
-    def borrow(self) -> Link:
+    def borrow(self) -> Connection:
         """Return a link, to be given back with :meth:`give_back`."""
         try:
             return self._idle.pop()
         except IndexError:
             return self._make()
 
-    def give_back(self, link: Link) -> None:
+    def give_back(self, link: Connection) -> None:
         """Take a link back, whatever state it is in."""
         self._idle.append(link)
 
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
-        """Run commands on one of the links; see :meth:`Link.execute`."""
+        """Run commands on one of the links; see :meth:`Connection.execute`."""
         link = self.borrow()
         try:
             return link.execute(commands)

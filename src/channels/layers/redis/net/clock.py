@@ -11,7 +11,7 @@ from typing import Any
 CLOCK_SECONDS = 60.0
 
 
-class Clock:
+class RedisClock:
     """Redis time, kept between measurements by our monotonic clock."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

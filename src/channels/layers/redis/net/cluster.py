@@ -12,7 +12,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.blocking import Clock, Doubt, Link, Links, Packable, Target
+from channels.layers.redis.net.blocking import Connection, Doubt, Packable, Pool, RedisClock, Target
 from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve
 from channels.layers.redis.wire.scripts import Command
 
@@ -36,11 +36,11 @@ class ClusterHost:
     clustered = True
 
     def __init__(self, startup: Sequence[Target], timeout: float | None = None) -> None:
-        self.clock = Clock()
+        self.clock = RedisClock()
         self._startup = list(startup)
         self._timeout = timeout
         self._slots: list[tuple[int, int, Target]] = []
-        self._nodes: dict[str, Links] = {}
+        self._nodes: dict[str, Pool] = {}
         self._doubt = Doubt()
         self._client: redis.RedisCluster | None = None
 
@@ -82,9 +82,9 @@ class ClusterHost:
         """See :class:`Host`; unpacked, because the key decides where it goes."""
         return command
 
-    def link(self, key: str, timeout: float | None = None) -> Link:
+    def connection(self, key: str, timeout: float | None = None) -> Connection:
         """See :class:`Host`."""
-        return self._link(lambda: self.target(key), timeout)
+        return self._connection(lambda: self.target(key), timeout)
 
     def target(self, key: str | None = None) -> Target:
         """See :class:`Host`."""
@@ -98,7 +98,7 @@ class ClusterHost:
                 return target
         raise RedisUnavailable(f"no node of the cluster has slot {slot}")
 
-    def is_current(self, link: Link) -> bool:
+    def is_current(self, link: Connection) -> bool:
         """See :class:`Host`; a node that lost a slot says so itself."""
         return True
 
@@ -132,15 +132,15 @@ class ClusterHost:
 
     def close(self) -> None:
         """See :class:`Host`."""
-        for links in self._nodes.values():
-            links.close()
+        for pool in self._nodes.values():
+            pool.close()
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def _run(self, target: Target, commands: Sequence[Packable]) -> list[Any]:
         try:
-            answers = self._links(target).execute(commands)
+            answers = self._pool(target).execute(commands)
         except LayerUnavailable:
             self.suspect()
             raise
@@ -168,20 +168,20 @@ class ClusterHost:
             return self._run(target, [command])[0]
         return self._run(target, [("ASKING",), command])[1]
 
-    def _links(self, target: Target) -> Links:
+    def _pool(self, target: Target) -> Pool:
         name = str(target)
         if name not in self._nodes:
-            self._nodes[name] = Links(lambda: self._link(lambda: target))
+            self._nodes[name] = Pool(lambda: self._connection(lambda: target))
         return self._nodes[name]
 
-    def _link(self, locate: Callable[[], Target], timeout: float | None = None) -> Link:
-        return Link(locate, self.clock, timeout=timeout or self._timeout, doubt=self._doubt)
+    def _connection(self, locate: Callable[[], Target], timeout: float | None = None) -> Connection:
+        return Connection(locate, self.clock, timeout=timeout or self._timeout, doubt=self._doubt)
 
     def _discover(self) -> None:
         reasons = []
         for target in self._startup:
             try:
-                (answer,) = self._links(target).execute([("CLUSTER", "SLOTS")])
+                (answer,) = self._pool(target).execute([("CLUSTER", "SLOTS")])
             except LayerUnavailable as error:
                 reasons.append(str(error))
                 continue

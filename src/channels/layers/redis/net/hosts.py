@@ -3,13 +3,12 @@
 Beside :class:`DirectHost` there are the master of a Sentinel service
 (:mod:`~channels.layers.redis.net.sentinel`) and a whole Cluster
 (:mod:`~channels.layers.redis.net.cluster`).  They find their server by themselves, and
-again after an error.  Which of several hosts has what is decided by
-:func:`ring_index`.
+again after an error.  Which of several hosts has what is decided by the
+:mod:`~channels.layers.redis.net.ring`.
 """
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -18,11 +17,11 @@ import redis
 
 from channels.layers.redis.net.blocking import (
     BLOCK_SECONDS,
-    Clock,
+    Connection,
     Doubt,
-    Link,
-    Links,
     Packable,
+    Pool,
+    RedisClock,
     Target,
     pack,
 )
@@ -172,13 +171,6 @@ def _port(entry: Sequence[Any]) -> int:
         raise ValueError(f"a host must be a URL or (host, port), not {entry!r}") from error
 
 
-def ring_index(name: str, size: int) -> int:
-    """Return which of ``size`` hosts has a ``!`` or ``?`` channel (pass the mailbox) or a group."""
-    if size == 1:
-        return 0
-    return (binascii.crc32(name.encode()) & 0xFFF) * size // 0x1000
-
-
 # -- what a host can do ------------------------------------------------------------------
 
 
@@ -190,7 +182,7 @@ class Host(Protocol):
         clustered: Whether keys of different tags must not be in one command.
     """
 
-    clock: Clock
+    clock: RedisClock
     clustered: bool
 
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
@@ -205,8 +197,8 @@ class Host(Protocol):
         """Return a command in the form that costs least to run again and again."""
         ...
 
-    def link(self, key: str, timeout: float | None = None) -> Link:
-        """Return a new link of the caller's own to where ``key`` lives."""
+    def connection(self, key: str, timeout: float | None = None) -> Connection:
+        """Return a new connection of the caller's own to where ``key`` lives."""
         ...
 
     def target(self, key: str | None = None) -> Target:
@@ -217,8 +209,8 @@ class Host(Protocol):
         """
         ...
 
-    def is_current(self, link: Link) -> bool:
-        """Whether a connected link still leads to the right server; may ask others."""
+    def is_current(self, connection: Connection) -> bool:
+        """Whether a connected connection still leads to the right server; may ask others."""
         ...
 
     def suspect(self) -> None:
@@ -253,13 +245,13 @@ class DirectHost:
     clustered = False
 
     def __init__(self, target: Target, timeout: float | None = None) -> None:
-        self.clock = Clock()
+        self.clock = RedisClock()
         self._target = target
         self._timeout = timeout
         self._client: redis.Redis | None = None
         self._doubt = Doubt()
-        self._links = Links(lambda: self.link(""))
-        self.execute = self._links.execute
+        self._pool = Pool(lambda: self.connection(""))
+        self.execute = self._pool.execute
 
     def __str__(self) -> str:
         return describe(self._target)
@@ -268,16 +260,16 @@ class DirectHost:
         """See :class:`Host`."""
         return pack(command)
 
-    def link(self, key: str, timeout: float | None = None) -> Link:
+    def connection(self, key: str, timeout: float | None = None) -> Connection:
         """See :class:`Host`."""
         timeout = timeout or self._timeout
-        return Link(self.target, self.clock, timeout=timeout, doubt=self._doubt)
+        return Connection(self.target, self.clock, timeout=timeout, doubt=self._doubt)
 
     def target(self, key: str | None = None) -> Target:
         """See :class:`Host`."""
         return self._target
 
-    def is_current(self, link: Link) -> bool:
+    def is_current(self, connection: Connection) -> bool:
         """See :class:`Host`."""
         return True
 
@@ -296,7 +288,7 @@ class DirectHost:
 
     def close(self) -> None:
         """See :class:`Host`."""
-        self._links.close()
+        self._pool.close()
         if self._client is not None:
             self._client.close()
             self._client = None

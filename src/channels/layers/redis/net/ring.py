@@ -1,31 +1,60 @@
-"""Which of the layer's hosts has what, and commands run there."""
+"""Which of the layer's hosts has what, for both worlds, and commands that block run there.
+
+Mailboxes, ``?`` channels, groups and processes have one host each, by the hash of their
+names.  Shared channels live on all hosts: senders walk the ring.
+"""
 
 from __future__ import annotations
 
+import binascii
+import itertools
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from channels import names
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, Link, Links, Packable
+from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, Connection, Packable, Pool
 from channels.layers.redis.net.errors import refusal
-from channels.layers.redis.net.hosts import Host, ring_index
+from channels.layers.redis.net.hosts import Host
 
 
-class Places:
+def ring_index(name: str, size: int) -> int:
+    """Return which of ``size`` hosts has a ``!`` or ``?`` channel (pass the mailbox) or a group."""
+    if size == 1:
+        return 0
+    return (binascii.crc32(name.encode()) & 0xFFF) * size // 0x1000
+
+
+class Ring:
     """The hosts of one user of the layer.  Safe in threads.
 
     Args:
-        hosts: In the order of the ring.
+        hosts: In the order of the layer's settings.
     """
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = list(hosts)
-        self._waiting: dict[tuple[int, str], Links] = {}
+        self._waiting: dict[tuple[int, str], Pool] = {}
+        # Each process begins somewhere else.
+        self._turns = itertools.count(random.randrange(len(self.hosts)))
 
     def index(self, name: str) -> int:
-        """Return which host has a mailbox, a ``?`` channel or a group."""
+        """Return which host has a mailbox, a ``?`` channel, a group or a process."""
         return ring_index(name, len(self.hosts))
+
+    def next_index(self) -> int:
+        """Return the host whose turn it is to get a message of a shared channel."""
+        return next(self._turns) % len(self.hosts)
+
+    def index_for(self, channel: str) -> int:
+        """Return which host a message for a shared or single-reader channel goes to now."""
+        if len(self.hosts) == 1:
+            return 0
+        if names.is_on_one_host(channel):
+            return ring_index(names.non_local_name(channel), len(self.hosts))
+        return self.next_index()
 
     def run(self, index: int, commands: Sequence[Packable]) -> list[Any]:
         """Run commands on a host and return their answers.
@@ -52,32 +81,32 @@ class Places:
         return clock.now_ms()
 
     @contextmanager
-    def waiting(self, index: int, key: str) -> Iterator[Link]:
+    def waiting(self, index: int, key: str) -> Iterator[Connection]:
         """Lend a connection that may wait inside Redis for ``key`` to hold something."""
         host = self.hosts[index]
         try:
-            links = self._links(index, key)
-            link = links.borrow()
+            pool = self._pool(index, key)
+            connection = pool.borrow()
             try:
-                if not host.is_current(link):
-                    link.close()
-                yield link
+                if not host.is_current(connection):
+                    connection.close()
+                yield connection
             finally:
-                links.give_back(link)
+                pool.give_back(connection)
         except LayerUnavailable:
             host.suspect()
             raise
 
-    def _links(self, index: int, key: str) -> Links:
+    def _pool(self, index: int, key: str) -> Pool:
         host = self.hosts[index]
         where = index, str(host.target(key))
         if where not in self._waiting:
-            self._waiting[where] = Links(lambda: host.link(key, BLOCK_TIMEOUT))
+            self._waiting[where] = Pool(lambda: host.connection(key, BLOCK_TIMEOUT))
         return self._waiting[where]
 
     def close(self) -> None:
         """Disconnect what is idle."""
         for host in self.hosts:
             host.close()
-        for links in self._waiting.values():
-            links.close()
+        for pool in self._waiting.values():
+            pool.close()

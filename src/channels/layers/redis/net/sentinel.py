@@ -10,7 +10,15 @@ from typing import Any
 import redis
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.blocking import Clock, Doubt, Link, Links, Packable, Target, pack
+from channels.layers.redis.net.blocking import (
+    Connection,
+    Doubt,
+    Packable,
+    Pool,
+    RedisClock,
+    Target,
+    pack,
+)
 from channels.layers.redis.net.errors import RedisUnavailable
 from channels.layers.redis.wire.scripts import Command
 
@@ -31,8 +39,8 @@ class Sentinels:
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        self._links = [
-            Link(self._at(target), timeout=SENTINEL_TIMEOUT, plain=True) for target in targets
+        self._pool = [
+            Connection(self._at(target), timeout=SENTINEL_TIMEOUT, plain=True) for target in targets
         ]
         self._lock = threading.Lock()
 
@@ -48,29 +56,29 @@ class Sentinels:
         """
         reasons = []
         with self._lock:
-            for link in list(self._links):
+            for connection in list(self._pool):
                 try:
-                    (answer,) = self._ask(link, command)
+                    (answer,) = self._ask(connection, command)
                 except LayerUnavailable as error:
                     reasons.append(str(error))
                     continue
                 if answer and not isinstance(answer, Exception):
-                    self._links.remove(link)
-                    self._links.insert(0, link)
+                    self._pool.remove(connection)
+                    self._pool.insert(0, connection)
                     return answer
-                reasons.append(f"the Sentinel at {link.target} said {answer!r}")
+                reasons.append(f"the Sentinel at {connection.target} said {answer!r}")
         raise RedisUnavailable(f"no Sentinel could tell: {'; '.join(reasons)}")
 
     @staticmethod
-    def _ask(link: Link, command: Sequence[str]) -> list[Any]:
+    def _ask(connection: Connection, command: Sequence[str]) -> list[Any]:
         """Ask one of them; once more if that was a connection from before, which may be dead."""
-        known = link.connected
+        known = connection.connected
         try:
-            return link.execute([("SENTINEL", *command)])
+            return connection.execute([("SENTINEL", *command)])
         except LayerUnavailable:
             if not known:
                 raise
-            return link.execute([("SENTINEL", *command)])
+            return connection.execute([("SENTINEL", *command)])
 
     def services(self) -> list[str]:
         """Return the names of all masters that they watch, sorted.
@@ -87,8 +95,8 @@ class Sentinels:
     def close(self) -> None:
         """Disconnect."""
         with self._lock:
-            for link in self._links:
-                link.close()
+            for connection in self._pool:
+                connection.close()
 
 
 class SentinelHost:
@@ -113,7 +121,7 @@ class SentinelHost:
         refresh: float = 0,
         timeout: float | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = RedisClock()
         self.service = service
         self._sentinels = sentinels
         self._how = target
@@ -122,7 +130,7 @@ class SentinelHost:
         self._target: Target | None = None
         self._asked = 0.0
         self._doubt = Doubt()
-        self._links = Links(lambda: self.link(""))
+        self._pool = Pool(lambda: self.connection(""))
         self._client: tuple[Target, redis.Redis] | None = None
 
     def __str__(self) -> str:
@@ -130,17 +138,17 @@ class SentinelHost:
 
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
         """See :class:`Host`."""
-        link = self._links.borrow()
+        connection = self._pool.borrow()
         try:
-            if not self.is_current(link):
-                link.close()
-            answers = link.execute(commands)
+            if not self.is_current(connection):
+                connection.close()
+            answers = connection.execute(commands)
         except LayerUnavailable:
             self.suspect()
             raise
         finally:
-            self._links.give_back(link)
-        if not link.connected:  # it was told to go elsewhere (READONLY ...)
+            self._pool.give_back(connection)
+        if not connection.connected:  # it was told to go elsewhere (READONLY ...)
             self.suspect()
         return answers
 
@@ -148,9 +156,9 @@ class SentinelHost:
         """See :class:`Host`."""
         return pack(command)
 
-    def link(self, key: str, timeout: float | None = None) -> Link:
+    def connection(self, key: str, timeout: float | None = None) -> Connection:
         """See :class:`Host`."""
-        return Link(
+        return Connection(
             self.target,
             self.clock,
             timeout=timeout or self._timeout,
@@ -176,11 +184,11 @@ class SentinelHost:
             self._target = self._how.at(host.decode(), int(port))
         self._asked = time.monotonic()
 
-    def is_current(self, link: Link) -> bool:
+    def is_current(self, connection: Connection) -> bool:
         """See :class:`Host`."""
-        if not link.connected:
+        if not connection.connected:
             return True
-        known, current = link.target, self.target()
+        known, current = connection.target, self.target()
         return known is current or str(known) == str(current)
 
     def suspect(self) -> None:
@@ -202,14 +210,16 @@ class SentinelHost:
 
     def close(self) -> None:
         """See :class:`Host`."""
-        self._links.close()
+        self._pool.close()
         self._sentinels.close()
         if self._client is not None:
             self._client[1].close()
             self._client = None
 
-    def _must_be_master(self, link: Link) -> None:
-        (role,) = link.execute([("ROLE",)])
+    def _must_be_master(self, connection: Connection) -> None:
+        (role,) = connection.execute([("ROLE",)])
         if not isinstance(role, Exception) and role[0] != b"master":
             self.suspect()
-            raise RedisUnavailable(f"Redis at {link.target} is not the master of {self.service!r}")
+            raise RedisUnavailable(
+                f"Redis at {connection.target} is not the master of {self.service!r}"
+            )

@@ -9,14 +9,14 @@ is an outage of the layer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from redis.asyncio.connection import AbstractConnection
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.asynchronous import Connector, Link, open_link
+from channels.layers.redis.net.asynchronous import AsyncConnection, Connector, open_connection
 from channels.layers.redis.net.blocking import DEFAULT_TIMEOUT, Target
-from channels.layers.redis.net.hosts import Host, ring_index
+from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.server.lanes import Lane
 
 
@@ -24,7 +24,7 @@ class AsyncPlaces:
     """The lanes of one interface server.
 
     Args:
-        hosts: Of the layer, in the order of its settings.
+        ring: Says which of the layer's hosts has what.
         make_lane: Makes a lane.
         timeout: Seconds that an answer may take; None for the default.
 
@@ -32,18 +32,15 @@ class AsyncPlaces:
         single: The only lane, if there is only one.
     """
 
-    def __init__(
-        self, hosts: Sequence[Host], make_lane: Callable[[], Lane], timeout: float | None
-    ) -> None:
-        self._hosts = hosts
+    def __init__(self, ring: Ring, make_lane: Callable[[], Lane], timeout: float | None) -> None:
+        self._ring = ring
+        self._hosts = hosts = ring.hosts
         self._make_lane = make_lane
         self._timeout = timeout or DEFAULT_TIMEOUT
         self._lanes: list[dict[str, Lane]] = [{} for _ in hosts]
         #: The lane of each host that has only one.
         self._only: list[Lane | None] = [None for _ in hosts]
         self.single: Lane | None = None
-        #: Hosts in turn, for channels that live on all of them.
-        self._turn = 0
 
     async def open(self, on_lost: Callable[[LayerUnavailable], None]) -> None:
         """Connect to every server.
@@ -62,7 +59,7 @@ class AsyncPlaces:
                 self._lanes[index] = lanes
                 self._only[index] = next(iter(lanes.values())) if len(lanes) == 1 else None
                 for target, lane in zip(targets, lanes.values(), strict=True):
-                    lane.link = await open_link(
+                    lane.link = await open_connection(
                         _connector(target, self._timeout), timeout=self._timeout, on_lost=on_lost
                     )
         except BaseException:
@@ -77,19 +74,19 @@ class AsyncPlaces:
         Raises:
             LayerUnavailable: Nobody could tell.
         """
-        host = self._hosts[ring_index(name, len(self._hosts))]
+        host = self._hosts[self._ring.index(name)]
         return await asyncio.get_running_loop().run_in_executor(None, host.target, key)
 
     @staticmethod
     async def open_blocking(
         target: Target, timeout: float, on_lost: Callable[[LayerUnavailable], None]
-    ) -> Link:
+    ) -> AsyncConnection:
         """Return a connection that may wait inside Redis.
 
         Raises:
             LayerUnavailable: It cannot be reached.
         """
-        return await open_link(_connector(target, timeout), timeout=timeout, on_lost=on_lost)
+        return await open_connection(_connector(target, timeout), timeout=timeout, on_lost=on_lost)
 
     def raise_if_lost(self) -> None:
         """Raise why a connection has ended, if one has."""
@@ -121,12 +118,11 @@ class AsyncPlaces:
             name: Mailbox, ``?`` channel, group or process: decides the host.
             key: Its key: decides the server, in a Cluster.
         """
-        return self._at(ring_index(name, len(self._hosts)), key)
+        return self._at(self._ring.index(name), key)
 
     def next_lane(self, key: str) -> Lane:
         """Return a lane for a channel that lives on every host, the next one in turn."""
-        self._turn = (self._turn + 1) % len(self._hosts)
-        return self._at(self._turn, key)
+        return self._at(self._ring.next_index(), key)
 
     def every_lane(self, key: str) -> list[Lane]:
         """Return the lanes of a channel that lives on every host."""

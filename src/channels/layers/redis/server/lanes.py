@@ -20,7 +20,7 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.clients import Done
-from channels.layers.redis.net.asynchronous import Link, is_unknown_script, is_useless
+from channels.layers.redis.net.asynchronous import AsyncConnection, is_unknown_script, is_useless
 from channels.layers.redis.net.errors import code_of, refusal
 from channels.layers.redis.wire import scripts
 from channels.layers.redis.wire.commands import Commands
@@ -82,7 +82,7 @@ class Lane:
         capacity_of: Callable[[str], int],
         expired: Callable[[list[bytes]], None],
     ) -> None:
-        self.link: Link | None = None
+        self.link: AsyncConnection | None = None
         self._make = commands
         self._capacity_of = capacity_of
         self._expired = expired

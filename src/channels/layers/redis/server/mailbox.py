@@ -17,8 +17,8 @@ from typing import Any
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Item, MailboxListener
-from channels.layers.redis.net.asynchronous import Link
-from channels.layers.redis.net.blocking import BLOCK_SECONDS, Clock
+from channels.layers.redis.net.asynchronous import AsyncConnection
+from channels.layers.redis.net.blocking import BLOCK_SECONDS, RedisClock
 from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines
@@ -79,7 +79,7 @@ class Mailbox:
         keys: Keys,
         commands: Commands,
         codec: items.Codec,
-        clock: Clock,
+        clock: RedisClock,
         registry: GroupRegistry,
         pipelines: Pipelines,
         *,
@@ -107,7 +107,7 @@ class Mailbox:
         )
         self._reported = _NOTHING
         self._overdue: frozenset[int] = frozenset()
-        self._link: Link | None = None
+        self._link: AsyncConnection | None = None
         self._taking = False
         self._ending: asyncio.Future[None] | None = None
         self._marks: dict[int, asyncio.Future[None]] = {}
@@ -123,7 +123,7 @@ class Mailbox:
         """Whether there is a link that has not been lost."""
         return self._link is not None and self._link.error is None
 
-    def open(self, link: Link) -> None:
+    def open(self, link: AsyncConnection) -> None:
         """Read through this link from now on."""
         self._link = link
         self.last_client = link.client_id

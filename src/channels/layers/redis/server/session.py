@@ -25,7 +25,8 @@ from channels.layers.clients import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
-from channels.layers.redis.net.hosts import Host, ring_index
+from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.server.connections import AsyncPlaces
 from channels.layers.redis.server.lanes import Lane
 from channels.layers.redis.server.mailbox import Mailbox
@@ -107,13 +108,15 @@ class Session:
         self.sockets: dict[str, bytes] = {}
         self.forgotten: dict[tuple[str, str], None] = {}
         self.hosts = layer.make_hosts()
-        self.clock = self.hosts[self._index(name)].clock
+        ring = Ring(self.hosts)
+        self._index = ring.index
+        self.clock = self.hosts[ring.index(name)].clock
         self._layer = layer
         self._name = name
         self._jitter = jitter
         self._mail_key = layer.keys.mail(name)
         self._mail_target = ""
-        self.places = AsyncPlaces(self.hosts, self._make_lane, layer.timeout)
+        self.places = AsyncPlaces(ring, self._make_lane, layer.timeout)
         self.pipelines = Pipelines(self.places, name, self._mail_key)
         self.mailbox = self._make_mailbox()
         self._recovery = Recovery(
@@ -132,9 +135,6 @@ class Session:
         self._ticking: asyncio.TimerHandle | None = None
         self._listener: MailboxListener
         self._loop: asyncio.AbstractEventLoop
-
-    def _index(self, name: str) -> int:
-        return ring_index(name, len(self.hosts))
 
     def _make_lane(self) -> Lane:
         return Lane(self._layer.commands, self._layer.get_capacity, self._answer_expired)

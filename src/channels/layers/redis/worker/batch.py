@@ -201,7 +201,7 @@ class Flush:
     def _give_back(self, index: int, operation: GiveBack) -> None:
         channel = operation.frame.channel
         # Where it came from is not noted; one host is as good as the other.
-        host = self._store.shard(channel)
+        host = self._store.ring.index_for(channel)
         frame = items.frame_with_expiry(
             operation.frame, self._store.codec, self._store.ring.now_ms(host)
         )
@@ -235,7 +235,7 @@ class Flush:
 
     def _push(self, index: int, channel: str, payload: bytes) -> None:
         store = self._store
-        host = store.shard(channel)
+        host = store.ring.index_for(channel)
         push = self._pushes.get((host, channel))
         if push is None:
             push = self._pushes[host, channel] = Push(store, channel)

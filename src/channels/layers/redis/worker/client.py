@@ -28,7 +28,7 @@ from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import EXPIRED, Frame, Operation
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Link, Packable
+from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Connection, Packable
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import reading
@@ -84,8 +84,8 @@ class RedisWorkerClient:
         self._turn = self._home
         self._shunned = dict.fromkeys(range(len(self._rotas)), 0.0)
         host = self._ring.hosts[self._home]
-        self._waiting = host.link(store.keys.queue(""), BLOCK_TIMEOUT)
-        self._control = Link(self._where_we_wait, timeout=UNBLOCK_TIMEOUT, plain=True)
+        self._waiting = host.connection(store.keys.queue(""), BLOCK_TIMEOUT)
+        self._control = Connection(self._where_we_wait, timeout=UNBLOCK_TIMEOUT, plain=True)
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False

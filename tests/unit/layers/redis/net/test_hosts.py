@@ -14,8 +14,9 @@ from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, layer_from_url
 from channels.layers.redis.net import blocking as links
 from channels.layers.redis.net import hosts
-from channels.layers.redis.net.clock import CLOCK_SECONDS, Clock
-from channels.layers.redis.net.hosts import parse_host, ring_index
+from channels.layers.redis.net.clock import CLOCK_SECONDS, RedisClock
+from channels.layers.redis.net.hosts import parse_host
+from channels.layers.redis.net.ring import ring_index
 from tests.support.redis_server import RedisServer, SentinelSet, free_port, wait_until
 
 
@@ -196,7 +197,7 @@ class TestUrls:
             "tls",
             {"db": 4, "socket_timeout": 9, "username": "me", "password": "p@ss"},
         )
-        sentinels = [str(link._locate()) for link in layer.hosts[0]._sentinels._links]
+        sentinels = [str(each._locate()) for each in layer.hosts[0]._sentinels._pool]
         assert sentinels == ["one:1", "two:26379", "[::1]:3"]
 
     @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ class TestUrls:
 
         host = layer_from_url(url).hosts[0]
 
-        sentinels = [str(link._locate()) for link in host._sentinels._links]
+        sentinels = [str(each._locate()) for each in host._sentinels._pool]
         assert sentinels == ["[::1]:1", "[2001:db8::2]:26379", "[::3]:3"]
         assert host._how.options["password"] == "p[a]ss"
 
@@ -392,7 +393,7 @@ assert layer.receive(["work"]) == ("work", {{"n": 0}})
 
     def test_redis_time_is_measured_again_after_a_while(self, redis_server):
         now = [100.0]
-        clock = Clock(lambda: now[0])
+        clock = RedisClock(lambda: now[0])
         assert not clock.fresh
         clock.measure((b"1800000000", b"500000"), 98.0)
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from channels.layers.clients import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
-from channels.layers.redis.net.blocking import Clock
+from channels.layers.redis.net.blocking import RedisClock
 from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.wire import items
@@ -48,7 +48,7 @@ def marks():
 
 @pytest.fixture
 def intake(codec, registry, marks):
-    clock = Clock(lambda: 0.0)
+    clock = RedisClock(lambda: 0.0)
     clock.measure((NOW // 1000, 0), 0.0)
     return Intake(registry, codec, clock, lifetime=60, marked=marks.append)
 
