@@ -13,7 +13,6 @@ from typing import Any, NoReturn, TextIO
 from urllib.parse import unquote
 
 from channels.exceptions import LayerUnavailable
-from channels.hangup import hold_hangups
 from channels.interface_server.access import AccessLogGenerator
 from channels.interface_server.descriptors import (
     close_unless_standard,
@@ -24,6 +23,7 @@ from channels.interface_server.net.endpoints import choose_endpoints
 from channels.interface_server.options import build_parser, parse
 from channels.interface_server.server import Server, StartError
 from channels.log import LogFormat, describe_process, make_formatter
+from channels.process_signals import hold_hangups
 
 log = logging.getLogger(__name__)
 

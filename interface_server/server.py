@@ -21,7 +21,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from channels import exceptions
-from channels.hangup import Terminal, heeded, reopen_log_files
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
 from channels.interface_server.net.endpoints import (
@@ -30,6 +29,7 @@ from channels.interface_server.net.endpoints import (
     listen,
 )
 from channels.interface_server.timers import Wheel
+from channels.process_signals import Terminal, heeded, reopen_log_files
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.interfaces import BridgePort

@@ -24,9 +24,8 @@ from channels.outbox import Item
 from channels.routing import connect_consumer, null_consumer
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
-from channels.unrouted import tell_if_unrouted
-from channels.worker.contexts import CleanContexts
-from channels.worker.coroutines import CoroutineRunner
+from channels.unrouted import tell_if_unrouted, tell_of_default, tell_of_no_match
+from channels.worker.contexts import CleanContexts, CoroutineRunner
 from channels.worker.outcome import (
     accept_if_asked,
     is_real_interrupt,
@@ -35,8 +34,7 @@ from channels.worker.outcome import (
     rescue,
     sign_malformed,
 )
-from channels.worker.timers import Timers
-from channels.worker.unmatched import tell_of_default, tell_of_no_match
+from channels.worker.scheduled import ScheduledCalls
 
 logger = logging.getLogger("django.channels")
 
@@ -91,7 +89,7 @@ class Dispatcher:
         self._retries = retries
         self._leaves = leaves
         self.coroutines = CoroutineRunner()
-        self.timers = Timers(time.time)
+        self.timers = ScheduledCalls(time.time)
         self._contexts = CleanContexts()
         self._items: list[Item] = []
 

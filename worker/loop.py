@@ -13,6 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable
+from fnmatch import fnmatchcase
 from itertools import groupby
 from operator import itemgetter
 from types import FrameType
@@ -21,12 +22,11 @@ from typing import Any
 from channels.backoff import Backoff
 from channels.layers.base import clients_may_replace
 from channels.outbox import pending_message_store
+from channels.process_signals import SignalHandlers
 from channels.signals import worker_ready
 from channels.worker.dispatch import Callback, Dispatcher, Ran
-from channels.worker.filters import apply_channel_filters
 from channels.worker.flush import flush_plainly
 from channels.worker.plain import PlainSource
-from channels.worker.shutdown import SignalHandlers
 from channels.worker.source import FrameSource
 
 logger = logging.getLogger("django.channels")
@@ -125,8 +125,19 @@ class Worker:
     # -- what it listens on -----------------------------------------------------------
 
     def apply_channel_filters(self, channels: Collection[str]) -> Collection[str]:
-        """Return the channels to listen on, in the order given; the same object without filters."""
-        return apply_channel_filters(channels, self.only_channels, self.exclude_channels)
+        """Return the channels that some ``only`` glob matches and no ``exclude`` glob does.
+
+        Keeps the order of ``channels``.  Without any glob they are returned as they
+        came, the same object.
+        """
+        only, exclude = list(self.only_channels or ()), list(self.exclude_channels or ())
+        if not only and not exclude:
+            return channels
+        return [
+            channel
+            for channel in channels
+            if (not only or _any_matches(only, channel)) and not _any_matches(exclude, channel)
+        ]
 
     def ready(self) -> None:
         """Tell that this worker is about to run."""
@@ -247,3 +258,7 @@ class Worker:
 def _has_client(wrapper: Any) -> bool:
     """Whether messages can be taken by the frame, and nobody wants to see each one."""
     return clients_may_replace(wrapper.channel_layer) and not wrapper.replaced_methods()
+
+
+def _any_matches(globs: list[str], channel: str) -> bool:
+    return any(fnmatchcase(channel, glob) for glob in globs)

@@ -14,7 +14,7 @@ from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.clients import Operation
 from channels.worker.flush import flush_plainly
-from channels.worker.taken import Taken
+from channels.worker.source import Delivery
 
 logger = logging.getLogger("django.channels")
 
@@ -62,7 +62,7 @@ class PlainSource:
         self._clock = clock
         self._channel = ""
 
-    def next(self) -> Taken | None:
+    def next(self) -> Delivery | None:
         """Return the next message; ``None``, after a pause, if none came."""
         if self._listening is not None:
             self._listening()
@@ -79,7 +79,7 @@ class PlainSource:
             self._sleep(EMPTY_PAUSE)
             return None
         self._channel = channel
-        return Taken(channel, content, ordered=False)
+        return Delivery(channel, content, ordered=False)
 
     def done(self, sends: list[Operation], consumer: object) -> None:
         """Send what the consumer left."""

@@ -11,7 +11,7 @@ SIGTERM  forwards it, waits until every worker process has finished the message 
 SIGINT   hand and left, and ends with status 0
 SIGHUP   rolling restart: one at a time a new process is started, and once it takes
          messages the old one is stopped; if it ends instead, the old ones stay
-SIGKILL  the worker processes notice (:mod:`channels.worker.lifeline`) and stop gracefully
+SIGKILL  the worker processes notice (:mod:`channels.worker.process`) and stop gracefully
 =======  ====================================================================
 
 A worker process that ends unasked is replaced: at once if it had lived for a while,
@@ -20,12 +20,21 @@ else after a pause that doubles.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 from channels.backoff import Backoff
+from channels.process_signals import SignalHandlers, reopen_log_files
+from channels.worker.process import ChildProcess
 
 logger = logging.getLogger("django.channels")
 
@@ -37,34 +46,13 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
 
-class Child(Protocol):
-    """A worker process, as the pool sees it."""
-
-    pid: int
-
-    def ended(self) -> int | None:
-        """Return its exit status, ``None`` while it runs."""
-        ...
-
-    def listens(self) -> bool:
-        """Whether it has told that it takes messages."""
-        ...
-
-    def stop(self) -> None:
-        """Ask it to finish the message in hand and leave."""
-        ...
-
-
-C = TypeVar("C", bound=Child)
-
-
-class _Slot(Generic[C]):
-    """The place of one worker process: who is in it, and who is to follow."""
+class _Slot:
+    """One worker process of the pool, and the one that is to follow it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.child: C | None = None
-        self.follower: C | None = None
+        self.child: ChildProcess | None = None
+        self.follower: ChildProcess | None = None
         #: Whether ``child`` was asked to leave, in favour of ``follower``; it is asked once:
         #: a second time would end it in the middle of its message.
         self.retiring = False
@@ -73,7 +61,7 @@ class _Slot(Generic[C]):
         self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
 
 
-class ProcessPool(Generic[C]):
+class ProcessPool:
     """Decides which worker processes to start and to stop; no waiting and no signals in here.
 
     Call :meth:`look` whenever something may have happened, and at the time that it
@@ -85,11 +73,13 @@ class ProcessPool(Generic[C]):
         clock: Monotonic time, in seconds.
     """
 
-    def __init__(self, size: int, start: Callable[[], C], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, size: int, start: Callable[[], ChildProcess], clock: Callable[[], float]
+    ) -> None:
         self._start = start
         self._clock = clock
-        self._slots: list[_Slot[C]] = [_Slot(number) for number in range(1, size + 1)]
-        self._rolling: list[_Slot[C]] = []
+        self._slots: list[_Slot] = [_Slot(number) for number in range(1, size + 1)]
+        self._rolling: list[_Slot] = []
         self._stopping = False
 
     @property
@@ -97,7 +87,7 @@ class ProcessPool(Generic[C]):
         """Whether it was told to stop and every process has ended."""
         return self._stopping and not self.children()
 
-    def children(self) -> list[C]:
+    def children(self) -> list[ChildProcess]:
         """Return the processes that have not been seen to end."""
         both = [child for slot in self._slots for child in (slot.child, slot.follower)]
         return [child for child in both if child is not None]
@@ -134,13 +124,13 @@ class ProcessPool(Generic[C]):
                     due = min(due, slot.due)
         return due
 
-    def _begin(self, slot: _Slot[C]) -> C:
+    def _begin(self, slot: _Slot) -> ChildProcess:
         slot.started = self._clock()
         child = self._start()
         logger.info("Started worker process %d (pid %d)", slot.number, child.pid)
         return child
 
-    def _reap(self, slot: _Slot[C]) -> None:
+    def _reap(self, slot: _Slot) -> None:
         if slot.follower is not None:
             status = slot.follower.ended()
             if status is not None:
@@ -154,7 +144,7 @@ class ProcessPool(Generic[C]):
                 elif not self._stopping:
                     self._plan_replacement(slot, status)
 
-    def _follower_failed(self, slot: _Slot[C], status: int) -> None:
+    def _follower_failed(self, slot: _Slot, status: int) -> None:
         slot.follower = None
         if self._stopping:
             return
@@ -166,7 +156,7 @@ class ProcessPool(Generic[C]):
             status,
         )
 
-    def _plan_replacement(self, slot: _Slot[C], status: int) -> None:
+    def _plan_replacement(self, slot: _Slot, status: int) -> None:
         now = self._clock()
         if now - slot.started >= LIVED_WELL:
             slot.backoff.reset()
@@ -187,7 +177,7 @@ class ProcessPool(Generic[C]):
             if slot.retiring:
                 return  # an earlier restart; its follower is replaced in its turn
             if slot.child is None:
-                # Nobody to replace: whoever is started next is new anyway.
+                # Nothing to replace: what is started next is new anyway.
                 self._rolling.pop(0)
                 slot.due = self._clock()
                 continue
@@ -199,3 +189,68 @@ class ProcessPool(Generic[C]):
                 slot.child.stop()
                 continue
             return
+
+
+def run_processes(size: int, start: Callable[[], ChildProcess]) -> None:
+    """Keep ``size`` worker processes until SIGTERM or SIGINT; return when all have ended.
+
+    For the main thread.
+    """
+    pool = ProcessPool(size, start, time.monotonic)
+    stop = SignalHandlers()
+    hangups: list[int] = []
+    with _waking_pipe() as wake, _handling(signal.SIGHUP, lambda: hangups.append(1)):
+        stop.install(lambda signo, frame: pool.stop(), ("SIGTERM", "SIGINT"))
+        try:
+            while True:
+                if hangups:
+                    hangups.clear()
+                    reopen_log_files()  # ours; the new processes open theirs
+                    pool.reload()
+                due = pool.look()
+                if pool.finished:
+                    return
+                _wait(wake, pool, due)
+        finally:
+            pool.stop()  # an error in here must not leave them without a parent's care
+
+
+def _wait(wake: int, pool: ProcessPool, due: float) -> None:
+    """Wait for a signal (SIGCHLD included), a word from a child that starts, or the time."""
+    timeout = None if due == math.inf else max(0.0, due - time.monotonic())
+    starting = {child.lifeline: child for child in pool.children() if child.lifeline is not None}
+    waited_for: list[int | socket.socket] = [wake, *starting]
+    for ready in select.select(waited_for, [], [], timeout)[0]:
+        if isinstance(ready, socket.socket):
+            starting[ready].listens()
+        else:
+            with contextlib.suppress(BlockingIOError):
+                os.read(ready, 4096)
+
+
+@contextlib.contextmanager
+def _waking_pipe() -> Iterator[int]:
+    """Yield a file descriptor that becomes readable with each signal that has a handler."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        with _handling(signal.SIGCHLD, lambda: None):
+            yield reading
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
+
+
+@contextlib.contextmanager
+def _handling(signo: signal.Signals, action: Callable[[], Any]) -> Iterator[None]:
+    def handler(number: int, frame: FrameType | None) -> None:
+        action()
+
+    before = signal.signal(signo, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signo, before)

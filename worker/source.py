@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
@@ -37,9 +37,17 @@ from channels.layers.clients import (
 )
 from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
 from channels.worker.outcome import last_word
-from channels.worker.taken import Taken
 
 logger = logging.getLogger("django.channels")
+
+
+class Delivery(NamedTuple):
+    """One message to run: the arguments of :meth:`channels.worker.dispatch.Dispatcher.run`."""
+
+    channel: str
+    content: dict[str, Any]
+    #: Whether nothing else of its connection can be running.
+    ordered: bool
 
 
 class FrameSource:
@@ -96,7 +104,7 @@ class FrameSource:
 
     # -- taking --------------------------------------------------------------------
 
-    def next(self) -> Taken | None:
+    def next(self) -> Delivery | None:
         """Return the next message; ``None`` if none came for a while.
 
         Waits a few seconds at most, and while the layer does not answer for the
@@ -110,7 +118,7 @@ class FrameSource:
                 return None
             frame = self._frame = self._ready.popleft()
             self._position = 0
-        return Taken(frame.channel, frame.messages[self._position], frame.ordered)
+        return Delivery(frame.channel, frame.messages[self._position], frame.ordered)
 
     def _take(self) -> None:
         try:

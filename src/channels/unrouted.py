@@ -1,7 +1,8 @@
-"""Messages on channels that nobody listens on: told once a minute for each channel.
+"""Messages that lead nowhere: told once a minute for each channel, or each path.
 
-Nothing fails then: the message waits until it expires.  A name that was misspelt, or a
-process that does not run, shows in nothing else than silence.
+A message for a channel that nothing listens on waits until it expires.  One that no route takes,
+or only a default, is dropped.  Nothing fails then: a name that was misspelt, or a process that
+does not run, shows in nothing else than silence.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from django.apps import apps
 from channels.asgi import ChannelLayerWrapper
 from channels.exceptions import LayerUnavailable
 from channels.layers.base import clients_may_replace
+from channels.routing import connect_consumer, null_consumer
+from channels.routing.doubts import asked_keys, is_wanted, nearest_route
 from channels.seldom import Seldom
 from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
+
+#: Most of a path that is shown and compared: clients choose it.
+_SHOWN = 200
 
 _seldom = Seldom()
 
@@ -55,11 +61,11 @@ def tell_if_unrouted(layer: Any, name: Any, consumer: object = None) -> None:
         " on it: unless something of your own receives it, it will expire. %s",
         name,
         "" if consumer is None else f" by {name_that_thing(consumer)}",
-        _advice(layer, name),
+        _advice_on_channel(layer, name),
     )
 
 
-def _advice(layer: ChannelLayerWrapper, name: str) -> str:
+def _advice_on_channel(layer: ChannelLayerWrapper, name: str) -> str:
     if name == "asgi.delay":
         if layer.local_only():
             return "'manage.py rundelay' can't reach a layer in memory: configure one in Redis."
@@ -72,3 +78,70 @@ def _advice(layer: ChannelLayerWrapper, name: str) -> str:
     near = difflib.get_close_matches(name, sorted(layer.router.channels), 1)
     meant = f"Did you mean {near[0]!r}? If not, add" if near else "Add"
     return f'{meant} a route for it to CHANNEL_LAYERS["{layer.alias}"]["ROUTING"].'
+
+
+def tell_of_default(consumer: object, channel: str, content: dict[str, Any], router: Any) -> None:
+    """Say that a socket is deaf, if a default consumer took its message for want of a route.
+
+    Args:
+        consumer: What the message was routed to.
+        channel: Where it came from.
+        content: The message.
+        router: What routed it.
+    """
+    path = content.get("path")
+    if not isinstance(path, str):
+        return
+    path = path[:_SHOWN]
+    if channel == "websocket.connect" and consumer is connect_consumer:
+        if not _seldom.due((channel, path)):
+            return
+        own = router.own_entries()
+        if not is_wanted(own, channel, path) and not is_wanted(own, "websocket.receive", path):
+            _warn(
+                "The WebSocket at %r is accepted and deaf: no route of websocket.connect or"
+                " websocket.receive takes its path.%s",
+                path,
+                _advice_on_route(own, channel, path),
+            )
+    elif channel == "websocket.receive" and consumer is null_consumer:
+        if not _seldom.due((channel, path)):
+            return
+        own = router.own_entries()
+        # Of a socket that no route accepted it was said as it connected.
+        if is_wanted(own, "websocket.connect", path) and not is_wanted(own, channel, path):
+            _warn(
+                "What the WebSocket at %r sends is dropped: no route of websocket.receive takes"
+                " its path.%s",
+                path,
+                _advice_on_route(own, channel, path),
+            )
+
+
+def _warn(text: str, path: str, advice: str) -> None:
+    """Warn of one path for each advice: each user, or each bot, may have another path."""
+    if _seldom.due((text, advice)):
+        logger.warning(text, path, advice)
+
+
+def tell_of_no_match(channel: str, content: dict[str, Any], router: Any) -> None:
+    """Say that no route took a message of a channel that some route names."""
+    own = router.own_entries()
+    # What routes ask about tells why none matched; the rest may be large, or a secret.
+    facts = {key: content.get(key) for key in sorted(asked_keys(own, channel))}
+    shown = f" with {facts!r:.200}" if facts else ""
+    if _seldom.due((channel, shown)):
+        path = content.get("path")
+        logger.error(
+            "Could not find match for message on %s%s! Check your routing.%s",
+            channel,
+            shown,
+            _advice_on_route(own, channel, path[:_SHOWN] if isinstance(path, str) else ""),
+        )
+
+
+def _advice_on_route(own: list[Any], channel: str, path: str) -> str:
+    nearest = nearest_route(own, channel, path)
+    if nearest is None:
+        return f' Add one: route("{channel}", …).'
+    return f" The nearest is {nearest}."

@@ -23,5 +23,5 @@ def engine(request, settings, tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def _nothing_said_yet(monkeypatch):
     """Have each test hear what a process says once a minute."""
-    monkeypatch.setattr("channels.worker.unmatched._seldom", Seldom())
     monkeypatch.setattr("channels.security.websockets._refused", Seldom())
+    monkeypatch.setattr("channels.unrouted._seldom", Seldom())

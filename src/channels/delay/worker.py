@@ -23,8 +23,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -38,9 +36,9 @@ from django.utils import timezone
 from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
-from channels.hangup import heeded
 from channels.layers.clients import Frame
 from channels.outbox import count_dropped
+from channels.process_signals import SignalHandlers
 
 logger = logging.getLogger("django.channels")
 
@@ -56,9 +54,6 @@ LONGEST_PAUSE = 5.0
 
 #: Longest time for which a pause doesn't notice that the worker is to stop, in seconds.
 PAUSE_SLICE = 0.1
-
-#: A signal that follows another within this many seconds is the same wish.
-SAME_WISH = 1.0
 
 #: What is wrong with a message that can't be turned into a row.
 _UNSTORABLE = (
@@ -103,35 +98,24 @@ class Worker:
         self.termed = False
         self.in_job = False
         self._intake: FrameIntake | PlainIntake | None = None
-        self._stopping: float | None = None
+        self._stopping = False
         self._look_at = 0.0
         self._pause_next = FIRST_PAUSE
+        self._signals = SignalHandlers()
 
     # -- signals ---------------------------------------------------------------------
 
-    def install_signal_handler(self) -> dict[int, Any]:
-        """Let the signals that end it call :meth:`sigterm_handler`; return what they called before.
-
-        SIGTERM, SIGINT and SIGHUP, without those that the process was started to ignore.
-        """
-        return {
-            signo: signal.signal(signo, self.sigterm_handler)
-            for signo in heeded("SIGTERM", "SIGINT", "SIGHUP")
-        }
+    def install_signal_handler(self) -> None:
+        """Let SIGTERM, SIGINT and SIGHUP call :meth:`sigterm_handler`."""
+        self._signals.install(self.sigterm_handler)
 
     def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:
-        """Stop after the message in hand; at once at a second signal by someone without patience.
+        """Stop after the message in hand.
 
         Raises:
             SystemExit: Nothing is in hand, and the layer's wait can't be ended otherwise.
         """
-        now = time.monotonic()
-        if self._stopping is not None and signo is not None and now - self._stopping > SAME_WISH:
-            signal.signal(signo, signal.SIG_DFL)
-            os.kill(os.getpid(), signo)
-        self.termed = True
-        if self._stopping is None:
-            self._stopping = now
+        self.termed = self._stopping = True
         intake = self._intake
         if intake is not None:
             intake.stop()
@@ -154,7 +138,8 @@ class Worker:
             SystemExit: Stopped by a signal while idle, on a layer whose wait can't be ended.
             KeyboardInterrupt: Ctrl-C, if signals were left alone.
         """
-        before = self.install_signal_handler() if self.signal_handlers else {}
+        if self.signal_handlers:
+            self.install_signal_handler()
         logger.info("Listening on %s", CHANNEL)
         intake = self._intake = open_intake(self.channel_layer)
         self._look_at = time.monotonic()
@@ -165,9 +150,7 @@ class Worker:
             self.in_job = False
             self._close(intake)
             self._intake = None
-            if self._stopping is None:
-                for signo, handler in before.items():
-                    signal.signal(signo, handler)
+            self._signals.restore()
 
     def _turn(self, intake: FrameIntake | PlainIntake) -> None:
         self.in_job = False
@@ -195,7 +178,7 @@ class Worker:
         self.in_job = False
         end = time.monotonic() + self._pause_next
         self._pause_next = min(2 * self._pause_next, LONGEST_PAUSE)
-        while self._stopping is None and (left := end - time.monotonic()) > 0:
+        while not self._stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, PAUSE_SLICE))
 
     def _close(self, intake: FrameIntake | PlainIntake) -> None:
@@ -235,7 +218,7 @@ class Worker:
         for message in DelayedMessage.objects.claim_due(BATCH):
             taken += 1
             self._send(message)
-            if self._stopping is not None:
+            if self._stopping:
                 break
         now = time.monotonic()
         if taken == BATCH:

@@ -13,7 +13,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import route
 from channels.sessions import enforce_ordering, parking
 from channels.worker import dispatch
-from channels.worker.timers import RETRY_PAUSE, Timers
+from channels.worker.scheduled import RETRY_PAUSE, ScheduledCalls
 from tests.support.recording import RecordingLayer
 from tests.unit.sessions.connection import REPLY, WAIT, Connection
 from tests.unit.worker.scripted import CountedWorker
@@ -26,7 +26,7 @@ def in_worker(connection, clock):
     """Run messages as a worker of another server's layer does."""
 
     class InWorker:
-        timers = Timers(clock.time)
+        timers = ScheduledCalls(clock.time)
 
         def run(self, *orders):
             for order in orders:
@@ -125,7 +125,7 @@ def test_a_gap_that_was_filled_leaves_nothing_to_do(
 
 def test_messages_that_found_no_room_to_go_back_are_tried_again(clock, caplog):
     connection = Connection(channel_capacity={"websocket.receive": 1})
-    timers = Timers(clock.time)
+    timers = ScheduledCalls(clock.time)
     for order in (1, 2):
         connection.consumer(connection.message(order, worker_timers=timers))
     with pytest.raises(ChannelFull):
@@ -148,7 +148,7 @@ def test_a_worker_that_stops_leaves_its_parked_messages_to_another(connection, i
     in_worker.timers.close()
 
     assert connection.waiting(WAIT) == []
-    other = Timers(clock.time)
+    other = ScheduledCalls(clock.time)
     for content in connection.waiting("websocket.receive"):
         message = connection.message(content["order"], worker_timers=other)
         connection.consumer(message)
@@ -161,7 +161,7 @@ def test_a_worker_that_stops_leaves_its_parked_messages_to_another(connection, i
 
 
 def test_two_workers_look_after_a_socket_without_disturbing_each_other(connection, clock):
-    one, two = Timers(clock.time), Timers(clock.time)
+    one, two = ScheduledCalls(clock.time), ScheduledCalls(clock.time)
     connection.consumer(connection.message(2, worker_timers=one))
     connection.consumer(connection.message(3, worker_timers=two))
 
@@ -177,7 +177,7 @@ def test_two_workers_look_after_a_socket_without_disturbing_each_other(connectio
 
 def test_messages_that_live_shortly_are_given_less_time(clock):
     connection = Connection(expiry=20)
-    timers = Timers(clock.time)
+    timers = ScheduledCalls(clock.time)
     connection.consumer(connection.message(1, worker_timers=timers))
 
     clock.seconds += 20 / parking.LOOKS + parking.GRACE
@@ -241,7 +241,7 @@ def test_giving_up_survives_a_database_that_is_down(connection, in_worker, monke
 
 def test_giving_up_with_little_room_loses_none(clock):
     connection = Connection(channel_capacity={"websocket.receive": 1})
-    timers = Timers(clock.time)
+    timers = ScheduledCalls(clock.time)
     for order in (5, 4, 3):
         connection.consumer(connection.message(order, worker_timers=timers))
 

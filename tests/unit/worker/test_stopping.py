@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from channels.hangup import heeded
-from channels.worker import Worker, WorkerGroup, shutdown
-from channels.worker.shutdown import SignalHandlers
+from channels import process_signals
+from channels.process_signals import SignalHandlers, heeded
+from channels.worker import Worker, WorkerGroup
 from tests.unit.worker.scripted import (
     Clock,
     CountedWorker,
@@ -218,7 +218,7 @@ class TestSignals:
         clock = Clock()
         handlers = SignalHandlers(clock)
         handlers.clock = clock
-        before = {signo: signal.getsignal(signo) for signo in heeded(*shutdown.SIGNALS)}
+        before = {signo: signal.getsignal(signo) for signo in heeded(*process_signals.STOP_SIGNALS)}
         yield handlers
         for signo, handler in before.items():
             signal.signal(signo, handler)
@@ -227,7 +227,7 @@ class TestSignals:
         self, handlers, monkeypatch
     ):
         calls, deaths = [], []
-        monkeypatch.setattr(shutdown, "die_by", deaths.append)
+        monkeypatch.setattr(process_signals, "die_by", deaths.append)
         handlers.install(lambda signo, frame: calls.append(signo))
 
         signal.raise_signal(signal.SIGTERM)

@@ -21,9 +21,9 @@ from channels.message import Message
 from channels.signals import worker_process_ready
 from channels.startup import add_log_format, check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
-from channels.worker.lifeline import ENVIRONMENT, ChildProcess, Lifeline, same_command
 from channels.worker.loop import DEFAULT_DRAIN
-from channels.worker.parent import run_processes
+from channels.worker.pool import run_processes
+from channels.worker.process import ENVIRONMENT, ChildProcess, Lifeline, same_command
 
 __all__ = ["Command", "Worker", "WorkerGroup", "sys"]
 
@@ -164,7 +164,7 @@ class Command(BaseCommand):
         gc.collect()
         gc.freeze()
         if lifeline is not None:
-            lifeline.watch()
+            lifeline.stop_with_parent()
         with contextlib.suppress(KeyboardInterrupt):
             worker.run()
 

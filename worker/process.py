@@ -1,8 +1,8 @@
-"""The line between the parent of a process pool and each worker process.
+"""One worker process of a pool, and the lifeline between it and its parent.
 
-A pair of sockets.  The worker process writes one byte into its end once it takes
-messages, and reads from it only to notice that the parent is gone: then it stops
-gracefully, because nobody would replace it or forward a signal to it any more.
+The lifeline is a pair of sockets.  The worker process writes one byte into its end once it takes
+messages, and reads from it only to notice that the parent is gone: then it stops gracefully,
+because nothing would replace it or forward a signal to it any more.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import subprocess
 import sys
 import threading
 
-#: Holds the number of the file descriptor of the line, in worker processes only.
+#: Holds the number of the file descriptor of the lifeline, in worker processes only.
 ENVIRONMENT = "CHANNELS_WORKER_LIFELINE"
 
 _LISTENING = b"L"
 
 
 class Lifeline:
-    """A worker process's end."""
+    """A worker process's end of its lifeline."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -41,10 +41,10 @@ class Lifeline:
 
     def tell_listening(self) -> None:
         """Tell the parent that this process takes messages."""
-        with contextlib.suppress(OSError):  # the parent is gone, which the watch notices
+        with contextlib.suppress(OSError):  # the parent is gone, which stop_with_parent() notices
             self._sock.sendall(_LISTENING)
 
-    def watch(self) -> None:
+    def stop_with_parent(self) -> None:
         """From now on, stop this process by SIGTERM when the parent is gone."""
         threading.Thread(target=self._wait_for_end, name="lifeline", daemon=True).start()
 
@@ -83,14 +83,14 @@ class ChildProcess:
 
     def listens(self) -> bool:
         """Whether it has told that it takes messages."""
-        if self.line is not None:
+        if self.lifeline is not None:
             with contextlib.suppress(BlockingIOError):
-                self._listens = self.line.recv(1) == _LISTENING
+                self._listens = self.lifeline.recv(1) == _LISTENING
                 self._settled = True
         return self._listens
 
     @property
-    def line(self) -> socket.socket | None:
+    def lifeline(self) -> socket.socket | None:
         """What becomes readable when :meth:`listens` may have changed; ``None`` if it will not."""
         return None if self._settled else self._sock
 

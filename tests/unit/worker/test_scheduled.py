@@ -6,8 +6,8 @@ from unittest import mock
 
 import pytest
 
-from channels.worker import timers as module
-from channels.worker.timers import BATCH, RETRY_PAUSE, Timers
+from channels.worker import scheduled as module
+from channels.worker.scheduled import BATCH, RETRY_PAUSE, ScheduledCalls
 from tests.unit.worker.scripted import (
     Clock,
     CountedWorker,
@@ -26,7 +26,7 @@ def clock():
 
 @pytest.fixture
 def timers(clock):
-    return Timers(clock)
+    return ScheduledCalls(clock)
 
 
 def test_nothing_is_pending_at_first(timers, clock):

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channels.hangup import reopen_log_files
+from channels.process_signals import reopen_log_files
 
 
 @pytest.fixture

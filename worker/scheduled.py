@@ -24,7 +24,7 @@ BATCH = 20
 Call = Callable[[bool], object]
 
 
-class Timers:
+class ScheduledCalls:
     """Calls of one worker, each under a key; used by its thread only.
 
     Args:

@@ -10,18 +10,18 @@ import logging
 
 import pytest
 
+from channels import unrouted
 from channels.asgi import ChannelLayerWrapper
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import connect_consumer, include, null_consumer, route
 from channels.seldom import Seldom
-from channels.worker import unmatched
 from channels.worker.dispatch import Dispatcher
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(unmatched, "_seldom", Seldom(lambda: now[0]))
+    monkeypatch.setattr(unrouted, "_seldom", Seldom(lambda: now[0]))
     return now
 
 
