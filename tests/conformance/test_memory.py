@@ -10,27 +10,18 @@ from channels.layers.conformance import LayerConformance
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.conformance.suites.server import ServerClientConformance
 from tests.conformance.suites.worker import WorkerClientConformance
-
-
-class FakeClock:
-    """Time that passes when it is told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def advance(self, seconds):
-        self.now += seconds
+from tests.support.clock import Clock
 
 
 class InMemory:
     @pytest.fixture
     def clock(self):
-        return FakeClock()
+        return Clock()
 
     @pytest.fixture
     def make_layer(self, clock):
         def make(**options):
-            return InMemoryChannelLayer(clock=lambda: clock.now, **options)
+            return InMemoryChannelLayer(clock=clock, **options)
 
         return make
 
@@ -49,12 +40,12 @@ class TestInMemoryServerClient(InMemory, ServerClientConformance):
 
 @pytest.fixture
 def clock():
-    return FakeClock()
+    return Clock()
 
 
 @pytest.fixture
 def layer(clock):
-    return InMemoryChannelLayer(expiry=60, group_expiry=600, clock=lambda: clock.now)
+    return InMemoryChannelLayer(expiry=60, group_expiry=600, clock=clock)
 
 
 def receive_all(layer, *channels):

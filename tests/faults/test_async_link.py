@@ -11,7 +11,8 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.asynchronous import open_connection
 from channels.layers.redis.net.hosts import parse_host
-from tests.support.redis_clients import run, until
+from tests.support.redis_clients import run
+from tests.support.waiting import until
 
 
 @contextlib.asynccontextmanager

@@ -9,13 +9,14 @@ import time
 
 import pytest
 
-from channels.exceptions import LayerError, LayerUnavailable
+from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
 from tests.support.proxy import Proxy
-from tests.support.redis_clients import run, sent, serving, until
-from tests.support.redis_server import RedisServer, free_port, wait_until
+from tests.support.redis_clients import run, sent, serving
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.waiting import eventually, until, wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -47,17 +48,6 @@ def demote(server, name, new, error):
     else:
         server.client.replicaof("127.0.0.1", new.port)
     name.lead_to(new.port)
-
-
-def eventually(action):
-    """Do something that fails while Redis is away, until it works."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return action()
-        except LayerError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
 
 
 def in_threads(number, action):

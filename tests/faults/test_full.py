@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.wire.processes import read_entry
 from tests.faults.site_stack import SiteStack
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

@@ -6,7 +6,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.faults.site_stack import SiteStack
-from tests.support.processes import wait_until
+from tests.support.waiting import wait_until
 
 BLAMED = "malformed reply to a socket on /room/ from consumer tests.faults.site.app.receive: "
 

@@ -16,7 +16,8 @@ from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.wire import items, reading
 from channels.seldom import Seldom
 from tests.support.proxy import Proxy
-from tests.support.redis_server import RedisServer, wait_until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

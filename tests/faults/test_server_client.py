@@ -8,11 +8,12 @@ import time
 
 import pytest
 
-from channels.exceptions import LayerError, LayerUnavailable
+from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Receipt, Reply, SocketEntry
 from channels.layers.redis.layer import RedisChannelLayer
-from tests.support.redis_clients import run, sent, serving, swallower, until
+from tests.support.redis_clients import run, sent, serving, swallower
 from tests.support.redis_server import Cluster, RedisServer, SentinelSet
+from tests.support.waiting import eventually, until
 
 pytestmark = pytest.mark.redis
 
@@ -25,17 +26,6 @@ def own_server():
     server = RedisServer()
     yield server
     server.close()
-
-
-def eventually(action):
-    """Do something that fails while Redis is away, until it works."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return action()
-        except LayerError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
 
 
 async def blocked(redis_server):

@@ -12,7 +12,8 @@ from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net import blocking as links
 from tests.support.proxy import Proxy
-from tests.support.redis_clients import run, sent, serving, until
+from tests.support.redis_clients import run, sent, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.redis
 

@@ -9,7 +9,8 @@ import pytest
 from tests.faults.site_stack import SiteStack
 from tests.support.processes import fetch
 from tests.support.proxy import Proxy
-from tests.support.redis_server import RedisServer, wait_until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

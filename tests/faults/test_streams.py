@@ -16,7 +16,8 @@ from websockets.sync.client import connect
 
 from tests.faults.site.streams import SIZE
 from tests.faults.site_stack import SiteStack
-from tests.support.processes import BIN, ROOT, Process, fetch, free_port, wait_until
+from tests.support.processes import BIN, ROOT, Process, fetch, free_port
+from tests.support.waiting import wait_until
 
 KINDS = ["generator", "async", "silent", "stubborn", "iterator", "file"]
 

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from channels.interface_server.bridge.hub import Hub, open_client
 from channels.interface_server.settings import BridgeSettings
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.support.echo_worker import EchoWorker
+from tests.support.waiting import until
 from tests.unit.interface_server.fakes import FakeBody, FakeRequest, FakeSocket
 
 CONNECT = {"path": "/", "headers": [], "query_string": b""}
-
-#: Longest wait for anything, in seconds.
-PATIENCE = 10.0
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"{what}: not in time"
-        await asyncio.sleep(0.005)
 
 
 class PlainOnly:

@@ -11,8 +11,8 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from tests.support.delay_project import TABLE, DelayProject
-from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

@@ -15,8 +15,9 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.support.demo_project import checkout, prepared
-from tests.support.processes import BIN, ROOT, free_port, running, wait_until
+from tests.support.processes import BIN, ROOT, free_port, running
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

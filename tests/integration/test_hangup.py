@@ -13,15 +13,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.processes import (
-    IGNORING,
-    ROOT,
-    free_port,
-    heeding_signals,
-    listens,
-    running,
-    wait_until,
-)
+from tests.support.processes import IGNORING, ROOT, free_port, heeding_signals, listens, running
+from tests.support.waiting import wait_until
 
 SERVER = (sys.executable, "-m", "channels.interface_server", "--health-path", "/health")
 LAYER = "tests.support.plain_layer:layer"

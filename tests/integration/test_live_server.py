@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import running, wait_until
+from tests.support.processes import running
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

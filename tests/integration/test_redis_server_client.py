@@ -14,7 +14,8 @@ from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.clients import UNREADABLE, Joined, NotRun, Reply, SocketEntry, Unread
 from channels.layers.redis.layer import RedisChannelLayer
 from channels.layers.redis.wire import items, scripts
-from tests.support.redis_clients import Listener, run, sent, serving, until
+from tests.support.redis_clients import Listener, run, sent, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.redis
 

@@ -14,7 +14,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.support.processes import free_port, running, wait_until
+from tests.support.processes import free_port, running
+from tests.support.waiting import wait_until
 
 FILES = {
     "manage.py": """

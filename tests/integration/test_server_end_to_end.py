@@ -19,8 +19,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from channels.layers.redis.layer import RedisChannelLayer
 from tests.support.echo_worker import LARGE, EchoWorker
-from tests.support.processes import Process, free_port, running, wait_until
+from tests.support.processes import Process, free_port, running
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

@@ -18,17 +18,9 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.support.net import (
-    CLOSE,
-    PATIENCE,
-    ROOT,
-    TEXT,
-    Peer,
-    masked,
-    running,
-    wait_until,
-)
+from tests.support.net import CLOSE, PATIENCE, ROOT, TEXT, Peer, masked, running
 from tests.support.tls import Http2, make_certificate
+from tests.support.waiting import wait_until
 
 
 def close_code(payload):
@@ -199,7 +191,7 @@ def test_open_requests_are_finished_and_new_ones_find_nobody():
         server.next("request")
         server.signal()
         assert server.logged("Stopping")
-        assert wait_until(lambda: not listens(server.port))
+        wait_until(lambda: not listens(server.port), "it stops listening")
 
         assert peer.response()[2] == b"tick" * 6
         assert server.wait() == 0

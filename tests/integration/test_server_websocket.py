@@ -8,17 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.net import (
-    BINARY,
-    CLOSE,
-    CONTINUED,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    masked,
-    running,
-)
+from tests.support.net import BINARY, CLOSE, CONTINUED, PING, PONG, TEXT, Peer, masked, running
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import textwrap
 
 import pytest
 
-from tests.support.processes import BIN, free_port, running, wait_until
+from tests.support.processes import BIN, free_port, running
 from tests.support.tls import Http2, make_certificate
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

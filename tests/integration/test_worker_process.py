@@ -16,8 +16,9 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Receipt
 from channels.layers.redis import RedisChannelLayer
-from tests.support.processes import IGNORING, Process, running, wait_until
+from tests.support.processes import IGNORING, Process, running
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from websockets.asyncio.client import connect
 
-from tests.support.processes import BIN, Process, free_port, wait_until
+from tests.support.processes import BIN, Process, free_port
+from tests.support.waiting import wait_until
 
 HERE = Path(__file__).resolve().parent
 

@@ -13,7 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.processes import BIN, ROOT, Process, free_port, running, wait_until
+from tests.support.processes import BIN, ROOT, Process, free_port, running
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 

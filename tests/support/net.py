@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import wait_until
+
 ROOT = Path(__file__).parents[2]
 
 #: Longest wait for anything, in seconds.
@@ -92,7 +94,8 @@ class RunningServer:
 
     def logged(self, text: str) -> bool:
         """Wait until the log holds a text."""
-        return wait_until(lambda: text in self.log)
+        wait_until(lambda: text in self.log, f"the log has {text!r}", PATIENCE)
+        return True
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal."""
@@ -127,16 +130,6 @@ def running(endpoints: list[str] | None = None, **options: Any) -> Iterator[Runn
         yield server
     finally:
         server.stop()
-
-
-def wait_until(condition: Any) -> bool:
-    """Wait for a condition, not for ever."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 class Peer:

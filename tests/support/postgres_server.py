@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import die_with_parent, free_port, listens, wait_until
+from tests.support.processes import die_with_parent, free_port, listens
+from tests.support.waiting import wait_until
 
 #: The name of everything that needs one: user and database.
 NAME = "postgres"

@@ -17,14 +17,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
 #: Put before a command: runs it as ``nohup`` and the background of a script do.
 IGNORING = ("sh", "-c", 'trap "" HUP INT; exec "$@"', "sh")
-
-#: Longest wait for something that should happen soon; only a failing test waits so long.
-PATIENCE = 30.0
 
 
 def die_with_parent() -> None:
@@ -44,15 +43,6 @@ def free_port() -> int:
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
-
-
-def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition; fail saying what did not happen."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {patience:g} s")
-        time.sleep(0.02)
 
 
 _HEED = """

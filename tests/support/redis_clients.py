@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from channels.layers.clients import GroupMessage, Joined
 
@@ -59,14 +58,6 @@ async def serving(layer, mailbox="web.test!", **options):
         yield server_client, listener
     finally:
         await asyncio.wait_for(server_client.stop(), PATIENCE)
-
-
-async def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Let the loop run until ``condition`` holds; fail with ``what`` after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
-        await asyncio.sleep(0.005)
 
 
 async def sent(server_client, channel, *messages, **options):

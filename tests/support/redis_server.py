@@ -13,8 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import redis
@@ -22,21 +21,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.processes import die_with_parent, free_port
+from tests.support.waiting import wait_until
 
 #: Longest wait for a server to do what it must, in seconds.
 PATIENCE = 20.0
-
-
-def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Return once ``condition`` holds; fail with ``what`` after ``patience`` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        with contextlib.suppress(redis.RedisError, OSError):
-            if condition():
-                return
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {patience} s: {what}")
-        time.sleep(0.02)
 
 
 class RedisServer:

@@ -1,17 +1,11 @@
 """Facts that repeat are logged once a minute for each key."""
 
 from channels.seldom import MOST_KEYS, PAUSE, Seldom
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def test_a_key_is_due_once_a_minute_and_others_have_their_own_minute():
-    clock = Clock()
+    clock = Clock(0.0)
     seldom = Seldom(clock)
 
     assert seldom.due("/chat/")
@@ -26,7 +20,7 @@ def test_a_key_is_due_once_a_minute_and_others_have_their_own_minute():
 
 
 def test_the_memory_is_bounded_and_forgets_the_oldest_first():
-    clock = Clock()
+    clock = Clock(0.0)
     seldom = Seldom(clock)
     for n in range(MOST_KEYS + 1):
         assert seldom.due(n)

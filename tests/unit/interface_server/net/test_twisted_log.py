@@ -7,6 +7,7 @@ import logging
 from twisted.logger import LogLevel
 
 from channels.interface_server.net.twisted_log import WARNING_PAUSE, Forwarder
+from tests.support.clock import Clock
 
 EXHAUSTED = {
     "log_level": LogLevel.info,
@@ -14,15 +15,8 @@ EXHAUSTED = {
 }
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 def test_running_out_of_descriptors_is_a_warning_once_a_minute(caplog):
-    clock = Clock()
+    clock = Clock(0.0)
     forward = Forwarder(clock)
 
     forward(EXHAUSTED)

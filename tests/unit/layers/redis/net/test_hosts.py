@@ -17,7 +17,8 @@ from channels.layers.redis.net import hosts
 from channels.layers.redis.net.clock import CLOCK_SECONDS, RedisClock
 from channels.layers.redis.net.hosts import parse_host
 from channels.layers.redis.net.ring import ring_index
-from tests.support.redis_server import RedisServer, SentinelSet, free_port, wait_until
+from tests.support.redis_server import RedisServer, SentinelSet, free_port
+from tests.support.waiting import wait_until
 
 
 class TestWhatUsersWrite:

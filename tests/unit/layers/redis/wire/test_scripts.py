@@ -8,7 +8,7 @@ import pytest
 
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.keys import Keys
-from tests.support.redis_server import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
