@@ -370,6 +370,8 @@ def test_a_frame_refused_without_anybody_to_tell_is_logged(layer, caplog):
 
 
 def test_flush_does_not_forget_who_awaits_a_mark(layer):
+    """Shown by the mark being reached in time."""
+
     async def main():
         client, listener = layer.open_server("web.test!"), Listener()
         await client.start(listener, {})

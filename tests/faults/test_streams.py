@@ -96,6 +96,7 @@ def closed_in_time(site, kinds):
 
 @pytest.mark.redis
 def test_a_stream_ends_with_its_client_and_the_worker_serves_the_next(over_redis):
+    """Shown by the generators being closed in time and the only worker answering."""
     for done, kind in enumerate(KINDS, 1):
         over_redis.request(f"stream/{kind}/").close()
         closed_in_time(over_redis, KINDS[:done])
@@ -106,6 +107,7 @@ def test_a_stream_ends_with_its_client_and_the_worker_serves_the_next(over_redis
 def test_streams_whose_clients_left_while_they_waited_for_the_worker_cost_it_next_to_nothing(
     over_redis,
 ):
+    """Shown by all of them being closed within the patience for one."""
     tabs = [over_redis.request("stream/generator/")]
     for _ in range(20):
         tabs.append(socket.create_connection(("127.0.0.1", over_redis.port), timeout=20))

@@ -330,6 +330,7 @@ def test_the_server_answers_for_its_health_itself():
 
 
 def test_a_client_that_reads_nothing_of_its_last_response_is_no_burden(server, peer):
+    """Shown by the server telling that the request is gone."""
     peer.send(b"GET /big HTTP/1.0\r\n\r\n")
     server.next("drained")
     peer.sock.close()

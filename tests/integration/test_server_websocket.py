@@ -81,6 +81,7 @@ def test_without_a_common_subprotocol_there_is_no_header(peer):
     "origin", ["null", "https://example.com:8443", "file://", "chrome-extension://abc", "???"]
 )
 def test_every_origin_is_admitted(peer, origin):
+    """Shown by the handshake: `open` fails without a 101."""
     peer.open(headers=f"Origin: {origin}\r\n")
 
 

@@ -107,6 +107,7 @@ class TestChat:
 
     @live
     async def test_bad_frames_and_commands_are_logged_and_the_socket_stays(self, portal):
+        """Shown by each line of the log that it waits for."""
         async with portal.socket("/chat/stream/", portal.sessions["ben"]) as socket:
             await say(socket, "{no json")
             await in_thread(

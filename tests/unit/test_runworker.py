@@ -212,6 +212,7 @@ def test_its_process_is_announced_before_the_worker_is_ready(worker_class):
 
 
 def test_ctrl_c_ends_it_without_a_traceback(worker_class):
+    """Shown by nothing being raised."""
     worker_class.return_value.run.side_effect = KeyboardInterrupt
 
     call_command("runworker", "--layer", "other")

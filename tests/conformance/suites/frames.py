@@ -234,6 +234,8 @@ class FrameRules(Servers):
         self.run(test())
 
     def test_a_server_has_room_for_more_than_the_contracts_capacity(self, layer: Layer) -> None:
+        """Shown by all of them being delivered: `delivered` gives up otherwise."""
+
         async def test() -> None:
             async with self.serving(layer) as (_, listener):
                 for n in range(500):  # the loop does not run meanwhile

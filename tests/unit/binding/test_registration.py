@@ -113,6 +113,7 @@ def test_bindings_begin_when_django_is_ready_and_only_once(registry, layer, monk
 
 
 def test_getting_ready_with_other_applications_does_not_look_models_up_again(registry):
+    """Shown by nothing being raised: the model cannot be found meanwhile."""
     declare(model="app.Note", fields=["text"])
 
     with override_settings(INSTALLED_APPS=["channels"]):

@@ -144,6 +144,7 @@ def test_a_cookie_alone_costs_nothing(decorator, untouched):
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "+".join(flags) or "none")
 def test_class_consumers_cost_nothing(flags, channel, base, untouched):
+    """`untouched` fails for a query or a session that is loaded."""
     consumer = type("Flagged", (base,), flags)
 
     with untouched:
@@ -152,6 +153,7 @@ def test_class_consumers_cost_nothing(flags, channel, base, untouched):
 
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "+".join(flags) or "none")
 def test_demultiplexers_cost_nothing(flags, untouched):
+    """`untouched` fails for a query or a session that is loaded."""
     stream = type("Stream", (JsonWebsocketConsumer,), flags)
     consumer = type("Streams", (WebsocketDemultiplexer,), {**flags, "consumers": {"s": stream}})
 
@@ -165,6 +167,7 @@ def test_demultiplexers_cost_nothing(flags, untouched):
 
 @pytest.mark.parametrize("flag", ["channel_session", "channel_session_user"])
 def test_class_consumers_of_other_channels_cost_nothing(flag, untouched):
+    """`untouched` fails for a query or a session that is loaded."""
     consumer = type(
         "Flagged",
         (BaseConsumer,),

@@ -286,6 +286,7 @@ class TestHandshake(ChannelTestCase):
 
     @apply_routes(route("websocket.receive", print))
     def test_other_channels_are_not_checked(self):
+        """Shown by nothing being raised: no reply accepts anything."""
         WSClient().send_and_consume("websocket.receive", text="x")
 
 
@@ -422,6 +423,7 @@ class TestOldNames:
                 assert getattr(old, name) is getattr(new, name)
 
     def test_importing_the_package_warns_of_nothing(self):
+        """Shown by nothing being raised: warnings are errors."""
         saved = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
         try:
             with warnings.catch_warnings():

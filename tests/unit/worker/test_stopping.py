@@ -259,6 +259,7 @@ class TestSignals:
         assert signal.getsignal(signal.SIGTERM) is later
 
     def test_a_process_that_is_on_its_way_out_keeps_its_handlers(self, handlers):
+        """Shown by the process living on: the second signal would end it."""
         handlers.install(lambda signo, frame: None)
         signal.raise_signal(signal.SIGTERM)
 

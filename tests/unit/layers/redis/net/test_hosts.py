@@ -376,6 +376,7 @@ class TestConnections:
         layer.close()
 
     def test_a_layer_may_be_used_on_both_sides_of_a_fork(self, redis_server):
+        """Shown by what the script asserts on both sides."""
         script = f"""
 import os
 from channels.layers.redis import RedisChannelLayer
