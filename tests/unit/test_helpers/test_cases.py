@@ -113,7 +113,7 @@ class TestSeveralLayers(ChannelTestCase):
         assert self.get_next_message("of-the-class") is None
 
     def test_the_room_is_not_that_of_the_settings(self):
-        """Shown by no ChannelFull: there is room for one in the settings."""
+        """Shown by no ChannelFull: the settings have room for 3."""
         for _ in range(10):
             Channel("test").send({})
 
