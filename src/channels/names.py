@@ -51,15 +51,7 @@ def check_channel_name(name: object, *, receive: bool = False) -> str:
     Raises:
         TypeError: It is not a valid name; the text says why and shows it.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"a channel name must be a str, not {type(name).__name__}: {name!r}")
-    if len(name) >= MAX_LENGTH:
-        raise TypeError(f"a channel name must be under {MAX_LENGTH} characters: {name!r}")
-    if not _CHANNEL.fullmatch(name):
-        raise TypeError(
-            "a channel name may hold ASCII letters, digits, hyphens, underscores and full stops,"
-            f" and at most one '?' or '!' after the first part: {name!r}"
-        )
+    name = _check("channel", name, _CHANNEL, ", and at most one '?' or '!' after the first part")
     if name.endswith("?"):
         raise TypeError(f"a single-reader channel name must not end in '?': {name!r}")
     if receive and "!" in name and not name.endswith("!"):
@@ -73,14 +65,18 @@ def check_group_name(name: object) -> str:
     Raises:
         TypeError: It is not a valid name; the text says why and shows it.
     """
+    return _check("group", name, _GROUP, " only")
+
+
+def _check(kind: str, name: object, allowed: re.Pattern[str], more: str) -> str:
     if not isinstance(name, str):
-        raise TypeError(f"a group name must be a str, not {type(name).__name__}: {name!r}")
+        raise TypeError(f"a {kind} name must be a str, not {type(name).__name__}: {name!r}")
     if len(name) >= MAX_LENGTH:
-        raise TypeError(f"a group name must be under {MAX_LENGTH} characters: {name!r}")
-    if not _GROUP.fullmatch(name):
+        raise TypeError(f"a {kind} name must be under {MAX_LENGTH} characters: {name!r}")
+    if not allowed.fullmatch(name):
         raise TypeError(
-            "a group name may hold ASCII letters, digits, hyphens, underscores and full stops"
-            f" only: {name!r}"
+            f"a {kind} name may hold ASCII letters, digits, hyphens, underscores and full stops"
+            f"{more}: {name!r}"
         )
     return name
 
