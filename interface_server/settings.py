@@ -23,7 +23,7 @@ class BridgeSettings:
         frame_messages: Messages that one frame carries at most.
         stall_timeout: Seconds that a socket may go unread before it is closed
             with 1013.
-        farewell_timeout: Seconds that a disconnect waits for the frame in flight.
+        disconnect_timeout: Seconds that a disconnect waits for the frame in flight.
         on_lost_message: Whether a socket whose frame was lost, expired or could not be
             read goes on (``skip``) or is closed with 1011 (``close``).
         retry_after: Seconds, told to clients that get a 503.
@@ -45,7 +45,7 @@ class BridgeSettings:
     buffer_size: int = 1024 * 1024
     frame_messages: int = 1024
     stall_timeout: float = 120.0
-    farewell_timeout: float = 10.0
+    disconnect_timeout: float = 10.0
     on_lost_message: Literal["skip", "close"] = "skip"
     retry_after: int = 5
     body_chunk: int = 256 * 1024

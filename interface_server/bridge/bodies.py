@@ -13,7 +13,7 @@ from typing import Any
 
 from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.spool import Spool
-from channels.interface_server.bridge.state import Core
+from channels.interface_server.bridge.state import BridgeState
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class ResponseBody:
     """Writes one body.
 
     Args:
-        core: Whose layer to read from.
+        state: Whose layer to read from.
         port: Where to write.
         local: Local name of the request.
         reply: Called with each message of the body list; leads back to :meth:`write` and
@@ -36,7 +36,7 @@ class ResponseBody:
 
     def __init__(
         self,
-        core: Core,
+        state: BridgeState,
         port: HttpPort,
         local: str,
         *,
@@ -44,7 +44,7 @@ class ResponseBody:
         finished: Callable[[], None],
         broken: Callable[[str], None],
     ) -> None:
-        self._core = core
+        self._state = state
         self._port: HttpPort | None = port
         self._local = local
         self._reply = reply
@@ -59,14 +59,14 @@ class ResponseBody:
         """Write, or spool what the client cannot take yet."""
         if self._port is None:
             return
-        if self._spool is None and self._port.unsent <= self._core.settings.write_ahead:
+        if self._spool is None and self._port.unsent <= self._state.settings.write_ahead:
             self._port.write(data)
             return
         if self._spool is None:
             self._spool = Spool()
         # The body list is not read past the limit, but a sender that does not use it cannot
         # be held back.
-        limit = 2 * self._core.settings.spool_limit
+        limit = 2 * self._state.settings.spool_limit
         if not self._reading and len(self._spool) + len(data) > limit:
             self._broken("the client reads too slowly, and the spool is full")
             return
@@ -85,9 +85,9 @@ class ResponseBody:
         while (
             self._spool is not None
             and self._port is not None
-            and self._port.unsent <= self._core.settings.write_ahead
+            and self._port.unsent <= self._state.settings.write_ahead
         ):
-            data = self._spool.read(self._core.settings.write_ahead)
+            data = self._spool.read(self._state.settings.write_ahead)
             if not len(self._spool):
                 self._spool.close()
                 self._spool = None
@@ -112,18 +112,18 @@ class ResponseBody:
     def _read_on(self) -> None:
         if self._more and not self._reading and self._has_room():
             self._reading = True
-            self._core.spawn(self._read())
+            self._state.spawn(self._read())
 
     def _has_room(self) -> bool:
         if self._port is None:
             return False
-        return self._spool is None or len(self._spool) < self._core.settings.spool_limit
+        return self._spool is None or len(self._spool) < self._state.settings.spool_limit
 
     async def _read(self) -> None:
         try:
             while self._more and self._has_room():
                 self._more = False
-                for message in await self._core.layer.read_body(self._local, READ_AHEAD):
+                for message in await self._state.layer.read_body(self._local, READ_AHEAD):
                     self._more = True  # until it was found empty
                     self._reply(message)
         except Exception as error:  # whatever the layer raises, the response cannot go on

@@ -14,7 +14,7 @@ from typing import Any
 from channels.exceptions import ChannelFull, LayerError
 from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.interfaces import BodySource
-from channels.interface_server.bridge.state import Core
+from channels.interface_server.bridge.state import BridgeState
 from channels.interface_server.bridge.waitlist import FIRST_DELAY, LONGEST_DELAY
 
 
@@ -22,18 +22,22 @@ class RequestBody:
     """Sends one request body.
 
     Args:
-        core: Where to.
+        state: Where to.
         channel: The ``?`` channel of this body.
         source: Where from; closed at the end, whatever the end is.
         broken: Called with the reason if a chunk could not be carried.
     """
 
     def __init__(
-        self, core: Core, channel: str, source: BodySource, broken: Callable[[Exception], None]
+        self,
+        state: BridgeState,
+        channel: str,
+        source: BodySource,
+        broken: Callable[[Exception], None],
     ) -> None:
         self.channel = channel
         self.reply_channel = channel
-        self._core = core
+        self._state = state
         self._source: BodySource | None = source
         self._broken = broken
         self._receipts: set[int] = set()
@@ -44,18 +48,22 @@ class RequestBody:
 
     def pump(self) -> None:
         """Send the next chunk if one may leave; must not be called before the request has left."""
-        core = self._core
-        if self._source is None or self._receipt or len(self._receipts) >= core.settings.body_ahead:
+        state = self._state
+        if (
+            self._source is None
+            or self._receipt
+            or len(self._receipts) >= state.settings.body_ahead
+        ):
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._chunk is None:
-            size = core.settings.body_chunk
+            size = state.settings.body_chunk
             content = self._source.read(size)
             self._chunk = {"content": content, "more_content": len(content) == size}
-        self._receipt = core.new_chunk(self)
-        core.layer.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
+        self._receipt = state.new_chunk(self)
+        state.layer.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
 
     def answered(self, receipt: int) -> None:
         """Take note that a chunk was read."""
@@ -73,7 +81,7 @@ class RequestBody:
     def abandon(self) -> None:
         """Tell the reader that the client went away, and stop."""
         if self._source is not None:
-            self._core.layer.send(self.channel, [{"closed": True}], past_capacity=True)
+            self._state.layer.send(self.channel, [{"closed": True}], past_capacity=True)
             self.stop()
 
     def stop(self) -> None:
@@ -82,7 +90,7 @@ class RequestBody:
             self._timer.cancel()
             self._timer = None
         for receipt in (*self._receipts, abs(self._receipt)):
-            self._core.chunks.pop(receipt, None)
+            self._state.chunks.pop(receipt, None)
         self._receipts.clear()
         self._chunk = None
         if self._source is not None:
@@ -96,8 +104,8 @@ class RequestBody:
         if error is None:
             self._stored(receipt)
         elif isinstance(error, ChannelFull):
-            self._core.chunks.pop(receipt, None)
-            self._timer = self._core.clock.call_later(self._delay, self._again)
+            self._state.chunks.pop(receipt, None)
+            self._timer = self._state.clock.call_later(self._delay, self._again)
             self._delay = min(self._delay * 2, LONGEST_DELAY)
         else:
             self.stop()

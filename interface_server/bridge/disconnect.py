@@ -12,28 +12,28 @@ import logging
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.state import WHY, Core
+from channels.interface_server.bridge.state import WHY, BridgeState
 
 log = logging.getLogger(__name__)
 
 DISCONNECT = "websocket.disconnect"
 
 
-class Farewell:
+class Disconnect:
     """What is left of a socket until its end was told.
 
     Args:
-        core: Where to.
+        state: Where to.
         local: Local part of the reply channel.
         message: What to send.
     """
 
-    __slots__ = ("_core", "_local", "_message", "_receipt", "_unsure", "channel", "reply_channel")
+    __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure", "channel", "reply_channel")
 
-    def __init__(self, core: Core, local: str, message: dict[str, Any]) -> None:
+    def __init__(self, state: BridgeState, local: str, message: dict[str, Any]) -> None:
         self.channel = DISCONNECT
         self.reply_channel: str = message["reply_channel"]
-        self._core = core
+        self._state = state
         self._local = local
         self._message = message
         self._receipt = 0
@@ -41,24 +41,24 @@ class Farewell:
 
     def advance(self) -> None:
         """Send it as soon as it can be sent."""
-        core = self._core
-        if not core.up:
-            core.held[self] = None
-        elif DISCONNECT in core.lines.by_channel:
-            core.lines.join(DISCONNECT, self)
+        state = self._state
+        if not state.up:
+            state.postponed[self] = None
+        elif DISCONNECT in state.waitlists.by_channel:
+            state.waitlists.join(DISCONNECT, self)
         else:
             self.attempt()
 
     def attempt(self) -> None:
         """Send it."""
-        core = self._core
-        self._receipt = core.new_farewell(self)
-        core.layer.send(
+        state = self._state
+        self._receipt = state.new_disconnect(self)
+        state.layer.send(
             DISCONNECT,
             [self._message],
             receipt=self._receipt,
             done=self._sent,
-            expiry=core.settings.group_expiry,
+            expiry=state.settings.group_expiry,
             past_capacity=True,
             closes=self._local,
         )
@@ -67,36 +67,36 @@ class Farewell:
         """Take note that a worker has run it."""
         if self._unsure:
             self._unsure = False
-            self._core.finished()
+            self._state.finished()
 
     def lost(self, receipt: int, cause: str) -> None:
         """Take note that nobody will ever run it."""
         if self._unsure:
             self._unsure = False
-            self._core.counters.disconnects_repeated += 1
+            self._state.counters.disconnects_repeated += 1
             self.advance()
         else:
             path = self._message["path"]
-            if self._core.seldom.due((DISCONNECT, cause, path)):
+            if self._state.seldom.due((DISCONNECT, cause, path)):
                 log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
 
     def _sent(self, error: Exception | None) -> None:
-        core = self._core
+        state = self._state
         if isinstance(error, ChannelFull):  # a layer that knows no way past the capacity
-            core.farewells.pop(self._receipt, None)
-            core.lines.wait(DISCONNECT, self)
+            state.disconnects.pop(self._receipt, None)
+            state.waitlists.wait(DISCONNECT, self)
             return
         if error is None:
-            core.lines.stored(DISCONNECT, self)
+            state.waitlists.stored(DISCONNECT, self)
         else:
-            core.lines.leave(DISCONNECT, self)
+            state.waitlists.leave(DISCONNECT, self)
         if isinstance(error, LayerUnavailable):
             # Answered already, or too old to be remembered: then it is settled.
-            self._unsure = self._receipt in core.farewells
+            self._unsure = self._receipt in state.disconnects
             if self._unsure:
                 return
         elif error is not None:
-            core.farewells.pop(self._receipt, None)
+            state.disconnects.pop(self._receipt, None)
             path = self._message["path"]
             log.error("the end of a socket on %s cannot be carried: %s", path, error)
-        core.finished()
+        state.finished()

@@ -7,8 +7,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from channels.interface_server.bridge.clock import Timer
-from channels.interface_server.bridge.state import Core
-from channels.interface_server.bridge.websocket import WebSocketLink
+from channels.interface_server.bridge.state import BridgeState
+from channels.interface_server.bridge.websocket import BridgedWebSocket
 from channels.interface_server.protocol.websocket import OPEN
 from channels.layers.clients import GroupMessage
 from channels.replies import payload_of, problem_when_open
@@ -23,7 +23,7 @@ RENEWED_AT_ONCE = 500
 RENEWAL_PAUSE = 0.05
 
 
-def fan_out(core: Core, item: GroupMessage) -> None:
+def fan_out(state: BridgeState, item: GroupMessage) -> None:
     """Give a group message to each member, checked and built once for all open sockets.
 
     What only an open socket takes as one frame goes out as one prepared frame per
@@ -33,19 +33,19 @@ def fan_out(core: Core, item: GroupMessage) -> None:
     message = item.message
     payload = payload_of(message)
     if payload is None:
-        _one_by_one(core, item)
+        _one_by_one(state, item)
         return
-    links = core.links
+    recipients = state.recipients
     prepared: dict[Hashable, Any] = {}
     for local in tuple(item.members):
-        link = links.get(local)
-        if link is None:
+        recipient = recipients.get(local)
+        if recipient is None:
             continue
         try:
-            if type(link) is not WebSocketLink or link.machine.state is not OPEN:
-                link.reply(message)
+            if type(recipient) is not BridgedWebSocket or recipient.machine.state is not OPEN:
+                recipient.reply(message)
                 continue
-            port = link.port
+            port = recipient.port
             frame = prepared.get(port.framing)
             if frame is None:
                 if isinstance(payload, str):
@@ -55,27 +55,27 @@ def fan_out(core: Core, item: GroupMessage) -> None:
                 prepared[port.framing] = frame
             port.send_prepared(frame)
         except Exception:
-            core.broken(link)
+            state.broken(recipient)
 
 
-def _one_by_one(core: Core, item: GroupMessage) -> None:
+def _one_by_one(state: BridgeState, item: GroupMessage) -> None:
     problem = problem_when_open(item.message)
     malformed = False
     for local in tuple(item.members):
-        link = core.links.get(local)
-        if link is None:
+        recipient = state.recipients.get(local)
+        if recipient is None:
             continue
         try:
-            if problem is not None and type(link) is WebSocketLink:
+            if problem is not None and type(recipient) is BridgedWebSocket:
                 malformed = True
-                link.reply_of_group(item.message)
+                recipient.reply_of_group(item.message)
             else:
-                link.reply(item.message)
+                recipient.reply(item.message)
         except Exception:
-            core.broken(link)
+            state.broken(recipient)
     if malformed:
-        core.counters.group_malformed += 1
-        if core.seldom.due((item.group, problem)):
+        state.counters.group_malformed += 1
+        if state.seldom.due((item.group, problem)):
             log.error("malformed message to group %s: %s", item.group, problem)
 
 
@@ -86,15 +86,15 @@ class Renewal:
     thousand sockets are no burst.
     """
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._interval = core.settings.group_expiry / RENEWALS_PER_EXPIRY
+    def __init__(self, state: BridgeState) -> None:
+        self._state = state
+        self._interval = state.settings.group_expiry / RENEWALS_PER_EXPIRY
         self._left: list[str] = []
         self._timer: Timer | None = None
 
     def start(self) -> None:
         """Begin; nothing is due before the first interval has passed."""
-        self._timer = self._core.clock.call_later(self._interval, self._round)
+        self._timer = self._state.clock.call_later(self._interval, self._round)
 
     def stop(self) -> None:
         """End."""
@@ -104,16 +104,18 @@ class Renewal:
 
     def _round(self) -> None:
         self._left = [
-            local for local, link in self._core.links.items() if isinstance(link, WebSocketLink)
+            local
+            for local, recipient in self._state.recipients.items()
+            if isinstance(recipient, BridgedWebSocket)
         ]
         self._lot()
 
     def _lot(self) -> None:
         lot, self._left = self._left[:RENEWED_AT_ONCE], self._left[RENEWED_AT_ONCE:]
-        live = [local for local in lot if local in self._core.links]
+        live = [local for local in lot if local in self._state.recipients]
         if live:
-            self._core.layer.keep(live)
+            self._state.layer.keep(live)
         if self._left:
-            self._timer = self._core.clock.call_later(RENEWAL_PAUSE, self._lot)
+            self._timer = self._state.clock.call_later(RENEWAL_PAUSE, self._lot)
         else:
-            self._timer = self._core.clock.call_later(self._interval, self._round)
+            self._timer = self._state.clock.call_later(self._interval, self._round)

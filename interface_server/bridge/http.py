@@ -12,7 +12,7 @@ from channels.interface_server.bridge.bodies import ResponseBody
 from channels.interface_server.bridge.body import RequestBody
 from channels.interface_server.bridge.interfaces import BodySource, HttpPort
 from channels.interface_server.bridge.listeners import Listeners
-from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, Core
+from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
 from channels.layers.clients import EXPIRED, Unread
 
@@ -47,7 +47,6 @@ class HttpExchange:
 
     __slots__ = (
         "_body",
-        "_core",
         "_listeners",
         "_machine",
         "_out",
@@ -55,18 +54,19 @@ class HttpExchange:
         "_port",
         "_receipt",
         "_spoilt",
+        "_state",
         "channel",
         "local",
         "reply_channel",
     )
 
     def __init__(
-        self, core: Core, port: HttpPort, local: str, path: str, listeners: Listeners
+        self, state: BridgeState, port: HttpPort, local: str, path: str, listeners: Listeners
     ) -> None:
-        self.reply_channel = core.layer.mailbox + local
+        self.reply_channel = state.layer.mailbox + local
         self.channel = REQUEST
         self.local = local
-        self._core = core
+        self._state = state
         self._port: HttpPort | None = port
         self._path = path
         self._listeners = listeners
@@ -75,21 +75,21 @@ class HttpExchange:
         self._receipt = 0
         self._spoilt = False
         self._out = ResponseBody(
-            core, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
+            state, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
         )
 
     # -- from the network --------------------------------------------------------------
 
     def announce(self, request: Mapping[str, Any], rest: BodySource | None) -> None:
         """Send ``http.request``, and the rest of the body after it."""
-        core = self._core
-        core.links[self.local] = self
+        state = self._state
+        state.recipients[self.local] = self
         message = {**request, "reply_channel": self.reply_channel}
         if rest is not None:
             message["body_channel"] = channel = BODY + names.random_part(16)
-            self._body = RequestBody(core, channel, rest, self._body_broken)
-        self._receipt = core.new_receipt(self)
-        core.layer.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
+            self._body = RequestBody(state, channel, rest, self._body_broken)
+        self._receipt = state.new_receipt(self)
+        state.layer.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
 
     def gone(self) -> None:
         """Take note that the client went away before the response was complete."""
@@ -121,7 +121,7 @@ class HttpExchange:
             elif isinstance(action, Malformed):
                 self._spoilt = True
                 what = f"reply to a request for {self._path}"
-                self._core.malformed(what, action.problem, message)
+                self._state.malformed(what, action.problem, message)
             elif isinstance(action, Fail):
                 self._fail(action.status, BAD_REPLY)
             else:
@@ -145,47 +145,47 @@ class HttpExchange:
 
     def lost(self, receipt: int, cause: str) -> None:
         """Take note that the request never ran, or not whole."""
-        core = self._core
-        if core.seldom.due((cause, self._path)):
+        state = self._state
+        if state.seldom.due((cause, self._path)):
             log.warning("request for %s given up: %s", self._path, WHY[cause])
         if cause == LOST:
             self._fail(502, WORKER_LOST)
         else:
             reason = {EXPIRED: TOO_BUSY, NO_WORKER: UNATTENDED}.get(cause, NO_LAYER)
-            self._fail(503, reason, core.settings.retry_after, known=False)
+            self._fail(503, reason, state.settings.retry_after, known=False)
 
     def unread(self, cause: str) -> None:
         """End it: a part of its response was dropped."""
-        if self._core.seldom.due((Unread, cause, self._path)):
+        if self._state.seldom.due((Unread, cause, self._path)):
             log.error("response to a request for %s is %s: %s", self._path, cause, DROPPED[cause])
         self._fail(502, PROCESSING)
 
     # -- ends --------------------------------------------------------------------------
 
     def _announced(self, error: Exception | None) -> None:
-        core = self._core
+        state = self._state
         if error is None:
             if self._body is not None and self._port is not None:
                 self._body.pump()
             return
         if isinstance(error, LayerUnavailable):
-            core.counters.requests_refused += 1
-            self._fail(503, NO_LAYER, core.settings.retry_after)
+            state.counters.requests_refused += 1
+            self._fail(503, NO_LAYER, state.settings.retry_after)
             return
-        core.in_flight.pop(self._receipt, None)
+        state.in_flight.pop(self._receipt, None)
         if isinstance(error, ChannelFull):
-            core.counters.requests_refused += 1
-            self._fail(503, QUEUE_FULL, core.settings.retry_after, known=False)
+            state.counters.requests_refused += 1
+            self._fail(503, QUEUE_FULL, state.settings.retry_after, known=False)
         else:
             log.error("a request for %s cannot be carried: %s", self._path, error)
             self._fail(500, PROCESSING, known=False)
 
     def _body_broken(self, error: Exception) -> None:
         log.error("the body of a request for %s cannot be carried: %s", self._path, error)
-        self._fail(503, NO_LAYER, self._core.settings.retry_after)
+        self._fail(503, NO_LAYER, self._state.settings.retry_after)
 
     def _cut_short(self, reason: str) -> None:
-        self._core.counters.responses_broken += 1
+        self._state.counters.responses_broken += 1
         log.error("the response to a request for %s is cut short: %s", self._path, reason)
         self._fail(502, PROCESSING)
 
@@ -200,17 +200,19 @@ class HttpExchange:
 
     def _ended(self, unfinished: bool = False) -> None:
         """Forget the request, and tell whoever wants to know: those who may reply still, too."""
-        core = self._core
+        state = self._state
         if unfinished:
-            core.layer.gone(self.local)
+            state.layer.gone(self.local)
         self._port = None
         self._machine.end()
         self._out.stop()
         if self._body is not None:
             self._body.stop()
-        core.links.pop(self.local, None)
-        groups = core.layer.memberships(self.local)
+        state.recipients.pop(self.local, None)
+        groups = state.layer.memberships(self.local)
         if groups:
-            core.layer.forget([(group, self.local) for group in groups])
-        if core.up and self._listeners.may_listen(DISCONNECT):
-            core.layer.send(DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}])
+            state.layer.forget([(group, self.local) for group in groups])
+        if state.up and self._listeners.may_listen(DISCONNECT):
+            state.layer.send(
+                DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}]
+            )

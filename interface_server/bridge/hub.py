@@ -27,9 +27,9 @@ from channels.interface_server.bridge.interfaces import (
 )
 from channels.interface_server.bridge.listeners import Listeners
 from channels.interface_server.bridge.outbound import Outbound
-from channels.interface_server.bridge.state import Core, Spawn
-from channels.interface_server.bridge.watch import Watch
-from channels.interface_server.bridge.websocket import CONNECT, WebSocketLink
+from channels.interface_server.bridge.state import BridgeState, Spawn
+from channels.interface_server.bridge.watch import ReceiptMonitor
+from channels.interface_server.bridge.websocket import CONNECT, BridgedWebSocket
 from channels.interface_server.settings import BridgeSettings, Counters, LiveInfo
 from channels.layers.base import clients_may_replace
 from channels.layers.clients import Item, ServerClient
@@ -88,44 +88,44 @@ class Hub:
         info: Mapping[str, Any] | None = None,
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._core = core = Core(
+        self._state = state = BridgeState(
             layer, settings or BridgeSettings(), clock or LoopClock(), spawn or self._spawn
         )
         if isinstance(layer, PlainServerClient):
-            core.frame_messages = 1  # its sends cannot be undone half way
-        self._outbound = Outbound(core)
-        self._listeners = core.listeners = Listeners(core)
-        self._renewal = Renewal(core)
-        self._watch = Watch(core, self._listeners)
-        self._info = LiveInfo(core.counters, lambda: core.sockets, info)
-        self._closing: deque[WebSocketLink] = deque()
+            state.frame_messages = 1  # its sends cannot be undone half way
+        self._outbound = Outbound(state)
+        self._listeners = state.listeners = Listeners(state)
+        self._renewal = Renewal(state)
+        self._monitor = ReceiptMonitor(state, self._listeners)
+        self._info = LiveInfo(state.counters, lambda: state.sockets, info)
+        self._closing: deque[BridgedWebSocket] = deque()
         self._finished: asyncio.Future[None] | None = None
-        core.on_finished = self._all_finished
+        state.on_finished = self._all_finished
 
     @property
     def counters(self) -> Counters:
         """What was dropped, refused, lost or skipped."""
-        return self._core.counters
+        return self._state.counters
 
     @property
     def mailbox(self) -> str:
         """Name of this process in the layer."""
-        return self._core.layer.mailbox
+        return self._state.layer.mailbox
 
     @property
     def sockets(self) -> int:
         """Number of WebSockets that are not gone."""
-        return self._core.sockets
+        return self._state.sockets
 
     @property
     def unfinished(self) -> int:
         """Number of announced sockets whose disconnect has not left."""
-        return self._core.unfinished
+        return self._state.unfinished
 
     @property
     def up(self) -> bool:
         """Whether the layer answers."""
-        return self._core.up
+        return self._state.up
 
     @property
     def attended(self) -> bool:
@@ -136,37 +136,37 @@ class Hub:
 
     def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
         """Announce a socket whose handshake waits: sends ``websocket.connect``."""
-        core = self._core
-        if core.closed:
-            core.counters.connects_refused += 1
-            port.reject(503, core.settings.retry_after)
-            return TurnedAway(core.layer.mailbox)
+        state = self._state
+        if state.closed:
+            state.counters.connects_refused += 1
+            port.reject(503, state.settings.retry_after)
+            return TurnedAway(state.layer.mailbox)
         if self._listeners.given_up(CONNECT):
-            core.counters.unattended += 1
-            port.reject(503, core.settings.retry_after)
-            return TurnedAway(core.layer.mailbox)
-        link = WebSocketLink(core, port, core.new_local(), connect["path"])
-        link.announce(connect)
-        return link
+            state.counters.unattended += 1
+            port.reject(503, state.settings.retry_after)
+            return TurnedAway(state.layer.mailbox)
+        recipient = BridgedWebSocket(state, port, state.new_local(), connect["path"])
+        recipient.announce(connect)
+        return recipient
 
     def open_http(
         self, port: HttpPort, request: Mapping[str, Any], rest: BodySource | None
     ) -> HttpEnd:
         """Pass on a request that was read completely."""
-        core = self._core
-        if core.closed:
-            core.counters.requests_refused += 1
+        state = self._state
+        if state.closed:
+            state.counters.requests_refused += 1
             if rest is not None:
                 rest.close()
-            port.fail(503, NO_LAYER, core.settings.retry_after)
-            return TurnedAway(core.layer.mailbox)
+            port.fail(503, NO_LAYER, state.settings.retry_after)
+            return TurnedAway(state.layer.mailbox)
         if self._listeners.given_up(REQUEST):
-            core.counters.unattended += 1
+            state.counters.unattended += 1
             if rest is not None:
                 rest.close()
-            port.fail(503, UNATTENDED, core.settings.retry_after)
-            return TurnedAway(core.layer.mailbox)
-        exchange = HttpExchange(core, port, core.new_local(), request["path"], self._listeners)
+            port.fail(503, UNATTENDED, state.settings.retry_after)
+            return TurnedAway(state.layer.mailbox)
+        exchange = HttpExchange(state, port, state.new_local(), request["path"], self._listeners)
         exchange.announce(request, rest)
         return exchange
 
@@ -179,13 +179,13 @@ class Hub:
     def layer_lost(self, error: Exception) -> None:
         """Keep the sockets, and answer new ones with 503 until the layer is back."""
         log.warning("the channel layer does not answer, sockets stay open: %s", error)
-        self._core.up = False
-        self._watch.layer_lost()
+        self._state.up = False
+        self._monitor.layer_lost()
 
     def layer_back(self) -> None:
         """Let everything that waited leave."""
         log.warning("the channel layer is back")  # as loud as that it was gone
-        self._core.layer_back()
+        self._state.layer_back()
 
     # -- start and end -----------------------------------------------------------------
 
@@ -195,18 +195,20 @@ class Hub:
         Raises:
             LayerUnavailable: There is no answer; nothing was started.
         """
-        await self._core.layer.start(self, self._info)
-        self._core.up = True
+        await self._state.layer.start(self, self._info)
+        self._state.up = True
         self._renewal.start()
 
     def refuse_new(self) -> None:
         """From now on answer every new socket and request with 503 (draining)."""
-        self._core.refusing = True
+        self._state.refusing = True
 
     def close_sockets(self, code: int, within: float) -> None:
         """Close every WebSocket, spread evenly over ``within`` seconds."""
         self._closing = deque(
-            link for link in self._core.links.values() if isinstance(link, WebSocketLink)
+            recipient
+            for recipient in self._state.recipients.values()
+            if isinstance(recipient, BridgedWebSocket)
         )
         if not self._closing:
             return
@@ -220,7 +222,7 @@ class Hub:
         for _ in range(min(each, len(self._closing))):
             self._closing.popleft().close(code)
         if self._closing:
-            self._core.clock.call_later(step, lambda: self._close_some(code, each, step))
+            self._state.clock.call_later(step, lambda: self._close_some(code, each, step))
 
     async def stop(self) -> None:
         """Send every disconnect, without waiting for the frame before it, then leave the layer.
@@ -228,27 +230,27 @@ class Hub:
         Sockets that are still open are closed with 1012 first.  Gives up after
         ``stop_timeout`` seconds; another process then tells of what is left.
         """
-        core = self._core
+        state = self._state
         self.refuse_new()
         self.close_sockets(1012, 0)
-        if len(core.overdue):
+        if len(state.overdue):
             log.warning(
                 "%d sockets have ended whose last message no worker has answered yet, their"
                 " disconnects go ahead: the time to stop is over",
-                len(core.overdue),
+                len(state.overdue),
             )
-        core.stopping = True
-        core.overdue.hasten(LAST_WAIT)
-        if core.unfinished:
+        state.stopping = True
+        state.overdue.hasten(LAST_WAIT)
+        if state.unfinished:
             self._finished = asyncio.get_running_loop().create_future()
-            timer = core.clock.call_later(core.settings.stop_timeout, self._all_finished)
+            timer = state.clock.call_later(state.settings.stop_timeout, self._all_finished)
             await self._finished
             timer.cancel()
-        if core.unfinished:
-            log.warning("stopping although %d disconnects have not left", core.unfinished)
+        if state.unfinished:
+            log.warning("stopping although %d disconnects have not left", state.unfinished)
         self._renewal.stop()
-        core.up = False
-        await core.layer.stop()
+        state.up = False
+        await state.layer.stop()
 
     def _all_finished(self) -> None:
         if self._finished is not None and not self._finished.done():

@@ -4,9 +4,9 @@ At most one frame of a socket is unanswered at any time.  What the client sends
 meanwhile waits here and leaves together as one frame, so the events of a socket
 are run strictly in order and a busy socket gets batches instead of round trips.
 
-A frame is a list of messages.  Its life: :meth:`Inbound.connect`, :meth:`Inbound.take`
-or :meth:`Inbound.next` gives it out; :meth:`Inbound.answered` says that it has run, or
-:meth:`Inbound.put_back` that the layer had no room for it.  The numbers in
+A frame is a list of messages.  Its life: :meth:`InboundBuffer.connect`, :meth:`InboundBuffer.take`
+or :meth:`InboundBuffer.next` gives it out; :meth:`InboundBuffer.answered` says that it has run, or
+:meth:`InboundBuffer.put_back` that the layer had no room for it.  The numbers in
 ``order`` are given when a message leaves, so what is discarded leaves no gap.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 Message = dict[str, Any]
 
 
-class Inbound:
+class InboundBuffer:
     """What one socket has said and no worker has run yet.
 
     Args:
@@ -113,7 +113,7 @@ class Inbound:
         self.size = 0
         return dropped
 
-    def farewell(self) -> Message:
+    def disconnect(self) -> Message:
         """Return the message that tells of the end; nothing leaves after it."""
         return {
             "reply_channel": self.reply_channel,

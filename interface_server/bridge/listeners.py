@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.state import Core
+from channels.interface_server.bridge.state import BridgeState
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class Listeners:
     replaced) are known by what they run.
     """
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, state: BridgeState) -> None:
+        self._state = state
         self._channels: set[str] | None = None
         self._missing_since: dict[str, float] = {}
         self._read_at = float("-inf")
@@ -48,10 +48,10 @@ class Listeners:
 
     def given_up(self, channel: str) -> bool:
         """Whether that has been so for longer than anybody is to wait for a worker."""
-        wait = self._core.settings.worker_wait
+        wait = self._state.settings.worker_wait
         if wait < 0 or not self.missing(channel):
             return False
-        if self._core.clock.monotonic() - self._missing_since[channel] < wait:
+        if self._state.clock.monotonic() - self._missing_since[channel] < wait:
             return False
         self._tell(channel)
         return True
@@ -63,17 +63,17 @@ class Listeners:
 
     def refresh(self) -> float:
         """Read the register, if that is due; return how old the copy is, in seconds."""
-        age = self._core.clock.monotonic() - self._read_at
-        if age >= CACHE_SECONDS and not self._reading and self._core.up:
+        age = self._state.clock.monotonic() - self._read_at
+        if age >= CACHE_SECONDS and not self._reading and self._state.up:
             self._reading = True
-            self._core.spawn(self._read())
+            self._state.spawn(self._read())
         return age
 
     async def _read(self) -> None:
-        core = self._core
+        state = self._state
         channels: set[str] | None = None
         try:
-            processes = await core.layer.processes()
+            processes = await state.layer.processes()
         except LayerError as error:
             log.debug("the register cannot be read: %s", error)
         else:
@@ -82,12 +82,12 @@ class Listeners:
                 channels = set().union(*(worker.channels for worker in workers))
         finally:
             self._reading = False
-            now = core.clock.monotonic()
+            now = state.clock.monotonic()
             if now - self._read_at > STALE_SECONDS:
                 self._missing_since.clear()  # who knows what was between
             self._read_at = now
         self._channels = channels
-        ran, core.ran = core.ran, set()
+        ran, state.ran = state.ran, set()
         for channel in AWAITED:
             if channels is None or channel in channels or channel in ran:
                 self._missing_since.pop(channel, None)
@@ -97,8 +97,8 @@ class Listeners:
                     self._tell(channel)
 
     def _tell(self, channel: str) -> None:
-        core, wait = self._core, self._core.settings.worker_wait
-        if core.seldom.due((Listeners, channel)):
+        state, wait = self._state, self._state.settings.worker_wait
+        if state.seldom.due((Listeners, channel)):
             what = f", for {wait:g} s, and then get 503 until one listens" if wait >= 0 else ""
             log.warning(
                 "no worker listens on %s: clients wait for one%s."

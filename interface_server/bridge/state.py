@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from channels import names
 from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
-from channels.interface_server.bridge.waitlist import Lines
+from channels.interface_server.bridge.waitlist import Waitlists
 from channels.interface_server.settings import BridgeSettings, Counters
 from channels.layers.clients import EXPIRED, UNREADABLE, ServerClient
 from channels.names import CONSUMER
@@ -26,7 +26,7 @@ LOCAL_LENGTH = 16
 
 #: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
 #: unanswered for as long as the server runs; they are in the layer in any case.
-MOST_FAREWELLS = 10_000
+MOST_DISCONNECTS = 10_000
 
 #: Cause of a frame whose worker took it and is gone; and of one that no worker is there for.
 LOST = "lost"
@@ -34,7 +34,7 @@ NO_WORKER = "no worker"
 
 #: What happened to a frame, and what to do about it.
 WHY = {
-    LOST: "the worker that held it is gone (was it killed?)",
+    LOST: "the worker that postponed it is gone (was it killed?)",
     EXPIRED: "no worker took it before it expired: they are too few, too slow, or away",
     NO_WORKER: "no worker listens; start one: python manage.py runworker",
     UNREADABLE: "a worker could not read it: it needs the keys of this server"
@@ -78,7 +78,7 @@ class Owner(Protocol):
         ...
 
 
-class Link(Protocol):
+class Recipient(Protocol):
     """A socket or a request, by its reply channel."""
 
     reply_channel: str
@@ -96,7 +96,7 @@ class Link(Protocol):
         ...
 
 
-class Waiting(Protocol):
+class Postponed(Protocol):
     """Whatever has something to send when the layer is back."""
 
     def advance(self) -> None:
@@ -124,18 +124,18 @@ class Stalling(Protocol):
         ...
 
 
-class Core:
+class BridgeState:
     """The shared state of one interface server's bridge.
 
     Attributes:
         up: Whether the layer answers.
         refusing: Whether new sockets and requests are turned away (draining).
         stopping: Whether disconnects wait for nothing any more.
-        links: Sockets and requests by the local part of their reply channel.
+        recipients: Sockets and requests by the local part of their reply channel.
         in_flight: Frames without a receipt so far, in the order of sending.
-        farewells: The same for disconnects, which nobody waits for.
+        disconnects: The same for disconnects, which nobody waits for.
         chunks: The same for request bodies.
-        held: Whoever has something to send when the layer is back.
+        postponed: Whoever has something to send when the layer is back.
         unfinished: Announced sockets whose disconnect has not left.
         ran: Channels whose frames were run since ``listeners`` looked last.
         listeners: Who listens on what.
@@ -155,27 +155,27 @@ class Core:
         self.up = False
         self.refusing = False
         self.stopping = False
-        self.links: dict[str, Link] = {}
+        self.recipients: dict[str, Recipient] = {}
         self.in_flight: dict[int, Owner] = {}
-        self.farewells: dict[int, Owner] = {}
+        self.disconnects: dict[int, Owner] = {}
         self.chunks: dict[int, Owner] = {}
-        self.held: dict[Waiting, None] = {}
+        self.postponed: dict[Postponed, None] = {}
         self.unfinished = 0
         self.sockets = 0
         self.last_receipt = 0
         self.frame_messages = settings.frame_messages
-        self.watching = False
+        self.monitoring = False
         self.ran: set[str] = set()
         self.listeners: Listening
-        self.on_watch: Callable[[], None] = lambda: None
+        self.on_unanswered: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
         self.seldom = Seldom(clock.monotonic)
-        self.lines = Lines(clock, lambda: self.up)
+        self.waitlists = Waitlists(clock, lambda: self.up)
         self.stalls: DelayQueue[Stalling] = DelayQueue(
-            clock, settings.stall_timeout, lambda link: link.stalled()
+            clock, settings.stall_timeout, lambda recipient: recipient.stalled()
         )
         self.overdue: DelayQueue[Stalling] = DelayQueue(
-            clock, settings.farewell_timeout, lambda link: link.overdue()
+            clock, settings.disconnect_timeout, lambda recipient: recipient.overdue()
         )
 
     @property
@@ -187,24 +187,24 @@ class Core:
         """Return a local name that nobody can guess and nobody here has."""
         while True:
             local = names.random_part(LOCAL_LENGTH)
-            if local not in self.links:
+            if local not in self.recipients:
                 return local
 
     def new_receipt(self, owner: Owner) -> int:
         """Return the number of a frame that is about to leave."""
         self.last_receipt = receipt = self.last_receipt + 1
         self.in_flight[receipt] = owner
-        if not self.watching:
-            self.on_watch()
+        if not self.monitoring:
+            self.on_unanswered()
         return receipt
 
-    def new_farewell(self, owner: Owner) -> int:
+    def new_disconnect(self, owner: Owner) -> int:
         """Return the number of a disconnect that is about to leave."""
         receipt = self.new_receipt(owner)
         del self.in_flight[receipt]
-        self.farewells[receipt] = owner
-        if len(self.farewells) > MOST_FAREWELLS:
-            del self.farewells[next(iter(self.farewells))]
+        self.disconnects[receipt] = owner
+        if len(self.disconnects) > MOST_DISCONNECTS:
+            del self.disconnects[next(iter(self.disconnects))]
         return receipt
 
     def new_chunk(self, owner: Owner) -> int:
@@ -217,7 +217,7 @@ class Core:
         """Tell, and count, that a frame never ran; no matter if it is settled already."""
         owner = (
             self.in_flight.pop(receipt, None)
-            or self.farewells.pop(receipt, None)
+            or self.disconnects.pop(receipt, None)
             or self.chunks.pop(receipt, None)
         )
         if owner is None:
@@ -241,20 +241,20 @@ class Core:
             origin = f" from consumer {consumer:.200}" if isinstance(consumer, str) else ""
             log.error("malformed %s%s: %s", what, origin, problem)
 
-    def broken(self, link: Link) -> None:
+    def broken(self, recipient: Recipient) -> None:
         """Log what an item of the mailbox raised, and end the one socket or request it was for."""
-        log.exception("%s: could not be delivered", link.reply_channel)
+        log.exception("%s: could not be delivered", recipient.reply_channel)
         try:
-            link.broken()
+            recipient.broken()
         except Exception:
-            log.exception("%s: could not be ended", link.reply_channel)
+            log.exception("%s: could not be ended", recipient.reply_channel)
 
     # -- the layer goes and comes back ----------------------------------------------------
 
     def layer_back(self) -> None:
         """Let everything that waited for the layer leave."""
         self.up = True
-        held, self.held = self.held, {}
-        for waiting in held:
+        postponed, self.postponed = self.postponed, {}
+        for waiting in postponed:
             waiting.advance()
-        self.lines.resume()
+        self.waitlists.resume()

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.disconnect import Farewell
-from channels.interface_server.bridge.inbound import Inbound, Message
+from channels.interface_server.bridge.disconnect import Disconnect
+from channels.interface_server.bridge.inbound import InboundBuffer, Message
 from channels.interface_server.bridge.interfaces import WebSocketPort
-from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, Core
+from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.websocket import (
     CLOSING,
     CONNECTING,
@@ -57,7 +57,7 @@ class Stage(enum.Enum):
     LEFT = "left"
 
 
-class WebSocketLink:
+class BridgedWebSocket:
     """What ``net`` calls, and what messages from the layer act on.
 
     Attributes:
@@ -68,14 +68,14 @@ class WebSocketLink:
     """
 
     __slots__ = (
-        "_core",
+        "_buffer",
         "_frame",
-        "_inbound",
         "_muted",
         "_paused",
         "_receipt",
         "_spoilt",
         "_stage",
+        "_state",
         "channel",
         "local",
         "machine",
@@ -83,14 +83,14 @@ class WebSocketLink:
         "reply_channel",
     )
 
-    def __init__(self, core: Core, port: WebSocketPort, local: str, path: str) -> None:
-        self.reply_channel = core.layer.mailbox + local
+    def __init__(self, state: BridgeState, port: WebSocketPort, local: str, path: str) -> None:
+        self.reply_channel = state.layer.mailbox + local
         self.local = local
         self.port = port
         self.machine = Socket()
         self.channel = CONNECT
-        self._core = core
-        self._inbound = Inbound(self.reply_channel, path)
+        self._state = state
+        self._buffer = InboundBuffer(self.reply_channel, path)
         self._frame: list[Message] | None = None
         self._receipt = 0
         self._paused = False
@@ -102,66 +102,66 @@ class WebSocketLink:
 
     def announce(self, details: Mapping[str, Any]) -> None:
         """Send ``websocket.connect``."""
-        core = self._core
-        core.links[self.local] = self
-        core.unfinished += 1
-        core.sockets += 1
-        self._receipt = receipt = core.new_receipt(self)
-        core.layer.send(
+        state = self._state
+        state.recipients[self.local] = self
+        state.unfinished += 1
+        state.sockets += 1
+        self._receipt = receipt = state.new_receipt(self)
+        state.layer.send(
             CONNECT,
-            [self._inbound.connect(details)],
+            [self._buffer.connect(details)],
             receipt=receipt,
             done=self._announced,
-            opens=SocketEntry(self.local, self._inbound.path, time.time()),
+            opens=SocketEntry(self.local, self._buffer.path, time.time()),
         )
 
     def received(self, payload: str | bytes) -> None:
         """Take one complete message from the client."""
         if self.machine.state is not OPEN:
             return  # said while we close
-        core = self._core
-        if core.up and not core.lines.by_channel:
-            frame = self._inbound.take(payload)
+        state = self._state
+        if state.up and not state.waitlists.by_channel:
+            frame = self._buffer.take(payload)
             if frame is not None:
                 self._transmit(frame)
                 return
         else:
-            self._inbound.hold(payload)
+            self._buffer.hold(payload)
             self.advance()
         if not self._paused and self._crowded(1.0):
             self._paused = True
             self.port.pause_reading()
-            core.stalls.add(self)
+            state.stalls.add(self)
 
     def gone(self, code: int) -> None:
         """Take note that the connection ended with this close code."""
-        core = self._core
+        state = self._state
         self.machine.gone()
-        self._inbound.end = code
-        core.sockets -= 1
-        core.links.pop(self.local, None)
-        core.stalls.discard(self)
+        self._buffer.end = code
+        state.sockets -= 1
+        state.recipients.pop(self.local, None)
+        state.stalls.discard(self)
         self._paused = False
         del self.port  # what the network keeps of a socket is large; nothing acts on it any more
-        groups = core.layer.memberships(self.local)
+        groups = state.layer.memberships(self.local)
         if groups:
-            core.layer.forget([(group, self.local) for group in groups])
+            state.layer.forget([(group, self.local) for group in groups])
         if self._stage is Stage.REFUSED:
-            core.finished()
+            state.finished()
             return
         self.advance()
         if self._stage is Stage.ANNOUNCED:
-            core.overdue.add(self)
+            state.overdue.add(self)
 
     def timed_out(self) -> None:
         """Give up waiting for the application to accept, and say what it lacks."""
-        core, path = self._core, self._inbound.path
+        state, path = self._state, self._buffer.path
         if self.machine.state is not CONNECTING:
             return
-        if core.listeners.missing(CONNECT):
-            core.counters.unattended += 1
+        if state.listeners.missing(CONNECT):
+            state.counters.unattended += 1
             status, why = 503, WHY[NO_WORKER]
-        elif self._inbound.busy:
+        elif self._buffer.busy:
             status, why = 403, "its consumer has not finished: is it slow, or are workers busy?"
         else:
             status = 403
@@ -169,7 +169,7 @@ class WebSocketLink:
                 "its websocket.connect consumer has run, and sent no"
                 ' {"accept": True} to message.reply_channel'
             )
-        if core.seldom.due((CONNECT, why, path)):
+        if state.seldom.due((CONNECT, why, path)):
             log.warning("nobody accepted a socket on %s in time, hence %d: %s", path, status, why)
         self._act(self.machine.close(INTERNAL_ERROR, status))
 
@@ -188,8 +188,8 @@ class WebSocketLink:
         actions = self.machine.reply(message)
         self._act(actions)
         if actions and isinstance(actions[-1], Malformed):
-            what = f"reply to a socket on {self._inbound.path}"
-            self._core.malformed(what, actions[-1].problem, message)
+            what = f"reply to a socket on {self._buffer.path}"
+            self._state.malformed(what, actions[-1].problem, message)
             if self.machine.state is CONNECTING:
                 self._spoilt = True  # a correct one may follow, until the consumer has run
 
@@ -213,26 +213,26 @@ class WebSocketLink:
         if self._spoilt and self.machine.state is CONNECTING:
             self._act(self.machine.close(INTERNAL_ERROR, 500))
         self._frame = None
-        self._inbound.answered()
+        self._buffer.answered()
         self.advance()
         if self._paused:
             self._relax()
 
     def lost(self, receipt: int, cause: str) -> None:
         """Take note that the frame in flight never ran, or not whole."""
-        core, path = self._core, self._inbound.path
-        if core.seldom.due((self.channel, cause, path)):
+        state, path = self._state, self._buffer.path
+        if state.seldom.due((self.channel, cause, path)):
             log.warning("%s of a socket on %s given up: %s", self.channel, path, WHY[cause])
         if self.channel == CONNECT:
             self._reject(503)  # nobody will accept it
-        if core.settings.on_lost_message == "close":
+        if state.settings.on_lost_message == "close":
             self._act(self.machine.close(INTERNAL_ERROR, 500))
         self.answered(receipt)
 
     def unread(self, cause: str) -> None:
         """Take note that a reply was dropped; who waits for the first one waits no longer."""
-        path = self._inbound.path
-        if self._core.seldom.due((Unread, cause, path)):
+        path = self._buffer.path
+        if self._state.seldom.due((Unread, cause, path)):
             log.error("reply to a socket on %s is %s: %s", path, cause, DROPPED[cause])
         self._reject(500)
 
@@ -240,58 +240,58 @@ class WebSocketLink:
 
     def advance(self) -> None:
         """Send what comes next, if nothing is in flight and the layer can be tried."""
-        core, inbound = self._core, self._inbound
-        if inbound.busy:
+        state, buffer = self._state, self._buffer
+        if buffer.busy:
             return
-        if not inbound.waiting:
-            if inbound.end is not None and self._stage is Stage.ANNOUNCED:
+        if not buffer.waiting:
+            if buffer.end is not None and self._stage is Stage.ANNOUNCED:
                 self._stage = Stage.LEFT
-                core.overdue.discard(self)
-                Farewell(core, self.local, inbound.farewell()).advance()
-        elif not core.up:
-            core.held[self] = None
-        elif RECEIVE in core.lines.by_channel:
-            core.lines.join(RECEIVE, self)
+                state.overdue.discard(self)
+                Disconnect(state, self.local, buffer.disconnect()).advance()
+        elif not state.up:
+            state.postponed[self] = None
+        elif RECEIVE in state.waitlists.by_channel:
+            state.waitlists.join(RECEIVE, self)
         else:
             self.attempt()
 
     def attempt(self) -> None:
         """Send all that waits (also called by the line)."""
-        core = self._core
-        frame = self._inbound.next(core.frame_messages, core.settings.buffer_size)
+        state = self._state
+        frame = self._buffer.next(state.frame_messages, state.settings.buffer_size)
         assert frame is not None  # whoever has nothing to say has left the line
         self._transmit(frame)
 
     def overdue(self) -> None:
         """Send the disconnect without the receipt of the frame in flight."""
-        core, inbound = self._core, self._inbound
-        if not core.up:
-            core.overdue.add(self)  # nothing is given up while the layer is away
+        state, buffer = self._state, self._buffer
+        if not state.up:
+            state.overdue.add(self)  # nothing is given up while the layer is away
             return
-        core.counters.unanswered += 1
-        dropped = inbound.discard()
-        core.counters.undelivered += dropped
+        state.counters.unanswered += 1
+        dropped = buffer.discard()
+        state.counters.undelivered += dropped
         # While the server stops, one line tells of all of them.
-        if not core.stopping and core.seldom.due(("overdue", inbound.path)):
+        if not state.stopping and state.seldom.due(("overdue", buffer.path)):
             log.warning(
                 "no worker has said within %s s of the end of a socket on %s that its last frame"
                 " ran: its disconnect goes ahead; %d messages were dropped. Workers are away, or a"
                 " consumer takes longer",
-                core.settings.farewell_timeout,
-                inbound.path,
+                state.settings.disconnect_timeout,
+                buffer.path,
                 dropped,
             )
-        core.in_flight.pop(self._receipt, None)
-        core.lines.leave(RECEIVE, self)
+        state.in_flight.pop(self._receipt, None)
+        state.waitlists.leave(RECEIVE, self)
         self._frame = None
-        inbound.answered()
+        buffer.answered()
         self.advance()
 
     def stalled(self) -> None:
         """Close a socket that was not read for too long."""
-        self._core.counters.stalled += 1
-        path = self._inbound.path
-        if self._core.seldom.due(("stalled", path)):
+        self._state.counters.stalled += 1
+        path = self._buffer.path
+        if self._state.seldom.due(("stalled", path)):
             log.warning(
                 "closed a socket on %s with 1013: its frames waited too long, as the workers"
                 " don't keep up with it",
@@ -304,76 +304,76 @@ class WebSocketLink:
         self._act(self.machine.close(code), discard=False)
 
     def _transmit(self, frame: list[Message]) -> None:
-        core = self._core
+        state = self._state
         self._frame = frame
         self.channel = RECEIVE
-        self._receipt = receipt = core.new_receipt(self)
-        core.layer.send(RECEIVE, frame, receipt=receipt, done=self._stored)
+        self._receipt = receipt = state.new_receipt(self)
+        state.layer.send(RECEIVE, frame, receipt=receipt, done=self._stored)
 
     def _stored(self, error: Exception | None) -> None:
-        core = self._core
+        state = self._state
         if error is None:
-            if core.lines.by_channel:
-                core.lines.stored(RECEIVE, self)
+            if state.waitlists.by_channel:
+                state.waitlists.stored(RECEIVE, self)
             if self._paused:
                 self._relax()
         elif isinstance(error, LayerUnavailable):
             # It may have been stored: its receipt may come, or it is found to be lost.
-            core.lines.leave(RECEIVE, self)
+            state.waitlists.leave(RECEIVE, self)
         elif isinstance(error, ChannelFull):
             self._refused()
         else:
             self._not_carried(error)
 
     def _refused(self) -> None:
-        core, frame = self._core, self._frame
-        if frame is None or core.in_flight.pop(self._receipt, None) is None:
+        state, frame = self._state, self._frame
+        if frame is None or state.in_flight.pop(self._receipt, None) is None:
             return  # given up meanwhile
-        core.counters.held_back += 1
+        state.counters.held_back += 1
         self._frame = None
-        self._inbound.put_back(frame)
+        self._buffer.put_back(frame)
         if self._muted:
             self._discard()
             return
-        core.lines.wait(RECEIVE, self)
+        state.waitlists.wait(RECEIVE, self)
 
     def _not_carried(self, error: Exception) -> None:
         """Close the socket: what it said can never be carried."""
-        core = self._core
-        if core.in_flight.pop(self._receipt, None) is None:
+        state = self._state
+        if state.in_flight.pop(self._receipt, None) is None:
             return
-        core.lines.leave(RECEIVE, self)
+        state.waitlists.leave(RECEIVE, self)
         log.error(
-            "closing a socket on %s: a message cannot be carried: %s", self._inbound.path, error
+            "closing a socket on %s: a message cannot be carried: %s", self._buffer.path, error
         )
         self._frame = None
-        self._inbound.answered()
+        self._buffer.answered()
         if isinstance(error, MessageTooLarge):
-            core.counters.too_large += 1
+            state.counters.too_large += 1
             self._act(self.machine.close(TOO_LARGE))
         else:
             self._act(self.machine.close(INTERNAL_ERROR))
         self._discard()
 
     def _announced(self, error: Exception | None) -> None:
-        core = self._core
+        state = self._state
         if error is None:
             return
         if isinstance(error, LayerUnavailable):
             # The application may know of it, so it is told of its end, too.
-            core.counters.connects_refused += 1
+            state.counters.connects_refused += 1
             self._reject(503)
             return
-        core.in_flight.pop(self._receipt, None)
+        state.in_flight.pop(self._receipt, None)
         self._stage = Stage.REFUSED
-        if self._inbound.end is not None:  # gone already, and waiting for its receipt
-            core.overdue.discard(self)
-            core.finished()
+        if self._buffer.end is not None:  # gone already, and waiting for its receipt
+            state.overdue.discard(self)
+            state.finished()
         elif isinstance(error, ChannelFull):
-            core.counters.connects_refused += 1
+            state.counters.connects_refused += 1
             self._reject(503)
         else:
-            log.error("a socket on %s cannot be announced: %s", self._inbound.path, error)
+            log.error("a socket on %s cannot be announced: %s", self._buffer.path, error)
             self._reject(500)
 
     def _reject(self, status: int) -> None:
@@ -404,31 +404,31 @@ class WebSocketLink:
         if self._paused:
             # The peer's answer to our close frame must be read.
             self._paused = False
-            self._core.stalls.discard(self)
+            self._state.stalls.discard(self)
             port.resume_reading()
         if isinstance(action, Close):
             port.close(action.code)
         else:
-            retry_after = self._core.settings.retry_after if action.status == 503 else None
+            retry_after = self._state.settings.retry_after if action.status == 503 else None
             port.reject(action.status, retry_after)
 
     def _discard(self) -> None:
-        core = self._core
-        core.counters.discarded += self._inbound.discard()
-        core.lines.leave(RECEIVE, self)
+        state = self._state
+        state.counters.discarded += self._buffer.discard()
+        state.waitlists.leave(RECEIVE, self)
         self.advance()
 
     def _crowded(self, share: float) -> bool:
         """Whether more waits than this share of what may wait."""
-        inbound, settings = self._inbound, self._core.settings
+        buffer, settings = self._buffer, self._state.settings
         return (
-            inbound.size >= settings.buffer_size * share
-            or inbound.waiting >= settings.buffer_messages * share
+            buffer.size >= settings.buffer_size * share
+            or buffer.waiting >= settings.buffer_messages * share
         )
 
     def _relax(self) -> None:
         """Read on, if there is room again."""
         if not self._crowded(0.5):
             self._paused = False
-            self._core.stalls.discard(self)
+            self._state.stalls.discard(self)
             self.port.resume_reading()

@@ -70,8 +70,8 @@ def test_echoes_in_order_and_one_disconnect() -> None:
                 assert port.calls == [("text", str(n)) for n in range(200)]
                 end.gone(1001)
                 await until(lambda: ran(worker, "websocket.disconnect"), "the disconnect is run")
-            (farewell,) = ran(worker, "websocket.disconnect")
-            assert (farewell["order"], farewell["code"]) == (201, 1001)
+            (disconnect,) = ran(worker, "websocket.disconnect")
+            assert (disconnect["order"], disconnect["code"]) == (201, 1001)
 
     asyncio.run(scenario())
 
@@ -92,7 +92,7 @@ def test_a_full_channel_holds_back_and_loses_nothing() -> None:
                     await until(lambda port=port: len(port.calls) == 2, "both are echoed")
                     assert port.calls == [("text", "a"), ("text", "b")]
                     end.gone(1000)
-                await until(lambda: not hub._core.unfinished, "the disconnects have left")
+                await until(lambda: not hub._state.unfinished, "the disconnects have left")
 
     asyncio.run(scenario())
 

@@ -88,7 +88,7 @@ class TestRequest:
         assert bench.counters.unknown == 1
 
     def test_a_lost_worker_answers_502(self, bench, port, end):
-        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
+        bench.hub._state.give_up(bench.layer.last.receipt, "lost")
         assert port.calls == [("fail", 502, None)]
 
     @pytest.mark.parametrize("cause", ["expired", "unreadable"])
@@ -107,7 +107,7 @@ class TestRequest:
     def test_a_lost_worker_of_a_request_that_ended_is_no_matter(self, bench, port, end):
         receipt = bench.layer.last.receipt
         end.gone()
-        bench.hub._core.give_up(receipt, "lost")
+        bench.hub._state.give_up(receipt, "lost")
         assert port.calls == []
 
     def test_memberships_end_with_the_request(self, bench, end):
@@ -299,7 +299,7 @@ class TestRequestBody:
         assert body.closed
         bench.layer.resolve()
         assert len(chunks(bench)) == 2
-        assert bench.hub._core.chunks == {}
+        assert bench.hub._state.chunks == {}
 
     def test_a_client_that_leaves_after_its_body_closes_nothing(self):
         bench = Bench()
@@ -345,7 +345,7 @@ class TestRequestBody:
         bench = Bench()
         self.open(bench, b"0123456789")
         bench.layer.resolve()
-        (owner,) = bench.hub._core.chunks.values()
+        (owner,) = bench.hub._state.chunks.values()
         owner.lost(1, "lost")
         assert owner.channel == owner.reply_channel
 
@@ -534,7 +534,7 @@ class TestBodyList:
     def test_two_items_start_one_reader(self):
         async def scenario():
             bench = Bench()
-            bench.hub._core.spawn = bench.hub._spawn
+            bench.hub._state.spawn = bench.hub._spawn
             bench.hub._listeners._reading = True  # no matter here
             port = FakeRequest()
             end = bench.hub.open_http(port, REQUEST, None)

@@ -389,7 +389,7 @@ class TestReplies:
 
         _, end = bench.open()
         end.received("a")
-        bench.hub._core.in_flight[bench.layer.last.receipt] = type(
+        bench.hub._state.in_flight[bench.layer.last.receipt] = type(
             "Odd", (), {"answered": staticmethod(fails), "channel": RECEIVE}
         )()
         bench.layer.answer()

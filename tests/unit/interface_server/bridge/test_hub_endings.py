@@ -17,7 +17,7 @@ def texts(sent):
     return [message["text"] for message in sent.messages]
 
 
-class TestFarewell:
+class TestDisconnect:
     def test_it_leaves_at_once_when_nothing_is_in_flight(self, bench):
         _, end = bench.open()
 
@@ -97,20 +97,20 @@ class TestFarewell:
         bench.clock.advance(2)
         assert len(bench.layer.on(DISCONNECT)) == 1
 
-        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
+        bench.hub._state.give_up(bench.layer.last.receipt, "lost")
 
         assert len(bench.layer.on(DISCONNECT)) == 2
         assert bench.counters.disconnects_repeated == 1
         bench.layer.resolve()
-        assert bench.hub._core.unfinished == 0
+        assert bench.hub._state.unfinished == 0
 
     def test_its_receipt_settles_an_unknown_outcome(self, bench):
         _, end = bench.open()
         end.gone(1001)
         bench.layer.resolve(LayerUnavailable("timeout"))
-        assert bench.hub._core.unfinished == 1
+        assert bench.hub._state.unfinished == 1
         bench.layer.answer()
-        assert bench.hub._core.unfinished == 0
+        assert bench.hub._state.unfinished == 0
         assert len(bench.layer.on(DISCONNECT)) == 1
 
     def test_its_receipt_may_overtake_the_news(self, bench):
@@ -118,13 +118,13 @@ class TestFarewell:
         end.gone(1001)
         bench.layer.answer()
         bench.layer.resolve(LayerUnavailable("timeout"))
-        assert bench.hub._core.unfinished == 0
+        assert bench.hub._state.unfinished == 0
 
     def test_one_that_a_worker_lost_is_logged_and_counted(self, bench, caplog):
         _, end = bench.open()
         end.gone(1001)
         bench.layer.resolve()
-        bench.hub._core.give_up(bench.layer.last.receipt, "lost")
+        bench.hub._state.give_up(bench.layer.last.receipt, "lost")
         assert bench.counters.lost == 1
         assert "websocket.disconnect of a socket on /chat given up" in caplog.text
         assert len(bench.layer.on(DISCONNECT)) == 1
@@ -147,22 +147,22 @@ class TestFarewell:
             local_of(one),
             local_of(two),
         ]
-        assert bench.hub._core.unfinished == 0
+        assert bench.hub._state.unfinished == 0
 
     def test_one_that_cannot_be_carried_is_logged(self, bench, caplog):
         _, end = bench.open()
         end.gone(1001)
         bench.layer.resolve(TypeError("odd"))
         assert "cannot be carried: odd" in caplog.text
-        assert bench.hub._core.unfinished == 0
+        assert bench.hub._state.unfinished == 0
 
     def test_unanswered_ones_are_remembered_within_bounds(self, bench, monkeypatch):
-        monkeypatch.setattr("channels.interface_server.bridge.state.MOST_FAREWELLS", 3)
+        monkeypatch.setattr("channels.interface_server.bridge.state.MOST_DISCONNECTS", 3)
         for _ in range(5):
             _, end = bench.open()
             end.gone(1001)
         bench.layer.resolve()
-        assert len(bench.hub._core.farewells) == 3
+        assert len(bench.hub._state.disconnects) == 3
 
     def test_a_local_name_is_never_given_twice(self, bench, monkeypatch):
         names = iter(["same", "same", "other"])
@@ -300,12 +300,12 @@ class TestStopping:
             async def work():
                 done.append(True)
 
-            hub._core.spawn(work())
+            hub._state.spawn(work())
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert done == [True]
-            timer = hub._core.clock.call_later(60, lambda: None)
-            assert hub._core.clock.monotonic() > 0
+            timer = hub._state.clock.call_later(60, lambda: None)
+            assert hub._state.clock.monotonic() > 0
             timer.cancel()
             await hub.stop()
 

@@ -107,7 +107,7 @@ class TestFullChannel:
         bench.clock.advance(0.05)
         bench.layer.resolve(MessageTooLarge(RECEIVE, 1, 1))
         assert port.calls == [("close", 1009)]
-        assert not bench.hub._core.lines.by_channel
+        assert not bench.hub._state.waitlists.by_channel
 
     def test_a_close_by_the_application_discards_what_waits_in_line(self, bench):
         _, end = bench.open()
@@ -153,7 +153,7 @@ class TestFullChannel:
         bench.clock.advance(0.1)
         assert len(bench.layer.on(DISCONNECT)) == 1
         assert bench.counters.undelivered == 1
-        assert not bench.hub._core.lines.by_channel
+        assert not bench.hub._state.waitlists.by_channel
 
     def test_a_refusal_of_what_was_given_up_is_no_harm(self, bench):
         _, end = bench.open()
@@ -269,7 +269,7 @@ class TestLostFrames:
         assert len(bench.layer.on(RECEIVE)) == 1
 
     def test_a_lost_frame_of_a_socket_that_is_gone_lets_it_leave(self):
-        bench = Bench(on_lost_message="close", farewell_timeout=100)
+        bench = Bench(on_lost_message="close", disconnect_timeout=100)
         port, end = bench.open()
         end.received("a")
         bench.layer.resolve()
@@ -430,7 +430,7 @@ class TestLostFrames:
     def test_a_connect_that_never_ran_refuses_the_handshake(self, bench, cause):
         port, end = bench.connecting()
         bench.layer.resolve()
-        bench.hub._core.give_up(bench.layer.last.receipt, cause)
+        bench.hub._state.give_up(bench.layer.last.receipt, cause)
         assert getattr(bench.counters, cause) == 1
         assert port.calls == [("reject", 503, 5)]
         end.gone(1006)

@@ -3,7 +3,7 @@
 import pytest
 
 from channels.interface_server.bridge.delays import DelayQueue
-from channels.interface_server.bridge.waitlist import WIDEST, Lines
+from channels.interface_server.bridge.waitlist import WIDEST, Waitlists
 from tests.unit.interface_server.fakes import FakeClock
 
 CHANNEL = "websocket.receive"
@@ -22,13 +22,13 @@ class Scene:
     def __init__(self):
         self.clock = FakeClock()
         self.up = True
-        self.lines = Lines(self.clock, lambda: self.up)
+        self.waitlists = Waitlists(self.clock, lambda: self.up)
         self.tried = []
 
     def waiters(self, count):
         waiters = [Waiter(n, self.tried) for n in range(count)]
         for waiter in waiters:
-            self.lines.join(CHANNEL, waiter)
+            self.waitlists.join(CHANNEL, waiter)
         return waiters
 
 
@@ -47,7 +47,7 @@ def test_the_head_is_tried_after_50_ms_doubling_to_a_second(scene):
         while len(scene.tried) == before:
             scene.clock.advance(0.05)
         times.append(round(scene.clock.now - started, 3))
-        scene.lines.refused(CHANNEL, waiter)
+        scene.waitlists.refused(CHANNEL, waiter)
 
     assert times == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
@@ -60,38 +60,38 @@ def test_a_line_has_one_timer_however_many_wait(scene):
 def test_a_receipt_tries_the_head_at_once(scene):
     scene.waiters(3)
 
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     assert scene.tried == [0]
 
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     assert scene.tried == [0, 1]
 
 
 def test_a_receipt_from_elsewhere_tries_nobody(scene):
     scene.waiters(1)
-    scene.lines.room("other")
+    scene.waitlists.room("other")
     assert scene.tried == []
 
 
 def test_a_receipt_for_a_line_that_is_being_tried_whole_is_no_harm(scene):
     scene.waiters(1)
-    scene.lines.room(CHANNEL)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     assert scene.tried == [0]
 
 
 def test_success_widens_the_tries_and_a_refusal_narrows_them(scene):
     waiters = scene.waiters(20)
 
-    scene.lines.room(CHANNEL)
-    scene.lines.stored(CHANNEL, waiters[0])
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.stored(CHANNEL, waiters[0])
     assert scene.tried == [0, 1, 2]
-    scene.lines.stored(CHANNEL, waiters[1])
+    scene.waitlists.stored(CHANNEL, waiters[1])
     assert scene.tried == [0, 1, 2, 3, 4, 5]
 
-    scene.lines.refused(CHANNEL, waiters[2])
+    scene.waitlists.refused(CHANNEL, waiters[2])
     for n in (3, 4, 5):
-        scene.lines.refused(CHANNEL, waiters[n])
+        scene.waitlists.refused(CHANNEL, waiters[n])
     scene.tried.clear()
     scene.clock.advance(0.05)
     assert scene.tried == [2]  # back at its place, and alone
@@ -99,34 +99,34 @@ def test_success_widens_the_tries_and_a_refusal_narrows_them(scene):
 
 def test_tries_never_get_wider_than_the_bound(scene):
     waiters = scene.waiters(3 * WIDEST)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     for waiter in waiters[:WIDEST]:
-        scene.lines.stored(CHANNEL, waiter)
+        scene.waitlists.stored(CHANNEL, waiter)
     assert len(scene.tried) == 2 * WIDEST
 
 
 def test_refused_ones_keep_their_places_whatever_the_order_of_the_news(scene):
     waiters = scene.waiters(4)
     for _ in range(3):
-        scene.lines.room(CHANNEL)
+        scene.waitlists.room(CHANNEL)
     for n in (2, 0, 1):
-        scene.lines.refused(CHANNEL, waiters[n])
+        scene.waitlists.refused(CHANNEL, waiters[n])
     scene.tried.clear()
 
     for _ in range(4):
-        scene.lines.room(CHANNEL)
+        scene.waitlists.room(CHANNEL)
 
     assert scene.tried == [0, 1, 2, 3]
 
 
 def test_the_line_and_its_timer_end_with_the_last(scene):
     (waiter,) = scene.waiters(1)
-    assert CHANNEL in scene.lines.by_channel
+    assert CHANNEL in scene.waitlists.by_channel
 
-    scene.lines.room(CHANNEL)
-    scene.lines.stored(CHANNEL, waiter)
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.stored(CHANNEL, waiter)
 
-    assert CHANNEL not in scene.lines.by_channel
+    assert CHANNEL not in scene.waitlists.by_channel
     assert scene.clock.timers == 0
 
 
@@ -134,10 +134,10 @@ def test_success_starts_the_delays_anew(scene):
     first, second = scene.waiters(2)
     for _ in range(6):
         scene.clock.advance(1)
-        scene.lines.refused(CHANNEL, first)
-    scene.lines.room(CHANNEL)
-    scene.lines.stored(CHANNEL, first)
-    scene.lines.refused(CHANNEL, second)
+        scene.waitlists.refused(CHANNEL, first)
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.stored(CHANNEL, first)
+    scene.waitlists.refused(CHANNEL, second)
     scene.tried.clear()
 
     scene.clock.advance(0.05)
@@ -147,29 +147,29 @@ def test_success_starts_the_delays_anew(scene):
 
 def test_who_leaves_is_not_tried(scene):
     waiters = scene.waiters(3)
-    scene.lines.leave(CHANNEL, waiters[0])
-    scene.lines.leave(CHANNEL, waiters[0])
-    scene.lines.leave("other", waiters[0])
+    scene.waitlists.leave(CHANNEL, waiters[0])
+    scene.waitlists.leave(CHANNEL, waiters[0])
+    scene.waitlists.leave("other", waiters[0])
 
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
 
     assert scene.tried == [1]
 
 
 def test_joining_twice_keeps_the_place(scene):
     waiters = scene.waiters(2)
-    scene.lines.join(CHANNEL, waiters[0])
+    scene.waitlists.join(CHANNEL, waiters[0])
 
-    scene.lines.room(CHANNEL)
-    scene.lines.room(CHANNEL)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
 
     assert scene.tried == [0, 1]
 
 
 def test_news_of_who_never_waited_is_no_harm(scene):
     scene.waiters(1)
-    scene.lines.stored(CHANNEL, Waiter("stranger", scene.tried))
+    scene.waitlists.stored(CHANNEL, Waiter("stranger", scene.tried))
     assert scene.tried == []
 
 
@@ -177,25 +177,25 @@ def test_nobody_is_tried_while_the_layer_is_away(scene):
     scene.waiters(2)
     scene.up = False
 
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     scene.clock.advance(10)
     assert scene.tried == []
     assert scene.clock.timers == 0
 
     scene.up = True
-    scene.lines.resume()
+    scene.waitlists.resume()
     assert scene.tried == [0]
     assert scene.clock.timers == 1
 
 
 def test_a_line_whose_timer_stopped_with_the_layer_goes_on(scene):
     waiters = scene.waiters(3)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
     scene.up = False
     scene.clock.advance(10)
     scene.up = True
 
-    scene.lines.stored(CHANNEL, waiters[0])
+    scene.waitlists.stored(CHANNEL, waiters[0])
 
     assert scene.tried == [0, 1, 2]
     assert scene.clock.timers == 1
@@ -205,20 +205,20 @@ def test_a_line_whose_timer_stopped_with_the_layer_can_be_left(scene):
     (waiter,) = scene.waiters(1)
     scene.up = False
     scene.clock.advance(10)
-    scene.lines.leave(CHANNEL, waiter)
-    assert not scene.lines.by_channel
+    scene.waitlists.leave(CHANNEL, waiter)
+    assert not scene.waitlists.by_channel
 
 
 def test_news_of_an_older_frame_does_not_end_the_wait(scene):
     (waiter,) = scene.waiters(1)
-    scene.lines.stored(CHANNEL, waiter)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.stored(CHANNEL, waiter)
+    scene.waitlists.room(CHANNEL)
     assert scene.tried == [0]
 
 
 def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
     scene.waiters(2)
-    scene.lines.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
 
     scene.clock.advance(5)
 
