@@ -1,6 +1,5 @@
 """Conformance: new channels, groups and the other extensions (docs/channels1.md#channel-layer)."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import pickle

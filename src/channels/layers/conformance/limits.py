@@ -1,6 +1,5 @@
 """Conformance: capacity and expiry (docs/channels1.md#capacity-and-expiry)."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import re

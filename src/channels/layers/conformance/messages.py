@@ -1,6 +1,5 @@
 """Conformance: names, what messages may hold, and receiving (docs/channels1.md#channel-layer)."""
 
-# ruff: noqa: D102 - names of tests are sentences already
 from __future__ import annotations
 
 import enum

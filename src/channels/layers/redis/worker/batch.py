@@ -8,263 +8,204 @@ each mailbox.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
 from channels.layers.base import check_message
-from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send
+from channels.layers.clients import Answer, GiveBack, GroupSend, Operation
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
 
-Outcomes = list["Exception | None"]
-
 #: What packing and checking an operation may raise: its own outcome, nobody else's.
 _FAULTS = (TypeError, ValueError, AssertionError, LayerError)
 
+#: Stands for an operation whose outcome is not reported.
+_UNREPORTED = -1
 
-class Call(ABC):
-    """One command of a flush, and what its answer means for the operations in it.
 
-    Args:
-        store: Commands and capacities.
+@dataclass(slots=True)
+class _Call:
+    """One command, and the operations that it carries out.
+
+    Attributes:
         name: Queue or mailbox.
+        command: As it is; None if it is made of the parts.
+        parts: Frames for a queue; for a mailbox class and item in turn.
+        indexes: The operation of each frame or item.
+        channel: Of the first message for a mailbox.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
-        #: Index of the operation for each part; -1 for one that is never reported.
-        self._indexes: list[int] = []
-        self._parts: list[Argument] = []
-
-    @abstractmethod
-    def command(self) -> Command:
-        """Return the command."""
-
-    def answered(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
-        """Write outcomes down; return receipts of expired frames that must be answered."""
-        if isinstance(answer, Exception):
-            error = refusal(answer)
-            error.__cause__ = answer
-            self.failed(outcomes, error)
-            return []
-        return self._read(outcomes, answer, counters)
-
-    def failed(self, outcomes: Outcomes, error: LayerUnavailable) -> None:
-        """Report everything in it as failed."""
-        for index in self._indexes:
-            if index >= 0:
-                outcomes[index] = error
-
-    def _read(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
-        return []
-
-    def _full(self, outcomes: Outcomes, done: int) -> None:
-        """Report all but the first ``done`` parts as refused."""
-        for index in self._indexes[done:]:
-            if index >= 0:
-                outcomes[index] = ChannelFull(
-                    self._name, self._store.limits.get_capacity(self._name)
-                )
-
-
-class Post(Call):
-    """Items for a mailbox."""
-
+    name: str
+    command: Command | None = None
+    parts: list[Any] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
     channel: str | None = None
 
-    def add(self, index: int, kind: bytes, item: bytes) -> None:
-        """Append an item."""
-        self._indexes.append(index)
-        self._parts += (kind, item)
 
-    def command(self) -> Command:
-        """See :class:`Call`."""
-        return self._store.commands.post(self._name, self._parts, self.channel)
-
-    def _read(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
-        done, skipped, dropped = answer
-        if done < len(self._indexes):
-            self._full(outcomes, done)
-        if skipped:
-            counters["skipped"] += skipped
-        if dropped:
-            counters["dropped"] += dropped
-        return []
-
-
-class Push(Call):
-    """Frames for a queue."""
-
-    def add(self, index: int, frame: bytes) -> None:
-        """Append a frame."""
-        self._indexes.append(index)
-        self._parts.append(frame)
-
-    def command(self) -> Command:
-        """See :class:`Call`."""
-        return self._store.commands.push(self._name, self._parts)  # type: ignore[arg-type]  # bytes
-
-    def _read(self, outcomes: Outcomes, answer: Any, counters: Counter[str]) -> list[bytes]:
-        done: int = answer[0]
-        expired: list[bytes] = answer[1:]
-        if done < len(self._indexes):
-            self._full(outcomes, done)
-        return expired
-
-
-class Return(Call):
-    """A frame that goes back to its queue, with the expiry that it had."""
-
-    def __init__(self, store: Store, index: int, frame: bytes, back: GiveBack) -> None:
-        super().__init__(store, back.frame.channel)
-        self._indexes.append(index)
-        self._frame = frame
-        self._at_head = back.at_head
-
-    def command(self) -> Command:
-        """See :class:`Call`."""
-        return self._store.commands.give_back(self._name, [self._frame], at_head=self._at_head)
-
-
-class Known(Call):
-    """A mailbox made known to the statistics."""
-
-    def command(self) -> Command:
-        """See :class:`Call`."""
-        return ("SADD", self._store.keys.mailboxes, self._name)
-
-
-class Flush:
-    """Some operations as commands for each host.
+class Batch:
+    """Some operations as commands for each host, and what the answers say of them.
 
     Args:
-        store: With the worker's connections; used at once if there is a group among the operations.
+        store: With the worker's connections; used at once if there is a group among the
+            operations.
         operations: In order.
 
     Attributes:
-        outcomes: One for each operation; None for what is to be carried out.
+        outcomes: One for each operation; None for what was, or is to be, carried out.
+        calls: By the index of their host.
 
     Raises:
         LayerUnavailable: The processes of a group cannot be read.  Nothing was sent.
     """
 
     def __init__(self, store: Store, operations: Sequence[Operation]) -> None:
-        self.outcomes: Outcomes = [None] * len(operations)
+        self.outcomes: list[Exception | None] = [None] * len(operations)
+        self.calls: dict[int, list[_Call]] = {}
         self._store = store
-        self._calls: dict[int, list[Call]] = {}
-        self._posts: dict[str, Post] = {}
-        self._pushes: dict[tuple[int, str], Push] = {}
-        self._members: dict[str, list[str]] = {}
-        if any(type(operation) is GroupSend for operation in operations):
-            self._read_groups(operations)
+        self._growing: dict[tuple[int, str], _Call] = {}
+        groups = [one.group for one in operations if isinstance(one, GroupSend)]
+        self._members = self._read_groups(groups) if groups else {}
         for index, operation in enumerate(operations):
             try:
-                _ADD[type(operation)](self, index, operation)
+                self._add(index, operation)
             except _FAULTS as error:
                 self.outcomes[index] = error
 
-    def by_host(self, last: int | None) -> Iterable[tuple[int, list[Call]]]:
-        """Return the commands of each host, those of ``last`` last, even if there are none."""
-        calls = self._calls
-        if last is None:
-            return list(calls.items())
-        mine = calls.pop(last, [])
-        return [*calls.items(), (last, mine)]
+    def _read_groups(self, groups: Sequence[str]) -> dict[str, list[str]]:
+        """Return who is listed in each group, before anything is pushed."""
+        store = self._store
+        wanted: dict[int, dict[str, None]] = {}
+        for group in groups:
+            try:
+                names.check_group_name(group)
+            except TypeError:
+                continue  # reported in its turn
+            wanted.setdefault(store.ring.index(group), {})[group] = None
+        members = {}
+        for host, found in wanted.items():
+            now_ms = store.ring.now_ms(host)
+            listings = [store.commands.listed(group, now_ms) for group in found]
+            for group, listed in zip(found, store.ring.run(host, listings), strict=True):
+                members[group] = [member.decode() for member in listed]
+        return members
 
-    # -- one operation -------------------------------------------------------------------
+    # -- operations to commands ------------------------------------------------------------
 
-    def _send(self, index: int, operation: Send) -> None:
-        channel, message = operation.channel, operation.message
-        names.check_channel_name(channel)
-        check_message(message)
-        payload = self._store.codec.payload(channel, message)
-        if "!" in channel:
-            mailbox, _, local = channel.partition("!")
-            post = self._post(mailbox + "!")
-            if post.channel is None:
-                post.channel = channel
-            post.add(index, MESSAGE, items.reply_item(local, payload))
+    def _add(self, index: int, operation: Operation) -> None:
+        store = self._store
+        if isinstance(operation, Answer):
+            mailbox, item = items.answer_for(operation.receipt)
+            self._append(store.ring.index(mailbox), mailbox, index, CONTROL, item)
+        elif isinstance(operation, GiveBack):
+            self._give_back(index, operation)
+        elif isinstance(operation, GroupSend):
+            self._send_group(operation)
         else:
-            self._push(index, channel, payload)
+            channel = operation.channel
+            names.check_channel_name(channel)
+            check_message(operation.message)
+            payload = store.codec.payload(channel, operation.message)
+            mailbox, mark, local = channel.partition("!")
+            if mark:
+                mailbox += mark
+                item = items.reply_item(local, payload)
+                call = self._append(store.ring.index(mailbox), mailbox, index, MESSAGE, item)
+                call.channel = call.channel or channel
+            else:
+                self._append(store.ring.index_for(channel), channel, index, self._frame(payload))
 
-    def _answer(self, index: int, operation: Answer) -> None:
-        mailbox, item = items.answer_for(operation.receipt)
-        self._post(mailbox).add(index, CONTROL, item)
+    def _append(self, host: int, name: str, index: int, *parts: Argument) -> _Call:
+        """Append a frame, or class and item, to the only call for a queue or mailbox."""
+        call = self._growing.get((host, name))
+        if call is None:
+            call = self._growing[host, name] = _Call(name)
+            calls = self.calls.setdefault(host, [])
+            if name.endswith("!"):
+                calls += [_Call(name, command) for command in self._store.first_use(name)]
+            calls.append(call)
+        call.parts += parts
+        call.indexes.append(index)
+        return call
+
+    def _frame(self, payload: bytes) -> bytes:
+        store = self._store
+        return items.frame(payload, store.commands.ttl_ms, flags=store.codec.flags)
 
     def _give_back(self, index: int, operation: GiveBack) -> None:
-        channel = operation.frame.channel
+        store, channel = self._store, operation.frame.channel
         # Where it came from is not noted; one host is as good as the other.
-        host = self._store.ring.index_for(channel)
-        frame = items.frame_with_expiry(
-            operation.frame, self._store.codec, self._store.ring.now_ms(host)
-        )
-        self._calls.setdefault(host, []).append(Return(self._store, index, frame, operation))
+        host = store.ring.index_for(channel)
+        frame = items.frame_with_expiry(operation.frame, store.codec, store.ring.now_ms(host))
+        command = store.commands.give_back(channel, [frame], at_head=operation.at_head)
+        self.calls.setdefault(host, []).append(_Call(channel, command, indexes=[index]))
         # What is sent to the same channel later must not come before it.
-        self._pushes.pop((host, channel), None)
+        self._growing.pop((host, channel), None)
 
-    def _send_group(self, index: int, operation: GroupSend) -> None:
-        group, message = operation.group, operation.message
+    def _send_group(self, operation: GroupSend) -> None:
+        store, group = self._store, operation.group
         names.check_group_name(group)
-        check_message(message)
-        payload = self._store.codec.payload(group, message)
+        check_message(operation.message)
+        payload = store.codec.payload(group, operation.message)
         item = items.group_item(group, payload)
         for member in self._members[group]:
             if names.is_process_local(member):
-                self._post(member).add(-1, GROUP, item)
+                self._append(store.ring.index(member), member, _UNREPORTED, GROUP, item)
             else:
-                self._push(-1, member, payload)
+                self._append(
+                    store.ring.index_for(member), member, _UNREPORTED, self._frame(payload)
+                )
 
-    # -- where it goes -------------------------------------------------------------------
+    def commands(self, host: int) -> list[Command | bytes]:
+        """Return the commands for a host; their answers are for :meth:`answered`."""
+        commands = self._store.commands
+        found: list[Command | bytes] = []
+        for call in self.calls.get(host, ()):
+            if call.command is not None:
+                found.append(call.command)
+            elif call.name.endswith("!"):
+                found.append(commands.post(call.name, call.parts, call.channel))
+            else:
+                found.append(commands.push(call.name, call.parts))
+        return found
 
-    def _post(self, mailbox: str) -> Post:
-        post = self._posts.get(mailbox)
-        if post is None:
-            post = self._posts[mailbox] = Post(self._store, mailbox)
-            calls = self._calls.setdefault(self._store.ring.index(mailbox), [])
-            if self._store.first_use(mailbox):
-                calls.append(Known(self._store, mailbox))
-            calls.append(post)
-        return post
+    # -- answers to outcomes ---------------------------------------------------------------
 
-    def _push(self, index: int, channel: str, payload: bytes) -> None:
-        store = self._store
-        host = store.ring.index_for(channel)
-        push = self._pushes.get((host, channel))
-        if push is None:
-            push = self._pushes[host, channel] = Push(store, channel)
-            self._calls.setdefault(host, []).append(push)
-        push.add(index, items.frame(payload, store.commands.ttl_ms, flags=store.codec.flags))
+    def answered(self, host: int, answers: Sequence[Any], counters: Counter[str]) -> list[bytes]:
+        """Write outcomes down, and count what mailboxes had no room for.
 
-    def _read_groups(self, operations: Sequence[Operation]) -> None:
-        """Read the processes of all groups, before anything is pushed."""
-        wanted: dict[int, list[str]] = {}
-        for operation in operations:
-            if isinstance(operation, GroupSend):
-                group = operation.group
-                try:
-                    names.check_group_name(group)
-                except TypeError:
-                    continue  # reported in its turn
-                if group not in self._members:
-                    self._members[group] = []
-                    wanted.setdefault(self._store.ring.index(group), []).append(group)
-        for host, groups in wanted.items():
-            now_ms = self._store.ring.now_ms(host)
-            commands = [self._store.commands.listed(group, now_ms) for group in groups]
-            for group, found in zip(groups, self._store.ring.run(host, commands), strict=True):
-                self._members[group] = [member.decode() for member in found]
+        Returns:
+            Receipts of frames that had expired in a full queue, to be answered.
+        """
+        expired: list[bytes] = []
+        for call, answer in zip(self.calls.get(host, ()), answers, strict=True):
+            if isinstance(answer, Exception):
+                error = refusal(answer)
+                error.__cause__ = answer
+                self._report(call.indexes, error)
+            elif call.command is None:
+                done, *rest = answer
+                if done < len(call.indexes):
+                    capacity = self._store.limits.get_capacity(call.name)
+                    self._report(call.indexes[done:], ChannelFull(call.name, capacity))
+                if not call.name.endswith("!"):
+                    expired += rest
+                elif any(rest):
+                    counters["skipped"] += rest[0]
+                    counters["dropped"] += rest[1]
+        return expired
 
+    def failed(self, host: int, error: LayerUnavailable) -> None:
+        """Report everything for a host as failed."""
+        for call in self.calls.get(host, ()):
+            self._report(call.indexes, error)
 
-_ADD: dict[type, Callable[[Flush, int, Any], None]] = {
-    Send: Flush._send,
-    Answer: Flush._answer,
-    GiveBack: Flush._give_back,
-    GroupSend: Flush._send_group,
-}
+    def _report(self, indexes: Sequence[int], outcome: Exception) -> None:
+        for index in indexes:
+            if index != _UNREPORTED:
+                self.outcomes[index] = outcome

@@ -1,7 +1,7 @@
-"""A worker's side of the Redis layer: take a frame; flush, answer and take the next one.
+"""A worker's side of the Redis layer: take a frame; send, answer and take the next one.
 
-One consumer run costs one round trip: the pipeline that flushes the replies and the
-receipt of one frame also takes the next (:meth:`RedisWorkerClient.exchange`), and only an
+One consumer run costs one round trip: the pipeline with the replies and the receipt of
+one frame also takes the next (:meth:`RedisWorkerClient.exchange`), and only an
 empty answer falls back to a take that waits inside Redis on a connection of its own
 (:meth:`RedisWorkerClient.take`).  Such a wait is never cancelled and never timed out from
 here: another connection sends ``CLIENT UNBLOCK``, and the answer, a frame or nothing,
@@ -20,7 +20,7 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -28,12 +28,12 @@ from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import EXPIRED, Frame, Operation
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Connection, Packable
+from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Connection, Target
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import reading
-from channels.layers.redis.worker.batch import Flush
-from channels.layers.redis.worker.fairness import Rota
+from channels.layers.redis.worker.batch import Batch
+from channels.layers.redis.worker.fairness import FairOrder
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -41,7 +41,7 @@ logger = logging.getLogger("channels.layers.redis")
 SLICE = 0.1
 
 #: How long a host other than home is left alone after an error, in seconds.
-SHUN = 1.0
+REST = 1.0
 
 #: How long :meth:`RedisWorkerClient.unblock` may take on a Redis that hangs, in seconds; a
 #: signal handler calls it.
@@ -53,16 +53,16 @@ UNBLOCK_PAUSE = 0.005
 
 
 class RedisWorkerClient:
-    """See :class:`channels.layers.clients.WorkerClient`.
+    """A worker thread's connections to Redis: a :class:`~channels.layers.clients.WorkerClient`.
 
     Args:
         store: Of the layer; the connections are this client's own.
         channels: What to take from.
-        held: Returns the receipts that the worker holds; called by the heartbeat's thread.
+        held: Returns the receipts that are not answered; called by the heartbeat's thread.
 
     Attributes:
-        name: What it is called on the register.
-        counters: What happened here, for the register.
+        name: What it is called in the process registry.
+        counters: What happened here, for the process registry.
     """
 
     def __init__(
@@ -74,63 +74,61 @@ class RedisWorkerClient:
         self.name = f"worker.{names.random_part(16)}"
         self.counters: Counter[str] = Counter()
         self._store = store.apart()
-        self._ring = self._store.ring
-        self._held = held
+        self._hosts = self._store.ring.hosts
+        self._unanswered = held
         self._channels = frozenset(channels)
-        for channel in self._channels:
-            names.check_channel_name(channel, receive=True)
-        self._rotas = self._make_rotas()
-        self._home = random.choice([index for index, rota in enumerate(self._rotas) if rota])
-        self._turn = self._home
-        self._shunned = dict.fromkeys(range(len(self._rotas)), 0.0)
-        host = self._ring.hosts[self._home]
-        self._waiting = host.connection(store.keys.queue(""), BLOCK_TIMEOUT)
+        self._orders = self._make_orders()
+        #: Hosts that have some of the channels, the next to be looked at second.
+        self._turns = deque(self._orders)
+        self._turns.rotate(random.randrange(len(self._turns)))
+        self._home = self._turns[0]
+        #: Until when a host is left alone, on our monotonic clock.
+        self._resting: dict[int, float] = {}
+        self._waiting = self._hosts[self._home].connection(store.keys.queue(""), BLOCK_TIMEOUT)
         self._control = Connection(self._where_we_wait, timeout=UNBLOCK_TIMEOUT, plain=True)
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False
         self._taker = 0
-        self._beating = store.apart().ring
+        self._heartbeat_ring = store.apart().ring
         self._heartbeat: Heartbeat | None = None
 
-    def _make_rotas(self) -> list[Rota | None]:
-        """Say for each host what to take from there, and in which order."""
-        size = len(self._ring.hosts)
-        found: list[list[str]] = [[] for _ in range(size)]
+    def _make_orders(self) -> dict[int, FairOrder]:
+        """Say for each host that has some of the channels in which order to take from them."""
+        ring, keys = self._store.ring, self._store.keys
+        found: dict[int, list[str]] = {}
         for channel in sorted(self._channels):
+            names.check_channel_name(channel, receive=True)
             if names.is_process_local(channel):
                 raise ValueError(f"a worker takes frames from shared channels only: {channel!r}")
-            if names.is_on_one_host(channel):
-                found[self._ring.index(channel)].append(channel)
-            else:
-                for channels in found:
-                    channels.append(channel)
-        keys = self._store.keys
-        return [
-            Rota(keys, channels, host.pack) if channels else None
-            for channels, host in zip(found, self._ring.hosts, strict=True)
-        ]
+            one = names.is_on_one_host(channel)
+            for index in (ring.index(channel),) if one else range(len(ring.hosts)):
+                found.setdefault(index, []).append(channel)
+        return {
+            index: FairOrder(keys, channels, ring.hosts[index].pack)
+            for index, channels in found.items()
+        }
 
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerClient`."""
-        for index in range(len(self._ring.hosts)):
-            self._ring.now_ms(index)
+        ring = self._store.ring
+        for index in range(len(self._hosts)):
+            ring.now_ms(index)
         self._waiting.connect()
         heartbeat = Heartbeat(
-            self._beating.hosts,
-            self._ring.index,
+            self._heartbeat_ring.hosts,
+            ring.index,
             self._store.keys,
             self.name,
             "worker",
-            clocks=[host.clock for host in self._ring.hosts],
+            clocks=[host.clock for host in self._hosts],
             channels=self._channels,
-            held=self._held,
+            held=self._unanswered,
             info=self._info,
             agreement=self._store.agreement(self.name, "worker"),
         )
-        # Whoever misses a frame asks those on the register: be there before the first take.
+        # Whoever misses a frame asks those in the registry: be there before the first take.
         heartbeat.beat()
         self._heartbeat = heartbeat
         heartbeat.start()
@@ -144,28 +142,21 @@ class RedisWorkerClient:
         }
 
     def close(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerClient`."""
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        self._beating.close()
-        self._waiting.close()
-        self._control.close()
-        self._ring.close()
+        for connections in (self._heartbeat_ring, self._waiting, self._control, self._store.ring):
+            connections.close()
 
     # -- taking ------------------------------------------------------------------------
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """See :class:`~channels.layers.clients.WorkerClient`."""
         patience = _patience(longest)
         deadline = time.monotonic() + patience
-        alone = len(self._rotas) == 1
+        alone = len(self._turns) == 1
         while not self._asked_to_end:
-            if not alone:
-                frames = self._look_at_all()
-                if frames:
-                    return frames
-            frames = self._wait(patience if alone else min(patience, SLICE))
+            frames = [] if alone else self._look_at_all()
+            frames = frames or self._wait(patience if alone else min(patience, SLICE))
             if frames:
                 return frames
             if alone or time.monotonic() >= deadline:
@@ -175,20 +166,19 @@ class RedisWorkerClient:
         return []
 
     def _wait(self, seconds: float) -> list[Frame]:
-        host, rota = self._ring.hosts[self._home], self._rotas[self._home]
-        assert rota is not None
-        link = self._waiting
+        """Take a frame from home, waiting inside Redis."""
+        host, waiting = self._hosts[self._home], self._waiting
         try:
-            if not host.is_current(link):
-                link.close()
-            link.send([rota.blocking(seconds)])
+            if not host.is_current(waiting):
+                waiting.close()
+            waiting.send([self._orders[self._home].next_take(seconds)])
             self._taker = threading.get_ident()
             self._sent = True
             try:
                 # Asked between the look above and the sending: nobody else will end it.
                 if self._asked_to_end:
                     self._end_wait()
-                (answer,) = link.read(1)
+                (answer,) = waiting.read(1)
             finally:
                 self._sent = False
         except LayerUnavailable:
@@ -196,56 +186,61 @@ class RedisWorkerClient:
             self.counters["takes_lost"] += 1
             raise
         if isinstance(answer, Exception):
-            link.give_up()
+            waiting.give_up()
             host.suspect()
             raise refusal(answer) from answer
         return self._open(self._home, answer)
 
+    def _in_turn(self) -> list[int]:
+        """Return the hosts to look at, each the first in turn; home is always among them."""
+        self._turns.rotate(-1)
+        now = time.monotonic()
+        return [index for index in self._turns if now >= self._resting.get(index, now)]
+
     def _look_at_all(self) -> list[Frame]:
-        """Take a frame from any host without waiting; each is the first to be asked in turn."""
-        size = len(self._rotas)
-        self._turn = (self._turn + 1) % size
-        for index in (*range(self._turn, size), *range(self._turn)):
-            rota = self._rotas[index]
-            if rota is None or time.monotonic() < self._shunned[index]:
-                continue
+        """Take a frame from any host without waiting."""
+        for index in self._in_turn():
             try:
-                (answer,) = self._ring.run(index, [rota.polling()])
+                (answer,) = self._store.ring.run(index, [self._orders[index].next_take()])
                 frames = self._open(index, answer)
             except LayerUnavailable as error:
                 self.counters["takes_lost"] += 1
-                if index == self._home:
-                    raise
-                # Home may be well; the worker must not stand still for this one.
-                logger.warning("cannot take from %s: %s", self._ring.hosts[index], error)
-                self._shunned[index] = time.monotonic() + SHUN
+                self._let_rest(index, error)
+                logger.warning("cannot take from %s: %s", self._hosts[index], error)
                 continue
             if frames:
                 return frames
         return []
 
+    def _let_rest(self, index: int, error: LayerUnavailable) -> None:
+        """Leave a host alone for a while, or raise the error of home: that is an outage.
+
+        Home may be well when another is not; the worker must not stand still for that one.
+        """
+        if index == self._home:
+            raise error
+        self._resting[index] = time.monotonic() + REST
+
     def _open(self, index: int, answer: Any) -> list[Frame]:
         """Turn what a take answered to frames; what is refused makes room for the next."""
-        rota = self._rotas[index]
-        assert rota is not None
+        store, order = self._store, self._orders[index]
         while answer is not None:
-            channel = self._store.keys.channel(answer[0].decode())
-            rota.took(channel)
-            now_ms = self._ring.hosts[index].clock.now_ms()
-            frame = reading.open_frame(channel, answer[1][0], self._store.codec, now_ms)
+            channel = store.keys.channel(answer[0].decode())
+            order.took(channel)
+            now_ms = self._hosts[index].clock.now_ms()
+            frame = reading.open_frame(channel, answer[1][0], store.codec, now_ms)
             if isinstance(frame, Frame):
                 self.counters["taken"] += 1
                 return [frame]
             self.counters[frame.counter] += 1
-            self._store.answer_all([frame.receipt], frame.cause)
-            counting = self._store.commands.count(channel, frame.counter)
-            *_, answer = self._ring.run(index, [*counting, rota.polling()])
+            store.answer_all([frame.receipt], frame.cause)
+            counting = store.commands.count(channel, frame.counter)
+            *_, answer = store.ring.run(index, [*counting, order.next_take()])
         return []
 
     # -- ending a take -------------------------------------------------------------------
 
     def unblock(self) -> None:
-        """See :class:`~channels.layers.clients.WorkerClient`."""
         self._asked_to_end = True
         if self._sent:
             self._end_wait()
@@ -276,60 +271,47 @@ class RedisWorkerClient:
         finally:
             self._controlling.release()
 
-    def _where_we_wait(self) -> Any:
+    def _where_we_wait(self) -> Target:
         target = self._waiting.target
         if target is None:
-            raise LayerUnavailable("nobody waits")
+            raise LayerUnavailable("no take waits")
         return target
 
-    # -- flushing --------------------------------------------------------------------------
+    # -- sending and taking in one round trip ----------------------------------------------
 
     def exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        """See :class:`~channels.layers.clients.WorkerClient`."""
-        flush = Flush(self._store, operations)
-        polled = self._next_polled() if take else None
+        batch = Batch(self._store, operations)
+        hosts = list(batch.calls)
+        polled: int | None = None
+        if take:
+            polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
+            # Last, and even if there is nothing to send.
+            hosts = [index for index in hosts if index != polled] + [polled]
         expired: list[bytes] = []
-        answer: Any = None
-        for index, calls in flush.by_host(last=polled):
-            commands: list[Packable] = [call.command() for call in calls]
+        taken: Any = None
+        for index in hosts:
+            commands = batch.commands(index)
             if index == polled:
-                rota = self._rotas[index]
-                assert rota is not None
-                commands.append(rota.polling())
+                commands.append(self._orders[index].next_take())
             try:
-                answers = self._ring.hosts[index].execute(commands)
+                answers = self._hosts[index].execute(commands)
             except LayerUnavailable as error:
                 if index == polled:
                     self.counters["takes_lost"] += 1
-                if index == self._home:
-                    raise
-                self._shunned[index] = time.monotonic() + SHUN
-                for call in calls:
-                    call.failed(flush.outcomes, error)
+                self._let_rest(index, error)
+                batch.failed(index, error)
                 continue
             if index == polled:
-                answer = answers.pop()
-            for call, answered in zip(calls, answers, strict=True):
-                expired += call.answered(flush.outcomes, answered, self.counters)
+                taken = answers.pop()
+            expired += batch.answered(index, answers, self.counters)
         if expired:
             self._store.answer_all(expired, EXPIRED)
-        if polled is None or answer is None or isinstance(answer, Exception):
+        if polled is None or taken is None or isinstance(taken, Exception):
             # An error of the take shows again in the next one, which may raise it.
-            return flush.outcomes, []
-        return flush.outcomes, self._open(polled, answer)
-
-    def _next_polled(self) -> int:
-        """Return which host the next frame comes from: each in turn."""
-        size = len(self._rotas)
-        if size > 1:
-            for _ in range(size):
-                self._turn = (self._turn + 1) % size
-                if self._rotas[self._turn] and time.monotonic() >= self._shunned[self._turn]:
-                    return self._turn
-            return self._home
-        return 0
+            return batch.outcomes, []
+        return batch.outcomes, self._open(polled, taken)
 
 
 def _patience(longest: float | None) -> float:

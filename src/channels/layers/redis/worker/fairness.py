@@ -17,7 +17,7 @@ from channels.layers.redis.wire.scripts import Command
 BURST = 50
 
 
-class Rota:
+class FairOrder:
     """The channels of one host, fairly.
 
     Args:
@@ -37,13 +37,23 @@ class Rota:
         self._streak = 0
         self._packed: dict[tuple[int, str | None, float | None], Packable] = {}
 
-    def polling(self) -> Packable:
-        """Return the command that takes a frame without waiting; the order moves on."""
-        return self._command(None)
+    def next_take(self, seconds: float | None = None) -> Packable:
+        """Return the command that takes a frame; the order moves on.
 
-    def blocking(self, seconds: float) -> Packable:
-        """Return the command that waits so long for a frame; the order moves on."""
-        return self._command(seconds)
+        Args:
+            seconds: How long it waits inside Redis; None not at all.
+        """
+        last = self._last if self._streak >= BURST else None
+        packed = self._packed.get((self._start, last, seconds))
+        if packed is None:
+            order = self._channels[self._start :] + self._channels[: self._start]
+            order.sort(key=lambda channel: channel == last)
+            keys = [self._keys.queue(channel) for channel in order]
+            wait: Command = ("LMPOP",) if seconds is None else ("BLMPOP", f"{seconds:g}")
+            packed = self._pack((*wait, len(keys), *keys, "LEFT"))
+            self._packed[self._start, last, seconds] = packed
+        self._start = (self._start + 1) % len(self._channels)
+        return packed
 
     def took(self, channel: str) -> None:
         """Note which channel gave a frame."""
@@ -51,21 +61,3 @@ class Rota:
             self._streak += 1
         else:
             self._last, self._streak = channel, 1
-
-    def order(self) -> list[str]:
-        """Return the channels in the order of the next take."""
-        order = self._channels[self._start :] + self._channels[: self._start]
-        if self._streak >= BURST and self._last in order:
-            order.remove(self._last)
-            order.append(self._last)
-        return order
-
-    def _command(self, seconds: float | None) -> Packable:
-        which = self._start, self._last if self._streak >= BURST else None, seconds
-        packed = self._packed.get(which)
-        if packed is None:
-            keys = [self._keys.queue(channel) for channel in self.order()]
-            wait: Command = ("LMPOP",) if seconds is None else ("BLMPOP", f"{seconds:g}")
-            packed = self._packed[which] = self._pack((*wait, len(keys), *keys, "LEFT"))
-        self._start = (self._start + 1) % len(self._channels)
-        return packed

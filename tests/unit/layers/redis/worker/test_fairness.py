@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.worker.fairness import BURST, Rota
+from channels.layers.redis.worker.fairness import BURST, FairOrder
 
 
-def rota(*channels):
-    return Rota(Keys(), channels, lambda command: command)
+def fair(*channels):
+    return FairOrder(Keys(), channels, lambda command: command)
 
 
 def channels(command):
@@ -15,33 +15,33 @@ def channels(command):
 
 
 def test_every_channel_comes_first_in_turn():
-    found = rota("a", "b", "c")
+    order = fair("a", "b", "c")
 
-    assert [channels(found.polling())[0] for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
+    assert [channels(order.next_take())[0] for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
 
 
 def test_waiting_takes_and_others_share_one_order():
-    found = rota("a", "b")
+    order = fair("a", "b")
 
-    assert found.blocking(5)[:3] == ("BLMPOP", "5", 2)
-    assert channels(found.polling()) == ["b", "a"]
+    assert order.next_take(5)[:3] == ("BLMPOP", "5", 2)
+    assert channels(order.next_take()) == ["b", "a"]
 
 
 def test_a_channel_goes_last_after_a_burst_until_another_gives():
-    found = rota("a", "b", "c")
+    order = fair("a", "b", "c")
     for _ in range(BURST):
-        found.took("b")
+        order.took("b")
 
-    assert [channels(found.polling())[-1] for _ in range(3)] == ["b", "b", "b"]
+    assert [channels(order.next_take())[-1] for _ in range(3)] == ["b", "b", "b"]
 
-    found.took("c")
-    assert [channels(found.polling())[0] for _ in range(3)] == ["a", "b", "c"]
+    order.took("c")
+    assert [channels(order.next_take())[0] for _ in range(3)] == ["a", "b", "c"]
 
 
 def test_commands_are_packed_once():
     packed = []
-    found = Rota(Keys(), ["a", "b"], lambda command: packed.append(command) or command)
+    order = FairOrder(Keys(), ["a", "b"], lambda command: packed.append(command) or command)
     for _ in range(10):
-        found.polling()
+        order.next_take()
 
     assert len(packed) == 2
