@@ -21,11 +21,44 @@ class _LeaveLoop(BaseException):
     """Raised by the signal handler to leave a receive that waits and can't be unblocked."""
 
 
+class KeptThread(threading.Thread):
+    """Runs a worker in a daemon thread; starts it again, after a pause, if it ends unexpectedly.
+
+    Args:
+        worker: The worker.
+        log: Where its death is told.
+        backoff: The pauses.
+    """
+
+    def __init__(
+        self, worker: Worker, log: logging.Logger = logger, backoff: Backoff | None = None
+    ) -> None:
+        super().__init__(name="channels-worker", daemon=True)
+        self.worker = worker
+        self.logger = log
+        self._backoff = backoff or Backoff()
+
+    def run(self) -> None:
+        """Run the worker until it ends as asked (docs/channels1.md#nothing-ends-a-worker)."""
+        try:
+            while True:
+                try:
+                    self.run_worker()
+                    return
+                except BaseException:
+                    self.logger.exception("A worker's thread died and is started again")
+                if not self.worker.wait_to_restart(self._backoff.pause()):
+                    return
+        finally:
+            connections.close_all()  # those of this thread: no other can
+
+    def run_worker(self) -> None:
+        """Run the worker once."""
+        self.worker.run()
+
+
 class WorkerGroup(Worker):
     """Itself a worker in the calling thread, and ``n_threads - 1`` more in daemon threads.
-
-    A thread whose worker ends unexpectedly starts it again
-    (docs/channels1.md#nothing-ends-a-worker).
 
     Args:
         args: As of :class:`Worker`, for each of them.
@@ -49,7 +82,7 @@ class WorkerGroup(Worker):
         super().__init__(*args, **kwargs)
         self.stop_gracefully = stop_gracefully
         self.workers: list[Worker] = []
-        self.threads: list[threading.Thread] = []
+        self.threads: list[KeptThread] = []
         self._running = False
         for _ in range((n_threads or os.cpu_count() or 1) - 1):
             worker = Worker(*args, **kwargs)
@@ -87,10 +120,7 @@ class WorkerGroup(Worker):
 
     def run(self) -> None:
         """Run all of them until told to stop; see :meth:`Worker.run`."""
-        self.threads = [
-            threading.Thread(target=self._keep_running, args=(worker,), daemon=True)
-            for worker in self.workers
-        ]
+        self.threads = [KeptThread(worker) for worker in self.workers]
         self._running = True
         for thread in self.threads:
             thread.start()
@@ -110,20 +140,3 @@ class WorkerGroup(Worker):
             worker.request_stop()
         for thread in self.threads:
             thread.join()
-
-    def _keep_running(self, worker: Worker) -> None:
-        try:
-            self._run_again_and_again(worker)
-        finally:
-            connections.close_all()  # those of this thread: nobody else can
-
-    def _run_again_and_again(self, worker: Worker) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                worker.run()
-                return
-            except BaseException:
-                logger.exception("The worker of a thread ended unexpectedly and is started again")
-            if not worker.wait_to_restart(backoff.pause()):
-                return

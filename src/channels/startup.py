@@ -1,26 +1,38 @@
-"""What management commands find out about a layer before they start, in errors for people."""
+"""What management commands have in common: options, their log, and a layer that can be used.
+
+What is wrong is told in errors for people.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
-from channels import conf
+from channels import DEFAULT_CHANNEL_LAYER, conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import IN_MEMORY
 from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from channels.layers.base import BaseChannelLayer
-from channels.log import FORMATS
+from channels.log import FORMATS, describe_process, setup_logger
 
-#: A channel that nobody uses.
-_NOBODYS = "channels.is-anybody-there"
+#: A channel that nothing is sent to.
+_UNUSED = "channels.is-anybody-there"
 
 
-def add_log_format(parser: ArgumentParser) -> None:
-    """Declare the option of what the log looks like."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options of a command that takes messages from a layer."""
+    parser.add_argument(
+        "--layer",
+        dest="layer",
+        default=DEFAULT_CHANNEL_LAYER,
+        metavar="ALIAS",
+        help="key in CHANNEL_LAYERS (default: %(default)s)",
+    )
     parser.add_argument(
         "--log-format",
         dest="log_format",
@@ -29,6 +41,60 @@ def add_log_format(parser: ArgumentParser) -> None:
         help="how log lines are written: text, or json for one object a line (default:"
         " %(default)s)",
     )
+
+
+def seconds(text: str) -> float:
+    """Return the duration that an option gives.
+
+    Raises:
+        ArgumentTypeError: It is no number, negative or endless.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number of seconds, not {text!r}") from None
+    if not 0 <= number < math.inf:
+        raise ArgumentTypeError(f"must be a number of seconds from 0 on, not {text}")
+    return number
+
+
+def positive(text: str) -> int:
+    """Return the number of things that an option gives.
+
+    Raises:
+        ArgumentTypeError: It is no number, or less than 1.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number, not {text!r}") from None
+    if number < 1:
+        raise ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def set_up(command: Any, tier: str, options: dict[str, Any]) -> None:
+    """Give a command its ``verbosity``, its ``logger``, and the ``channel_layer`` to take from.
+
+    Args:
+        command: What is to run.
+        tier: As of :func:`channels.log.describe_process`.
+        options: Those of :func:`add_arguments`, and Django's.
+
+    Raises:
+        CommandError: The layer is not configured, cannot be built, serves one process only,
+            or can't be reached.
+    """
+    command.verbosity = options.get("verbosity", 1)
+    describe_process(tier, options.get("log_format", "text"))
+    command.logger = setup_logger("django.channels", command.verbosity)
+    command.channel_layer = layer = find_layer(options["layer"])
+    if layer.local_only():
+        raise CommandError(
+            f"{_setting(layer.alias)} is an in-memory layer, which no other process can reach: run"
+            " the workers inside runserver, or configure a Redis layer"
+        )
+    check_reachable(layer)
 
 
 def find_layer(alias: str) -> ChannelLayerWrapper:
@@ -48,25 +114,10 @@ def find_layer(alias: str) -> ChannelLayerWrapper:
         raise CommandError(str(error)) from error
 
 
-def find_shared_layer(alias: str) -> ChannelLayerWrapper:
-    """Return a configured layer that other processes can reach.
-
-    Raises:
-        CommandError: It is not configured, cannot be built, or serves one process only.
-    """
-    layer = find_layer(alias)
-    if layer.local_only():
-        raise CommandError(
-            f"{_setting(alias)} is an in-memory layer, which no other process can reach: run the"
-            " workers inside runserver, or configure a Redis layer"
-        )
-    return layer
-
-
 def check_reachable(layer: ChannelLayerWrapper) -> None:
     """Ask the layer once: later on, workers and servers wait for it without an end.
 
-    A layer from elsewhere is not asked: nobody knows how it says that it is not there.
+    A layer from elsewhere is not asked: how it says that it is not there is not known.
 
     Raises:
         CommandError: There is no answer; the text names setting and host, without password.
@@ -74,7 +125,7 @@ def check_reachable(layer: ChannelLayerWrapper) -> None:
     if not isinstance(layer.channel_layer, BaseChannelLayer):
         return
     try:
-        layer.receive([_NOBODYS], block=False)
+        layer.receive([_UNUSED], block=False)
     except LayerUnavailable as error:
         raise CommandError(
             f"the channel layer of {_setting(layer.alias)},"

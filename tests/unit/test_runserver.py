@@ -52,6 +52,7 @@ class FakeWorker:
     def __init__(self, **arguments):
         self.arguments = arguments
         self.calls = []
+        self.stopped = False
         type(self).made.append(self)
 
     def ready(self):
@@ -61,7 +62,10 @@ class FakeWorker:
         self.calls.append("run")
 
     def request_stop(self):
-        pass
+        self.stopped = True
+
+    def wait_to_restart(self, seconds):
+        return not self.stopped
 
 
 @pytest.fixture
@@ -398,7 +402,7 @@ class TestAWorkerThread:
 
             def run(self):
                 super().run()
-                if len(type(self).made) < 3:
+                if self.calls.count("run") < 3:
                     raise OSError("the layer is gone")
 
         monkeypatch.setattr(runserver, "Worker", Dying)
@@ -409,7 +413,8 @@ class TestAWorkerThread:
         with caplog.at_level(logging.ERROR, "test.runserver"):
             thread.run()
 
-        assert len(Dying.made) == 3
+        (worker,) = Dying.made
+        assert worker.calls == ["ready", "run"] * 3
         assert pauses.asked == 2
         assert [record.exc_info[0] for record in caplog.records] == [OSError, OSError]
 
@@ -418,7 +423,8 @@ class TestAWorkerThread:
             made = []
 
             def run(self):
-                thread.request_stop()
+                super().run()
+                self.request_stop()
                 raise OSError("died while stopping")
 
         monkeypatch.setattr(runserver, "Worker", Dying)
@@ -426,12 +432,12 @@ class TestAWorkerThread:
 
         thread.run()
 
-        assert len(Dying.made) == 1
+        assert Dying.made[0].calls == ["ready", "run"]
 
     def test_a_stop_before_its_start_is_kept(self):
         thread = WorkerThread(channel_layers["default"], logging.getLogger("test"))
 
-        thread.request_stop()
+        thread.worker.request_stop()
         thread.start()
         thread.join(10)
 

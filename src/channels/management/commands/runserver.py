@@ -34,6 +34,7 @@ from channels.handler import ViewConsumer
 from channels.log import describe_process, setup_logger
 from channels.startup import check_reachable, find_layer
 from channels.worker import Worker
+from channels.worker.threads import KeptThread
 
 __all__ = ["Command", "Worker", "WorkerThread", "sys"]
 
@@ -42,7 +43,6 @@ WORKER_THREADS = 4
 
 #: Longest wait at the end for consumers that still run, in seconds.
 END_PATIENCE = 5.0
-
 
 #: Django says these in its own way, and staticfiles' command adds its own last.
 _HELP = {
@@ -56,7 +56,7 @@ _HELP = {
 
 
 class _InterfaceServer:
-    """Stands for the interface server's class until somebody asks for it.
+    """Stands for the interface server's class until it is asked for.
 
     An ordinary class attribute would import Twisted with the command.  Being
     no data descriptor, it gives way to whatever is assigned to ``server_cls`` on
@@ -107,7 +107,6 @@ class Command(RunserverCommand):
             "--noworker",
             action="store_false",
             dest="run_worker",
-            default=True,
             help="run no workers here: start them with runworker, on a layer that other processes"
             " can reach",
         )
@@ -115,7 +114,6 @@ class Command(RunserverCommand):
             "--noasgi",
             action="store_false",
             dest="use_asgi",
-            default=True,
             help="run Django's own WSGI server, without WebSockets and workers",
         )
         parser.add_argument(
@@ -146,7 +144,19 @@ class Command(RunserverCommand):
         if apps.is_installed("django.contrib.staticfiles") and not isinstance(
             self, StaticRunserver
         ):
-            _add_static_arguments(parser)
+            # Its place is taken by this command, and so are its options.
+            parser.add_argument(
+                "--nostatic",
+                action="store_false",
+                dest="use_static_handler",
+                help="serve no static files at STATIC_URL",
+            )
+            parser.add_argument(
+                "--insecure",
+                action="store_true",
+                dest="insecure_serving",
+                help="serve static files even if DEBUG is off",
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set the logger up, then run, under the autoreloader if it is asked for."""
@@ -187,23 +197,19 @@ class Command(RunserverCommand):
         self._check_project(options)
         self._print_banner(channel_layer)
         workers = self._start_workers(channel_layer, options)
+        from channels.interface_server.server import StartError
+
         try:
-            self._serve(channel_layer, options)
+            self._make_server(channel_layer, options).run()
+            self.logger.debug("Server stopped")
+        except StartError as error:
+            self._give_up(error)
         except KeyboardInterrupt:
             shutdown_message = options.get("shutdown_message", "")
             if shutdown_message:
                 self.stdout.write(shutdown_message)
         finally:
             _end(workers)
-
-    def _serve(self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
-        from channels.interface_server.server import StartError
-
-        try:
-            self._make_server(channel_layer, options).run()
-        except StartError as error:
-            self._give_up(error)
-        self.logger.debug("Server stopped")
 
     def _give_up(self, error: Exception) -> NoReturn:
         """End the command with status 1, also under the autoreloader: no change of code helps."""
@@ -255,7 +261,7 @@ class Command(RunserverCommand):
         number = WORKER_THREADS if options.get("use_threading", True) else 1
         workers = [WorkerThread(channel_layer, self.logger) for _ in range(number)]
         for worker in workers:
-            worker.told_elsewhere = worker is not workers[0]
+            worker.worker.told_elsewhere = worker is not workers[0]
             worker.start()
         return workers
 
@@ -298,20 +304,16 @@ class Command(RunserverCommand):
         """
         line = datetime.now().strftime("[%Y/%m/%d %H:%M:%S] ")
         if protocol == "http" and action == "complete":
-            line += self._describe_request(details)
+            text = (
+                f"HTTP {details['method']} {details['path']} {details['status']}"
+                f" [{details['time_taken']:.2f}, {details['client']}]\n"
+            )
+            line += getattr(self.style, _http_style(details["status"]))(text)
         elif protocol == "websocket" and action in _WEBSOCKET_ACTIONS:
             word, style = _WEBSOCKET_ACTIONS[action]
             text = f"WebSocket {word} {details['path']} [{details['client']}]\n"
             line += getattr(self.style, style)(text)
         sys.stderr.write(line)
-
-    def _describe_request(self, details: Mapping[str, Any]) -> str:
-        text = (
-            f"HTTP {details['method']} {details['path']} {details['status']}"
-            f" [{details['time_taken']:.2f}, {details['client']}]\n"
-        )
-        styled: str = getattr(self.style, _http_style(details["status"]))(text)
-        return styled
 
 
 #: What is written of a WebSocket's actions, and in which of Django's styles.
@@ -326,16 +328,11 @@ _WEBSOCKET_ACTIONS = {
 def _http_style(status: int) -> str:
     """Return the name of Django's style for a status code."""
     exact = {304: "HTTP_NOT_MODIFIED", 404: "HTTP_NOT_FOUND"}
-    by_class = {
-        1: "HTTP_INFO",
-        2: "HTTP_SUCCESS",
-        3: "HTTP_REDIRECT",
-        4: "HTTP_BAD_REQUEST",
-    }
+    by_class = {1: "HTTP_INFO", 2: "HTTP_SUCCESS", 3: "HTTP_REDIRECT", 4: "HTTP_BAD_REQUEST"}
     return exact.get(status) or by_class.get(status // 100, "HTTP_SERVER_ERROR")
 
 
-class WorkerThread(threading.Thread):
+class WorkerThread(KeptThread):
     """A worker in a daemon thread; started again, after a pause, if it dies.
 
     Args:
@@ -347,40 +344,14 @@ class WorkerThread(threading.Thread):
     def __init__(
         self, channel_layer: ChannelLayerWrapper, logger: Logger, backoff: Backoff | None = None
     ) -> None:
-        super().__init__(name="channels-worker", daemon=True)
+        worker = Worker(channel_layer=channel_layer, signal_handlers=False)
+        super().__init__(worker, logger, backoff)
         self.channel_layer = channel_layer
-        self.logger = logger
-        self._backoff = backoff or Backoff()
-        self.told_elsewhere = False
-        self._stopping = threading.Event()
-        self._worker: Worker | None = None
 
-    def run(self) -> None:
-        """Run a worker until it ends as asked."""
-        while not self._stopping.is_set():
-            try:
-                self._run_worker()
-                return
-            except Exception:
-                self.logger.exception("A worker thread died and is started again")
-            self._stopping.wait(self._backoff.pause())
-
-    def _run_worker(self) -> None:
-        worker = Worker(channel_layer=self.channel_layer, signal_handlers=False)
-        worker.told_elsewhere = self.told_elsewhere
-        self._worker = worker
-        # A stop that came before this line saw no worker to stop.
-        if self._stopping.is_set():
-            return
-        worker.ready()
-        worker.run()
-
-    def request_stop(self) -> None:
-        """End after the message in hand."""
-        self._stopping.set()
-        worker = self._worker
-        if worker is not None:
-            worker.request_stop()
+    def run_worker(self) -> None:
+        """Run the worker once, as ``runworker`` does."""
+        self.worker.ready()
+        self.worker.run()
 
 
 def _has_default_layer() -> bool:
@@ -398,7 +369,7 @@ def _in_main_thread() -> bool:
 def _end(workers: list[WorkerThread]) -> None:
     """Stop the workers and give running consumers a moment to end."""
     for worker in workers:
-        worker.request_stop()
+        worker.worker.request_stop()
     deadline = time.monotonic() + END_PATIENCE
     for worker in workers:
         worker.join(max(0.0, deadline - time.monotonic()))
@@ -424,21 +395,3 @@ def _watch_files_of(error: BaseException | None) -> None:
 def _interface(addr: str) -> str:
     """Return the address to listen on: Django takes ``0`` for all of IPv4."""
     return "0.0.0.0" if addr == "0" else addr
-
-
-def _add_static_arguments(parser: CommandParser) -> None:
-    """Declare the options of staticfiles' command, whose place this one takes."""
-    parser.add_argument(
-        "--nostatic",
-        action="store_false",
-        dest="use_static_handler",
-        default=True,
-        help="serve no static files at STATIC_URL",
-    )
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        dest="insecure_serving",
-        default=False,
-        help="serve static files even if DEBUG is off",
-    )

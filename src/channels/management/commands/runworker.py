@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
-import math
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
+from logging import Logger
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from channels import DEFAULT_CHANNEL_LAYER
-from channels.log import describe_process, setup_logger
+from channels import startup
+from channels.asgi import ChannelLayerWrapper
 from channels.message import Message
 from channels.signals import worker_process_ready
-from channels.startup import add_log_format, check_reachable, find_shared_layer
 from channels.worker import Worker, WorkerGroup
 from channels.worker.loop import DEFAULT_DRAIN
 from channels.worker.pool import run_processes
@@ -39,15 +38,14 @@ class Command(BaseCommand):
     )
     leave_locale_alone = True
 
+    # Set by handle().
+    verbosity: int
+    logger: Logger
+    channel_layer: ChannelLayerWrapper
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument(
-            "--layer",
-            dest="layer",
-            default=DEFAULT_CHANNEL_LAYER,
-            metavar="ALIAS",
-            help="key in CHANNEL_LAYERS (default: %(default)s)",
-        )
+        startup.add_arguments(parser)
         parser.add_argument(
             "--only-channels",
             dest="only_channels",
@@ -65,7 +63,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--threads",
             dest="threads",
-            type=_positive,
+            type=startup.positive,
             default=1,
             metavar="N",
             help="threads in each process; they share one interpreter, so they help consumers"
@@ -74,7 +72,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--processes",
             dest="processes",
-            type=_positive,
+            type=startup.positive,
             default=1,
             metavar="N",
             help="processes to keep running, each with its threads: one that dies is replaced."
@@ -86,7 +84,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--drain",
             dest="drain",
-            type=_seconds,
+            type=startup.seconds,
             default=DEFAULT_DRAIN,
             metavar="SECONDS",
             help="longest time for which a response may still be streamed after a signal to stop"
@@ -100,7 +98,6 @@ class Command(BaseCommand):
             default=True,
             help="with --threads: on a signal, end at once and lose the messages in hand",
         )
-        add_log_format(parser)
 
     def check(self, *args: Any, **kwargs: Any) -> None:
         """Check the project; in a process of a pool without warnings, which the parent wrote."""
@@ -120,38 +117,24 @@ class Command(BaseCommand):
             CommandError: The layer is not configured, serves one process only, or
                 can't be reached.
         """
-        self.verbosity = options.get("verbosity", 1)
-        describe_process("worker", options.get("log_format", "text"))
-        self.logger = setup_logger("django.channels", self.verbosity)
-        self.channel_layer = find_shared_layer(options["layer"])
-        check_reachable(self.channel_layer)
+        startup.set_up(self, "worker", options)
         lifeline = Lifeline.from_environment()
         if options["processes"] > 1 and lifeline is None:
-            self._run_pool(options["processes"])
+            if not getattr(self, "_called_from_command_line", False):
+                raise CommandError(
+                    "--processes runs this very command line again for each process, so it can't"
+                    " be used through call_command()"
+                )
+            run_processes(options["processes"], lambda: ChildProcess(same_command()))
             return
-        self._check_default()
-        self._run_worker(options, lifeline)
-
-    # -- before it starts ----------------------------------------------------------------
-
-    def _check_default(self) -> None:
-        """Let Django's views, and static files in development, have what no route takes."""
+        # Django's views, and static files in development, have what no route takes.
         if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
             from channels.staticfiles import StaticFilesConsumer
 
             self.channel_layer.router.check_default(http_consumer=StaticFilesConsumer())
         else:
             self.channel_layer.router.check_default()
-
-    # -- running -------------------------------------------------------------------------
-
-    def _run_pool(self, processes: int) -> None:
-        if not getattr(self, "_called_from_command_line", False):
-            raise CommandError(
-                "--processes runs this very command line again for each process, so it can't be"
-                " used through call_command()"
-            )
-        run_processes(processes, lambda: ChildProcess(same_command()))
+        self._run_worker(options, lifeline)
 
     def _run_worker(self, options: dict[str, Any], lifeline: Lifeline | None) -> None:
         worker = self._make_worker(options)
@@ -190,23 +173,3 @@ class Command(BaseCommand):
     def consumer_called(self, channel: str, message: Message) -> None:
         """Log which channel the message came from."""
         self.logger.debug("%s", channel)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ArgumentTypeError(f"must be a number of seconds, not {text!r}") from None
-    if not 0 <= seconds < math.inf:
-        raise ArgumentTypeError(f"must be a number of seconds from 0 on, not {text}")
-    return seconds
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise ArgumentTypeError(f"must be a number, not {text!r}") from None
-    if number < 1:
-        raise ArgumentTypeError(f"must be at least 1, not {number}")
-    return number
