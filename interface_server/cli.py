@@ -10,7 +10,6 @@ import logging
 import signal
 import sys
 from typing import Any, NoReturn, TextIO
-from urllib.parse import unquote
 
 from channels.exceptions import LayerUnavailable
 from channels.interface_server.access import AccessLogGenerator
@@ -20,7 +19,7 @@ from channels.interface_server.descriptors import (
     raise_limit,
 )
 from channels.interface_server.net.endpoints import choose_endpoints
-from channels.interface_server.options import build_parser, parse
+from channels.interface_server.options import build_parser, given_settings, parse
 from channels.interface_server.server import Server, StartError
 from channels.log import LogFormat, describe_process, make_formatter
 from channels.process_signals import hold_hangups
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
-class LayerError(Exception):
+class LayerNotFound(Exception):
     """The layer argument leads nowhere; the text says why."""
 
 
@@ -67,7 +66,7 @@ class CommandLineInterface:
         set_up_logging(verbosity, options.log_format)
         try:
             layer = load_layer(options.layer)
-        except LayerError as error:
+        except LayerNotFound as error:
             log.debug("loading the layer failed", exc_info=True)
             self.parser.error(str(error))
         finally:
@@ -105,7 +104,7 @@ def load_layer(source: str) -> Any:
     """Return the layer that a URL or ``module.path:attribute`` stands for.
 
     Raises:
-        LayerError: There is none.
+        LayerNotFound: There is none.
     """
     if "://" in source:
         from channels.layers.redis import layer_from_url
@@ -113,11 +112,11 @@ def load_layer(source: str) -> Any:
         try:
             return layer_from_url(source)
         except (ValueError, LayerUnavailable) as error:
-            raise LayerError(f"the layer's URL cannot be used: {error}") from error
+            raise LayerNotFound(f"the layer's URL cannot be used: {error}") from error
     module_path, _, attributes = source.partition(":")
     if not all(name.isidentifier() for name in (*module_path.split("."), *attributes.split("."))):
         shown = "that" if "@" in source else repr(source)  # it may be a URL with a password
-        raise LayerError(
+        raise LayerNotFound(
             f"{shown} does not say where the layer is: use module.path:attribute, for"
             " instance demo.asgi:channel_layer, or a redis:// URL"
         )
@@ -125,14 +124,14 @@ def load_layer(source: str) -> Any:
     try:
         found: Any = importlib.import_module(module_path)
     except Exception as error:  # any code of the application may run here
-        raise LayerError(
+        raise LayerNotFound(
             f"could not import {module_path!r}: {type(error).__name__}: {error}"
         ) from error
     for name in attributes.split("."):
         try:
             found = getattr(found, name)
         except AttributeError as error:
-            raise LayerError(f"{module_path!r} has no attribute {attributes!r}") from error
+            raise LayerNotFound(f"{module_path!r} has no attribute {attributes!r}") from error
     return found
 
 
@@ -151,7 +150,6 @@ def make_server(
     layer: Any, options: argparse.Namespace, verbosity: int, access_log: TextIO | None
 ) -> Server:
     """Return the server that the options describe."""
-    proxied = options.proxy_headers
     return Server(
         channel_layer=layer,
         endpoints=choose_endpoints(
@@ -164,33 +162,10 @@ def make_server(
         action_logger=None
         if access_log is None
         else AccessLogGenerator(access_log, log_format=options.log_format),
-        http_timeout=options.http_timeout,
-        websocket_timeout=options.websocket_timeout,
-        websocket_connect_timeout=options.websocket_connect_timeout,
-        ping_interval=options.ping_interval,
-        ping_timeout=options.ping_timeout,
-        ws_protocols=options.ws_protocols,
-        root_path=unquote(options.root_path),
-        proxy_forwarded_address_header="X-Forwarded-For" if proxied else None,
-        proxy_forwarded_port_header="X-Forwarded-Port" if proxied else None,
-        proxy_forwarded_proto_header="X-Forwarded-Proto" if proxied else None,
         force_sync=options.force_sync,
         verbosity=verbosity,
-        drain=options.drain,
         dedicated=True,
-        trusted_proxies=options.trusted_proxies,
-        trust_root_path_header=options.trust_root_path_header,
-        require_host=not options.allow_missing_host,
-        keep_alive_timeout=options.keep_alive_timeout,
-        max_body=options.max_body,
-        max_message=options.max_message,
-        send_buffer=options.send_buffer,
-        stall_timeout=options.stall_timeout,
-        spool_limit=options.spool_limit,
-        on_lost_message=options.on_lost_message,
-        worker_wait=options.worker_wait,
-        compression=options.compression,
-        health_path=options.health_path,
+        **given_settings(options),
     )
 
 

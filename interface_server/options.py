@@ -1,4 +1,4 @@
-"""The options of ``interface-server``, and what they mean.
+"""The command line of ``interface-server``: the settings, and what else belongs to a command.
 
 docs/channels1.md#server-options has them, #command-lines what is mended: spellings with
 underscores are kept, and a list of subprotocols does not swallow the layer.
@@ -7,11 +7,10 @@ underscores are kept, and a list of subprotocols does not swallow the layer.
 from __future__ import annotations
 
 import argparse
-import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from channels import __version__
-from channels.interface_server.config import Config
+from channels.interface_server.settings import OPTIONS
 from channels.log import FORMATS
 
 DESCRIPTION = """\
@@ -54,67 +53,26 @@ def parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespac
     return options
 
 
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line asks for, by name."""
+    given = {name: getattr(options, name) for name in OPTIONS}
+    if options.proxy_headers:
+        given.update(
+            proxy_forwarded_address_header="X-Forwarded-For",
+            proxy_forwarded_port_header="X-Forwarded-Port",
+            proxy_forwarded_proto_header="X-Forwarded-Proto",
+        )
+    return given
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    defaults = Config()
     parser = _Parser(
         prog="interface-server",
         usage="%(prog)s [options] layer",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_listening(parser)
-    _add_timeouts(parser, defaults)
-    _add_limits(parser, defaults)
-    _add_proxy(parser)
-    _add_logging(parser)
-    parser.add_argument(
-        "--ws-protocol",
-        "--ws_protocol",
-        dest="ws_protocols",
-        metavar="NAME",
-        nargs="*",
-        action="extend",
-        default=None,
-        help="WebSocket subprotocols that are accepted; may be repeated",
-    )
-    parser.add_argument(
-        "--compression",
-        action="store_true",
-        help="offer permessage-deflate to WebSocket clients (costs CPU and memory)",
-    )
-    parser.add_argument(
-        "--on-lost-message",
-        choices=("skip", "close"),
-        default=defaults.on_lost_message,
-        help="what happens to a WebSocket whose message was lost with a worker, expired, or"
-        " could not be read: go on, or close it with 1011 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--health-path",
-        type=_path,
-        metavar="PATH",
-        help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
-        " layer does not answer, no worker listens (see --worker-wait) or it is stopping",
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"channels-classic {__version__}",
-        help="print the version of channels-classic and exit",
-    )
-    parser.add_argument(
-        "--allow-missing-host",
-        action="store_true",
-        help="serve HTTP/1.1 requests without a Host header, as clients of old may send them;"
-        " they get 400 otherwise",
-    )
-    parser.add_argument(
-        "--force-sync",
-        "--force_sync",
-        action="store_true",
-        help="accepted for command lines of old, without effect: there is one way to read replies",
     )
     parser.add_argument(
         "layer",
@@ -123,11 +81,44 @@ def build_parser() -> argparse.ArgumentParser:
         " rediss://, unix://), a Cluster (redis+cluster://) or Sentinels (redis+sentinel://);"
         " a URL says ?prefix=PREFIX if CONFIG has a prefix, and can't hold encryption keys",
     )
+    _add_settings(parser, "")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"channels-classic {__version__}",
+        help="print the version of channels-classic and exit",
+    )
+    _add_settings(parser, "legacy")
+    parser.add_argument(
+        "--force-sync",
+        "--force_sync",
+        action="store_true",
+        help="accepted for command lines of old, without effect: there is one way to read replies",
+    )
+    _add_listening(
+        parser.add_argument_group("listening (default: TCP, 127.0.0.1, port 8000)"),
+    )
+    for heading in ("times", "limits"):
+        _add_settings(parser.add_argument_group(heading), heading)
+    proxy = parser.add_argument_group("behind a proxy")
+    proxy.add_argument(
+        "--proxy-headers",
+        "--proxy_headers",
+        action="store_true",
+        help="believe X-Forwarded-For, X-Forwarded-Port and X-Forwarded-Proto",
+    )
+    _add_settings(proxy, "behind a proxy")
+    _add_logging(parser.add_argument_group("logging"))
     return parser
 
 
-def _add_listening(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("listening (default: TCP, 127.0.0.1, port 8000)")
+def _add_settings(where: argparse._ActionsContainer, group: str) -> None:
+    for name, option in OPTIONS.items():
+        if option.group == group:
+            where.add_argument(*option.flags, dest=name, **option.arguments)
+
+
+def _add_listening(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-p", "--port", type=int, metavar="PORT", help="TCP port")
     group.add_argument(
         "-b", "--bind", dest="host", metavar="HOST", help="TCP interface; IPv6 with or without []"
@@ -153,134 +144,7 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_timeouts(parser: argparse.ArgumentParser, defaults: Config) -> None:
-    group = parser.add_argument_group("times")
-
-    def seconds(*names: str, default: float | None, help: str) -> None:
-        group.add_argument(*names, type=_seconds, metavar="SECONDS", default=default, help=help)
-
-    seconds(
-        "-t",
-        "--http-timeout",
-        "--http_timeout",
-        default=120,
-        help="longest wait for the next piece of a response, then 503 (default: %(default)s)",
-    )
-    seconds(
-        "--keep-alive-timeout",
-        default=75,
-        help="close a connection whose client is silent that long between two requests, or in the"
-        " middle of one; 0 for never. More than the same of a proxy or balancer in front, which is"
-        " often 60, so that it is never the one to be surprised (default: %(default)s)",
-    )
-    seconds(
-        "--worker-wait",
-        default=defaults.worker_wait,
-        help="how long requests and handshakes wait while no worker listens at all, as when they"
-        " are being restarted; then 503 until one does; -1 for as long as the other time-outs"
-        " allow (default: %(default)s)",
-    )
-    seconds(
-        "--websocket-timeout",
-        "--websocket_timeout",
-        default=None,
-        help="longest life of a WebSocket; -1 for no limit (default: the layer's group_expiry)",
-    )
-    seconds(
-        "--websocket-connect-timeout",
-        "--websocket_connect_timeout",
-        default=5,
-        help="longest wait for the application to accept a WebSocket, then 403; -1 for no"
-        " limit (default: %(default)s)",
-    )
-    seconds(
-        "--ping-interval",
-        "--ping_interval",
-        default=20,
-        help="ping a WebSocket that was silent that long; 0 for never (default: %(default)s)",
-    )
-    seconds(
-        "--ping-timeout",
-        "--ping_timeout",
-        default=30,
-        help="drop a WebSocket that did not answer a ping (default: %(default)s)",
-    )
-    seconds(
-        "--stall-timeout",
-        default=defaults.stall_timeout,
-        help="longest time that a WebSocket is not read because the application is behind,"
-        " then it is closed with 1013 (default: %(default)s)",
-    )
-    seconds(
-        "--drain",
-        default=10.0,
-        help="longest wait on shutdown for open requests, for clients and for workers that have"
-        " not answered; closing the WebSockets is spread over most of it (default: %(default)s)",
-    )
-
-
-def _add_limits(parser: argparse.ArgumentParser, defaults: Config) -> None:
-    group = parser.add_argument_group("limits")
-
-    def size(name: str, default: int, help: str) -> None:
-        group.add_argument(name, type=_count, metavar="BYTES", default=default, help=help)
-
-    size(
-        "--max-body",
-        defaults.max_body,
-        "largest request body, past it 413; 0 for no limit (default: %(default)s)",
-    )
-    size(
-        "--max-message",
-        defaults.max_message,
-        "largest WebSocket message, past it close code 1009; 0 for no limit (default: %(default)s)",
-    )
-    size(
-        "--send-buffer",
-        defaults.send_buffer,
-        "most that may be unsent to a WebSocket that is to be sent more, past it close code"
-        " 1008 (default: %(default)s)",
-    )
-    size(
-        "--spool-limit",
-        defaults.spool_limit,
-        "largest part of a response that is kept on disk for a slow client (default: %(default)s)",
-    )
-
-
-def _add_proxy(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("behind a proxy")
-    group.add_argument(
-        "--proxy-headers",
-        "--proxy_headers",
-        action="store_true",
-        help="believe X-Forwarded-For, X-Forwarded-Port and X-Forwarded-Proto",
-    )
-    group.add_argument(
-        "--trusted-proxies",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="proxies of yours that append to X-Forwarded-For: the client is the Nth address"
-        " from the right; 0 takes the leftmost, which clients can forge (default: %(default)s)",
-    )
-    group.add_argument(
-        "--root-path",
-        "--root_path",
-        default="",
-        metavar="PATH",
-        help="part of the path that belongs to the server, URL-encoded",
-    )
-    group.add_argument(
-        "--trust-root-path-header",
-        action="store_true",
-        help="let the request header Daphne-Root-Path override it: for a proxy of yours that sets"
-        " or removes it in every request, as clients can send it, too (default: ignored)",
-    )
-
-
-def _add_logging(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("logging")
+def _add_logging(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-v",
         "--verbosity",
@@ -303,25 +167,3 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
         help="how both logs are written: text, or json for one object a line (default:"
         " %(default)s)",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return int(value) if value.is_integer() else value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
-    return int(text)
-
-
-def _path(text: str) -> str:
-    if not text.startswith("/") or not text.isascii():
-        raise argparse.ArgumentTypeError(f"{text!r} is no path: it starts with / and is ASCII")
-    return text

@@ -16,18 +16,19 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from channels import exceptions
 from channels.interface_server.access import ActionLogger
-from channels.interface_server.config import DEFAULT_WEBSOCKET_TIMEOUT, Config
+from channels.interface_server.counters import ConnectionCounters
 from channels.interface_server.net.endpoints import (
     build_endpoint_description_strings,
     describe_failure,
     listen,
 )
+from channels.interface_server.settings import Settings
 from channels.interface_server.timers import Wheel
 from channels.process_signals import Terminal, heeded, reopen_log_files
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from channels.interface_server.net.context import Context
 
 log = logging.getLogger(__name__)
+
+#: Start of a mailbox's name.  The legacy one, because ``channel_capacity`` of a
+#: legacy project may match on it.
+MAILBOX_KIND = "daphne.response"
 
 #: How long clients may take to answer the close frame of a server that stops, and workers to
 #: finish what its sockets said, if the drain is shorter, in seconds.
@@ -70,29 +75,20 @@ class Server:
             thread can; elsewhere call :meth:`stop`.
         action_logger: Called with ``(protocol, action, details)``; see
             :mod:`channels.interface_server.access`.
-        http_timeout: Seconds that the application may take for the next piece of
-            a response.
-        websocket_timeout: Seconds that a socket may live; ``None`` or 0 for the
-            layer's ``group_expiry``, negative for no limit.
-        websocket_connect_timeout: Seconds that the application may take to accept
-            a socket; negative for no limit.
-        websocket_handshake_timeout: The same, for callers of old: there is one timer
-            for the handshake now, and this one wins if it is given (docs/channels1.md#handshakes).
-        ping_interval: Seconds of silence after which a socket is pinged.
-        ping_timeout: Seconds after which an unanswered ping ends a socket.
-        ws_protocols: Subprotocols that are offered.
-        root_path: Part of the path that belongs to the server.
-        force_sync: Kept for callers of old: there is one way to read from a layer.
-        verbosity: Kept for callers of old; logging is the caller's to set up.
-        drain: Seconds that a stop waits for open requests and spreads the
-            closing of sockets over.
+        websocket_handshake_timeout: Legacy name of ``websocket_connect_timeout``: there is one
+            timer for the handshake now, and this one wins if it is given
+            (docs/channels1.md#handshakes).
+        force_sync: Legacy, without effect: there is one way to read from a layer.
+        verbosity: Legacy, without effect: logging is the caller's to set up.
         on_ready: Called in the reactor's thread once everything listens.
         reopen_logs: Called there at SIGHUP, for log files that ``logging`` does not know.
         dedicated: Whether this process does nothing else, so that the garbage
             collector may be set for it.
-        options: Any other field of :class:`~channels.interface_server.config.Config`.
+        options: Fields of :class:`~channels.interface_server.settings.Settings`; of the layer
+            are the default of ``websocket_timeout`` (also for ``None`` and 0), and its expiries.
 
     Attributes:
+        settings: What it does; each is an attribute of the server, too, which nothing reads.
         listeners: Deferreds of the listening ports, in the order of ``endpoints``.
         factory: Makes the connections; set by :meth:`run`.
         send_channel: Mailbox of this process; set by :meth:`run`.
@@ -111,20 +107,10 @@ class Server:
         file_descriptor: int | None = None,
         signal_handlers: bool = True,
         action_logger: ActionLogger | None = None,
-        http_timeout: float = 120,
-        websocket_timeout: float | None = None,
-        websocket_connect_timeout: float = 20,
+        *,
         websocket_handshake_timeout: float | None = None,
-        ping_interval: float = 20,
-        ping_timeout: float = 30,
-        ws_protocols: Sequence[str] | None = None,
-        root_path: str = "",
-        proxy_forwarded_address_header: str | None = None,
-        proxy_forwarded_port_header: str | None = None,
-        proxy_forwarded_proto_header: str | None = None,
         force_sync: bool = False,
         verbosity: int = 1,
-        drain: float = 0.0,
         on_ready: Callable[[], None] | None = None,
         reopen_logs: Callable[[], None] | None = None,
         dedicated: bool = False,
@@ -139,38 +125,26 @@ class Server:
         self.unix_socket, self.file_descriptor = unix_socket, file_descriptor
         self.signal_handlers = signal_handlers
         self.action_logger = action_logger
-        self.http_timeout = http_timeout
-        self.websocket_timeout: float = (
-            websocket_timeout
-            or getattr(self.channel_layer, "group_expiry", None)
-            or DEFAULT_WEBSOCKET_TIMEOUT
-        )
-        self.websocket_connect_timeout = websocket_connect_timeout
-        given = websocket_handshake_timeout
-        self.websocket_handshake_timeout: float = 5 if given is None else given
-        self._handshake_timeout = websocket_connect_timeout if given is None else given
-        self.ping_interval = ping_interval
-        self.ping_timeout = ping_timeout
-        self.ws_protocols = ws_protocols
-        self.root_path = root_path
-        self.proxy_forwarded_address_header = proxy_forwarded_address_header
-        self.proxy_forwarded_port_header = proxy_forwarded_port_header
-        self.proxy_forwarded_proto_header = proxy_forwarded_proto_header
         self.force_sync = force_sync
         self.verbosity = verbosity
-        self.drain = drain
         self.on_ready = on_ready
         self.reopen_logs = reopen_logs
         self.dedicated = dedicated
-        self.options = options
-        self.config = self._make_config()
+        self.settings = _make_settings(self.channel_layer, options)
+        vars(self).update(vars(self.settings), ws_protocols=options.get("ws_protocols"))
+        self.websocket_handshake_timeout: float = 5
+        if websocket_handshake_timeout is not None:
+            self.websocket_handshake_timeout = websocket_handshake_timeout
+            self.settings = replace(
+                self.settings, websocket_connect_timeout=websocket_handshake_timeout
+            )
 
         self.listeners: list[Any] = []
         self.factory: Any = None
         self.send_channel: str | None = None
         self._reactor: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._bridge: BridgePort | None = None
+        self._counters = ConnectionCounters()
         self._context: Context | None = None
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -198,22 +172,6 @@ class Server:
         self.endpoints = sorted(
             self.endpoints
             + build_endpoint_description_strings(host, port, unix_socket, file_descriptor)
-        )
-
-    def _make_config(self) -> Config:
-        return Config(
-            http_timeout=self.http_timeout,
-            websocket_timeout=self.websocket_timeout,
-            websocket_connect_timeout=self._handshake_timeout,
-            ping_interval=self.ping_interval,
-            ping_timeout=self.ping_timeout,
-            ws_protocols=tuple(self.ws_protocols or ()),
-            root_path=self.root_path,
-            proxy_forwarded_address_header=self.proxy_forwarded_address_header,
-            proxy_forwarded_port_header=self.proxy_forwarded_port_header,
-            proxy_forwarded_proto_header=self.proxy_forwarded_proto_header,
-            drain=self.drain,
-            **self.options,
         )
 
     # -- running -------------------------------------------------------------------
@@ -271,18 +229,13 @@ class Server:
 
     def make_bridge(self) -> BridgePort:
         """Return what the connections talk to; called in the event loop."""
-        from channels.interface_server.wiring import make_bridge
+        from channels.interface_server.bridge.hub import Hub, open_client
 
         _check_layer(self.channel_layer)
-        bridge = make_bridge(
-            self.channel_layer, self.config, {"connections": self._connection_counters}
-        )
-        self.send_channel = bridge.mailbox
-        return bridge
-
-    def _connection_counters(self) -> dict[str, int]:
-        """Return what happened to connections, for the register (any thread may ask)."""
-        return {} if self._context is None else asdict(self._context.counters)
+        client = open_client(self.channel_layer, MAILBOX_KIND)
+        self.send_channel = client.mailbox
+        counters = {"connections": lambda: asdict(self._counters)}
+        return Hub(client, self.settings, info=counters)
 
     async def _connect(self) -> None:
         from channels.interface_server.net.context import Context
@@ -292,8 +245,8 @@ class Server:
         assert self._loop is not None
         bridge = self.make_bridge()
         wheel = Wheel(time.monotonic, self._loop.call_later)
-        self._context = Context(self.config, bridge, wheel, self.action_logger)
-        self.factory = ServerFactory(self._context, self._reactor)
+        context = Context(self.settings, bridge, wheel, self._counters, self.action_logger)
+        self.factory = ServerFactory(context, self._reactor)
         log.info(
             "Starting server at %s, channel layer %s", ", ".join(self.endpoints), self.channel_layer
         )
@@ -309,7 +262,7 @@ class Server:
                 f"the channel layer does not answer: {problem}{remedy}. In development, manage.py"
                 " runserver goes without one"
             ) from error
-        self._bridge = bridge
+        self._context = context
 
     async def _listen(self) -> None:
         assert self._loop is not None
@@ -360,8 +313,8 @@ class Server:
             if self._starting is not asyncio.current_task():
                 self._starting.cancel()  # harmless if it is done
             await self._stop_listening()
-            if self._context is not None and self._bridge is not None:
-                await self._drain(self._context, self._bridge)
+            if self._context is not None:
+                await self._drain(self._context)
         except Exception:
             log.exception("could not stop in good order")
         finally:
@@ -382,17 +335,18 @@ class Server:
                 stopped.addErrback(lambda failure: log.debug("stop listening: %s", failure))
                 await stopped.asFuture(self._loop)
 
-    async def _drain(self, context: Context, bridge: BridgePort) -> None:
+    async def _drain(self, context: Context) -> None:
+        bridge, drain = context.bridge, self.settings.drain
         context.draining = True
         bridge.refuse_new()
-        bridge.close_sockets(1012, self.config.drain * SPREAD)
+        bridge.close_sockets(1012, drain * SPREAD)
         now = time.monotonic()
-        await self._wait_until(lambda: not context.requests, now + self.config.drain)
+        await self._wait_until(lambda: not context.requests, now + drain)
         for request in list(context.requests):
             request.give_up()
         await self._wait_until(
             lambda: not (bridge.sockets or context.sockets or bridge.unfinished),
-            now + max(self.config.drain, CLOSING_GRACE),
+            now + max(drain, CLOSING_GRACE),
         )
         for socket in list(context.sockets):
             socket.transport.abortConnection()
@@ -406,6 +360,21 @@ class Server:
         """Wait until ``done``, a time, or somebody is in a hurry."""
         while not done() and not self._hurry.is_set() and time.monotonic() < until:
             await asyncio.sleep(STOP_CHECK)
+
+
+def _make_settings(layer: object, options: Mapping[str, Any]) -> Settings:
+    """Return the settings that the options ask for, with what follows from the layer."""
+    group_expiry = getattr(layer, "group_expiry", None)
+    given = {
+        **options,
+        "expiry": getattr(layer, "expiry", Settings.expiry),
+        "group_expiry": Settings.group_expiry if group_expiry is None else group_expiry,
+        "websocket_timeout": options.get("websocket_timeout")
+        or group_expiry
+        or Settings.websocket_timeout,
+        "ws_protocols": tuple(options.get("ws_protocols") or ()),
+    }
+    return Settings(**given)
 
 
 def _check_layer(layer: object) -> None:

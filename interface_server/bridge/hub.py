@@ -30,7 +30,8 @@ from channels.interface_server.bridge.outbound import Outbound
 from channels.interface_server.bridge.state import BridgeState, Spawn
 from channels.interface_server.bridge.watch import ReceiptMonitor
 from channels.interface_server.bridge.websocket import CONNECT, BridgedWebSocket
-from channels.interface_server.settings import BridgeSettings, Counters, LiveInfo
+from channels.interface_server.counters import BridgeCounters, LiveInfo
+from channels.interface_server.settings import Settings
 from channels.layers.base import clients_may_replace
 from channels.layers.clients import Item, ServerClient
 from channels.layers.plain import PlainServerClient
@@ -81,7 +82,7 @@ class Hub:
     def __init__(
         self,
         layer: ServerClient,
-        settings: BridgeSettings | None = None,
+        settings: Settings | None = None,
         *,
         clock: Clock | None = None,
         spawn: Spawn | None = None,
@@ -89,7 +90,7 @@ class Hub:
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = state = BridgeState(
-            layer, settings or BridgeSettings(), clock or LoopClock(), spawn or self._spawn
+            layer, settings or Settings(), clock or LoopClock(), spawn or self._spawn
         )
         if isinstance(layer, PlainServerClient):
             state.frame_messages = 1  # its sends cannot be undone half way
@@ -103,7 +104,7 @@ class Hub:
         state.on_finished = self._all_finished
 
     @property
-    def counters(self) -> Counters:
+    def counters(self) -> BridgeCounters:
         """What was dropped, refused, lost or skipped."""
         return self._state.counters
 

@@ -14,7 +14,8 @@ from channels import names
 from channels.interface_server.bridge.clock import Clock
 from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.waitlist import Waitlists
-from channels.interface_server.settings import BridgeSettings, Counters
+from channels.interface_server.counters import BridgeCounters
+from channels.interface_server.settings import Settings
 from channels.layers.clients import EXPIRED, UNREADABLE, ServerClient
 from channels.names import CONSUMER
 from channels.seldom import Seldom
@@ -144,14 +145,12 @@ class BridgeState:
         frame_messages: Messages that one frame carries at most.
     """
 
-    def __init__(
-        self, layer: ServerClient, settings: BridgeSettings, clock: Clock, spawn: Spawn
-    ) -> None:
+    def __init__(self, layer: ServerClient, settings: Settings, clock: Clock, spawn: Spawn) -> None:
         self.layer = layer
         self.settings = settings
         self.clock = clock
         self.spawn = spawn
-        self.counters = Counters()
+        self.counters = BridgeCounters()
         self.up = False
         self.refusing = False
         self.stopping = False

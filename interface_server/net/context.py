@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.interface_server.access import ActionLogger
-from channels.interface_server.config import Config
+from channels.interface_server.counters import ConnectionCounters
 from channels.interface_server.protocol.headers import (
     Address,
     Pairs,
@@ -17,37 +17,13 @@ from channels.interface_server.protocol.headers import (
     request_headers,
     take_root_path,
 )
+from channels.interface_server.settings import Settings
 from channels.interface_server.timers import Wheel
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.interfaces import BridgePort
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened to connections since the start.
-
-    Attributes:
-        requests: HTTP requests that were passed on.
-        sockets: WebSockets that were announced.
-        http_timeouts: Responses given up.
-        handshake_timeouts: WebSockets that the application did not answer.
-        ping_timeouts: WebSockets dropped because no pong came.
-        slow_readers: WebSockets closed because their client did not read.
-        violations: WebSockets failed for what their client sent.
-        too_large: Requests and messages over their limit.
-    """
-
-    requests: int = 0
-    sockets: int = 0
-    http_timeouts: int = 0
-    handshake_timeouts: int = 0
-    ping_timeouts: int = 0
-    slow_readers: int = 0
-    violations: int = 0
-    too_large: int = 0
 
 
 class Pending(Protocol):
@@ -101,31 +77,31 @@ class Context:
     """Shared by the connections of one server.
 
     Attributes:
-        config: What the server was told.
+        settings: What the server was told.
         bridge: Takes what connections receive.
         wheel: Keeps their deadlines.
+        counters: What happened so far.
         action_logger: Told of what happens, ``None`` for nobody.
         upgrade: Hands a request that asks for a WebSocket over.
         requests: HTTP requests that are not answered.
         sockets: WebSockets that are connected, in whatever state.
         draining: Whether connections close after their response.
-        counters: What happened so far.
-        health_path: ``config.health_path`` as it comes from the network.
+        health_path: ``settings.health_path`` as it comes from the network.
     """
 
-    config: Config
+    settings: Settings
     bridge: BridgePort
     wheel: Wheel
+    counters: ConnectionCounters
     action_logger: ActionLogger | None = None
     upgrade: Callable[[Any], None] | None = None
     requests: set[Pending] = field(default_factory=set)
     sockets: set[Connected] = field(default_factory=set)
     draining: bool = False
-    counters: Counters = field(default_factory=Counters)
     health_path: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.health_path = (self.config.health_path or "").encode()
+        self.health_path = (self.settings.health_path or "").encode()
 
     def log_action(self, protocol: str, action: str, **details: Any) -> None:
         """Tell the action logger, whose errors harm no connection."""
@@ -153,29 +129,29 @@ class Context:
             secure: Whether the connection uses TLS.
             websocket: Whether it is a handshake, which keeps all of its headers.
         """
-        config = self.config
+        settings = self.settings
         headers = request_headers(raw_headers)
         socket_client = client = address(peer)
         scheme = "https" if secure else "http"
-        if config.proxy_forwarded_address_header:
+        if settings.proxy_forwarded_address_header:
             client, forwarded_scheme = parse_x_forwarded_for(
                 _gathered(headers),
-                config.proxy_forwarded_address_header,
-                config.proxy_forwarded_port_header,
-                config.proxy_forwarded_proto_header,
+                settings.proxy_forwarded_address_header,
+                settings.proxy_forwarded_port_header,
+                settings.proxy_forwarded_proto_header,
                 client,
                 scheme,
-                config.trusted_proxies,
+                settings.trusted_proxies,
             )
             # Of a handshake it is told again as ws or wss, where its message is made.
             scheme = (forwarded_scheme or scheme).replace("ws", "http")
         asked, rest = take_root_path(headers)
-        trusted = config.trust_root_path_header and asked is not None
+        trusted = settings.trust_root_path_header and asked is not None
         return Origin(
             client=client,
             server=address(host),
             scheme=scheme,
-            root_path=asked if trusted and asked is not None else config.root_path,
+            root_path=asked if trusted and asked is not None else settings.root_path,
             headers=headers if websocket else rest,
             forwarded=client is not socket_client,
         )

@@ -42,7 +42,7 @@ class ServerFactory(http.HTTPFactory):
 
     def __init__(self, context: Context, reactor: Any) -> None:
         never: Any = None  # Twisted takes it, whatever it says; 0 would be at once
-        super().__init__(timeout=context.config.keep_alive_timeout or never, reactor=reactor)
+        super().__init__(timeout=context.settings.keep_alive_timeout or never, reactor=reactor)
         self.context = context
         self._requests = RequestMaker(context)
         context.upgrade = WebSocketUpgrade(context, reactor)

@@ -71,7 +71,7 @@ class HttpRequest(http.Request):
 
     def gotLength(self, length: int | None) -> None:
         """Make room for a body of that length, ``None`` if it is not known."""
-        limit = self.context.config.max_body
+        limit = self.context.settings.max_body
         if length is not None and length <= INLINE_LIMIT:
             self.content = io.BytesIO()
         else:
@@ -82,7 +82,7 @@ class HttpRequest(http.Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, or throw it away if there is too much."""
         self._size += len(data)
-        limit = self.context.config.max_body
+        limit = self.context.settings.max_body
         if self._refused:
             self._answer_refused()
             if not self.owns_connection and self._size > limit + REFUSED_BODY_LIMIT:
@@ -156,7 +156,7 @@ class HttpRequest(http.Request):
             self.context.upgrade(self)
             return
         exchange = self._open_exchange()
-        if self.context.config.health_path and self.path == self.context.health_path:
+        if self.context.settings.health_path and self.path == self.context.health_path:
             exchange.identify()
             exchange.answer_health()
             return
@@ -171,7 +171,7 @@ class HttpRequest(http.Request):
         hosts = self.requestHeaders.getRawHeaders(b"host", ())
         if not hosts:
             required = self.clientproto == b"HTTP/1.1" and self.owns_connection
-            return not required or not self.context.config.require_host
+            return not required or not self.context.settings.require_host
         return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
     def _open_exchange(self) -> HttpExchange:

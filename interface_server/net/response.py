@@ -123,8 +123,8 @@ class HttpExchange:
                 rest.close()
             self.fail(500, "HTTP processing error")
             return
-        if not self._over and context.config.http_timeout > 0:
-            context.wheel.add(self, context.config.http_timeout)
+        if not self._over and context.settings.http_timeout > 0:
+            context.wheel.add(self, context.settings.http_timeout)
 
     def answer_health(self) -> None:
         """Answer for the server itself."""
@@ -326,7 +326,7 @@ class HttpExchange:
 
     def expired(self, now: float) -> float | None:
         """Give up if nothing moved for the time-out."""
-        timeout = self._context.config.http_timeout
+        timeout = self._context.settings.http_timeout
         left = self._touched + timeout - now
         if left > 0:
             return left

@@ -51,25 +51,25 @@ class WebSocketUpgrade:
 
     def __init__(self, context: Context, reactor: Any) -> None:
         self._context = context
-        config = context.config
+        settings = context.settings
         self.factory = WebSocketServerFactory(
-            reactor=reactor, server="channels-classic", protocols=list(config.ws_protocols)
+            reactor=reactor, server="channels-classic", protocols=list(settings.ws_protocols)
         )
         # One byte more than allowed is inflated: enough to see that it is too much.
-        most = config.max_message + 1 if config.max_message > 0 else None
+        most = settings.max_message + 1 if settings.max_message > 0 else None
         deflate = functools.partial(_accept_deflate, most)
         self.factory.setProtocolOptions(
             versions=[8, 13],
             webStatus=False,
             utf8validateIncoming=False,  # decoding says the same, once
             echoCloseCodeReason=True,
-            maxMessagePayloadSize=max(0, config.max_message),
-            maxFramePayloadSize=max(0, config.max_message),
+            maxMessagePayloadSize=max(0, settings.max_message),
+            maxFramePayloadSize=max(0, settings.max_message),
             failByDrop=False,
             openHandshakeTimeout=0,  # the wheel's
             closeHandshakeTimeout=0,
             allowNullOrigin=True,
-            perMessageCompressionAccept=deflate if config.compression else _accept_none,
+            perMessageCompressionAccept=deflate if settings.compression else _accept_none,
         )
         self._protocol = lean_class(WebSocketShell, self.factory, context=context)
 
@@ -97,7 +97,7 @@ class WebSocketUpgrade:
         handshake: bytes | None = None
         with contextlib.suppress(ValueError):  # no list of offers: RFC 6455 wants it refused
             deflate = choose_deflate(parse_offers(offered))
-            handshake = _raw_request(request, deflate if context.config.compression else None)
+            handshake = _raw_request(request, deflate if context.settings.compression else None)
         transport, early = _detach(request)
         # TLS is a protocol round ours, and our transport.
         setattr(transport, "wrappedProtocol" if _is_wrapper(transport) else "protocol", protocol)

@@ -132,13 +132,13 @@ class WebSocketShell(LeanProtocol):
 
     def onConnect(self, request: Any) -> Any:
         """Announce the socket; the Deferred never fires, see :meth:`accept`."""
-        wanted = self.context.config.ws_protocols
+        wanted = self.context.settings.ws_protocols
         self._subprotocol = next((one for one in request.protocols if one in wanted), None)
         context, connect = self.context, self._handshake
         self._handshake = None
         context.counters.sockets += 1
         self._log("connecting")
-        timeout = context.config.websocket_connect_timeout
+        timeout = context.settings.websocket_connect_timeout
         if timeout >= 0:
             context.wheel.add(self, timeout)
         try:
@@ -215,7 +215,7 @@ class WebSocketShell(LeanProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Write to the socket; Twisted joins what is written in one turn."""
-        if self._choked and unsent_bytes(self.transport) > self.context.config.send_buffer:
+        if self._choked and unsent_bytes(self.transport) > self.context.settings.send_buffer:
             self._too_slow()
             return
         self.transport.write(data)
@@ -408,10 +408,10 @@ class WebSocketShell(LeanProtocol):
 
     def _pulse(self, now: float) -> float | None:
         """Do what is due on an open socket; return when to look again."""
-        config = self.context.config
+        settings = self.context.settings
         while True:
             due, wait = look(
-                config,
+                settings,
                 now,
                 born=self._born,
                 heard_at=self._heard_at,
@@ -421,7 +421,7 @@ class WebSocketShell(LeanProtocol):
             if due is Due.PING:
                 self.sendPing()
                 self._heard_at = now  # for a ping whose answer is not awaited
-                self._pinged_at = now if config.ping_timeout > 0 else None
+                self._pinged_at = now if settings.ping_timeout > 0 else None
                 continue
             if due is Due.END:
                 self.close(1000)

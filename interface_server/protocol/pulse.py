@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from channels.interface_server.config import Config
+from channels.interface_server.settings import Settings
 
 
 class Due(enum.Enum):
@@ -20,7 +20,7 @@ class Due(enum.Enum):
 
 
 def look(
-    config: Config,
+    settings: Settings,
     now: float,
     *,
     born: float,
@@ -31,7 +31,7 @@ def look(
     """Return what is due, and in how many seconds to look again (``None``: no need to).
 
     Args:
-        config: Holds the limits.
+        settings: Holds the limits.
         now: The time.
         born: When the socket came: it ends after ``websocket_timeout``.
         heard_at: When its client sent something last: it is pinged after
@@ -41,14 +41,14 @@ def look(
         paused: Whether it is not read at the moment, so that no pong could be seen.
     """
     deadlines = []
-    if config.websocket_timeout >= 0:
-        deadlines.append((born + config.websocket_timeout, Due.END))
+    if settings.websocket_timeout >= 0:
+        deadlines.append((born + settings.websocket_timeout, Due.END))
     if paused:
         pass  # the bridge watches for how long
     elif pinged_at is not None:
-        deadlines.append((pinged_at + config.ping_timeout, Due.DROP))
-    elif config.ping_interval > 0:
-        deadlines.append((heard_at + config.ping_interval, Due.PING))
+        deadlines.append((pinged_at + settings.ping_timeout, Due.DROP))
+    elif settings.ping_interval > 0:
+        deadlines.append((heard_at + settings.ping_interval, Due.PING))
     if not deadlines:
         return Due.NOTHING, None
     time, due = min(deadlines, key=lambda deadline: deadline[0])

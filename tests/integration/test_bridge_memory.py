@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from channels.interface_server.bridge.hub import Hub, open_client
-from channels.interface_server.settings import BridgeSettings
+from channels.interface_server.settings import Settings
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.support.echo_worker import EchoWorker
 from tests.support.waiting import until
@@ -27,7 +27,7 @@ class PlainOnly:
 
 @contextlib.asynccontextmanager
 async def bridged(layer: Any, server_layer: Any = None, **settings: Any) -> AsyncIterator[Hub]:
-    hub = Hub(open_client(server_layer or layer), BridgeSettings(**settings))
+    hub = Hub(open_client(server_layer or layer), Settings(**settings))
     await hub.start()
     try:
         yield hub

@@ -1,7 +1,7 @@
 import pytest
 
 from channels.interface_server.bridge.hub import Hub
-from channels.interface_server.settings import BridgeSettings
+from channels.interface_server.settings import Settings
 from tests.unit.interface_server.fakes import FakeClient, FakeClock, FakeSocket, run_now
 
 CONNECT = {"path": "/chat", "headers": [(b"host", b"example.com")], "query_string": b"a=1"}
@@ -13,7 +13,7 @@ class Bench:
     def __init__(self, **settings):
         self.clock = FakeClock()
         self.layer = FakeClient(self.clock)
-        self.hub = Hub(self.layer, BridgeSettings(**settings), clock=self.clock, spawn=run_now)
+        self.hub = Hub(self.layer, Settings(**settings), clock=self.clock, spawn=run_now)
         run_now(self.hub.start())
 
     @property

@@ -9,7 +9,7 @@ import pytest
 
 from channels import __version__
 from channels.interface_server import cli
-from channels.interface_server.cli import CommandLineInterface, LayerError, load_layer
+from channels.interface_server.cli import CommandLineInterface, LayerNotFound, load_layer
 from channels.interface_server.server import Server, StartError
 
 LAYER = "tests.unit.interface_server.test_cli:layer"
@@ -122,7 +122,7 @@ def test_options_reach_the_server(run, args, attribute, value):
     ],
 )
 def test_our_own_options_reach_the_configuration(run, args, field, value):
-    assert getattr(run(*args).config, field) == value
+    assert getattr(run(*args).settings, field) == value
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_access_log_goes_to_stdout_unless_told_otherwise(run, tmp_path):
     ],
 )
 def test_a_layer_that_is_not_there_is_explained_in_one_sentence(source, problem):
-    with pytest.raises(LayerError, match=problem):
+    with pytest.raises(LayerNotFound, match=problem):
         load_layer(source)
 
 

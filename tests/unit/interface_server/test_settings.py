@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from channels.interface_server.config import Config
 from channels.interface_server.server import Server
+from channels.interface_server.settings import Settings
 
 TCP = ["tcp:port=8000:interface=127.0.0.1"]
 
@@ -16,9 +16,9 @@ class Layer:
     group_expiry = 1234
 
 
-def test_a_configuration_can_not_be_changed():
+def test_settings_can_not_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Config().drain = 5  # type: ignore[misc]  # on purpose
+        Settings().drain = 5  # type: ignore[misc]  # on purpose
 
 
 def test_defaults_are_those_of_the_contract():
@@ -66,13 +66,13 @@ def test_a_wrapper_is_unwrapped(wrapper):
 def test_the_life_of_a_socket_is_the_layers_unless_it_is_given(given, expected):
     server = Server(Layer(), endpoints=TCP, websocket_timeout=given)
 
-    assert server.config.websocket_timeout == expected
+    assert server.settings.websocket_timeout == expected
 
 
-def test_other_options_go_to_the_configuration():
+def test_other_options_go_to_the_settings():
     server = Server({}, endpoints=TCP, max_body=5, compression=True, drain=3, ws_protocols=["a"])
 
-    assert server.config == Config(max_body=5, compression=True, drain=3, ws_protocols=("a",))
+    assert server.settings == Settings(max_body=5, compression=True, drain=3, ws_protocols=("a",))
 
 
 def test_unknown_options_are_refused():

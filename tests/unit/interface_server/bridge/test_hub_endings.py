@@ -6,7 +6,7 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.hub import Hub
-from channels.interface_server.settings import BridgeSettings
+from channels.interface_server.settings import Settings
 from tests.unit.interface_server.fakes import FakeClient, FakeClock, local_of
 
 RECEIVE = "websocket.receive"
@@ -292,7 +292,7 @@ class TestStopping:
 
     def test_background_work_runs_in_the_loop(self):
         async def scenario():
-            hub = Hub(FakeClient(FakeClock()), BridgeSettings())
+            hub = Hub(FakeClient(FakeClock()), Settings())
             await hub.start()
             hub.layer_lost(LayerUnavailable("gone"))
             done = []

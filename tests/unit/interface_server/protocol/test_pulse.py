@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from channels.interface_server.config import Config
 from channels.interface_server.protocol.pulse import Due, look
+from channels.interface_server.settings import Settings
 
-CONFIG = Config(websocket_timeout=1000, ping_interval=20, ping_timeout=30)
+SETTINGS = Settings(websocket_timeout=1000, ping_interval=20, ping_timeout=30)
 
 
-def at(now, config=CONFIG, **changes):
+def at(now, settings=SETTINGS, **changes):
     state = {"born": 0, "heard_at": 100, "pinged_at": None, "paused": False, **changes}
-    return look(config, now, **state)
+    return look(settings, now, **state)
 
 
 def test_a_socket_is_pinged_after_silence():
@@ -37,10 +37,10 @@ def test_a_socket_that_is_not_read_is_neither_pinged_nor_dropped(pinged_at):
 
 
 def test_limits_can_be_off():
-    config = Config(websocket_timeout=-1, ping_interval=0)
+    settings = Settings(websocket_timeout=-1, ping_interval=0)
 
-    assert at(10**9, config) == (Due.NOTHING, None)
+    assert at(10**9, settings) == (Due.NOTHING, None)
 
 
 def test_a_life_of_no_time_at_all_ends_at_once():
-    assert at(0, Config(websocket_timeout=0)) == (Due.END, None)
+    assert at(0, Settings(websocket_timeout=0)) == (Due.END, None)

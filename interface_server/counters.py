@@ -1,0 +1,124 @@
+"""What an interface server counts since its process started, and shows of itself in the layer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(slots=True)
+class ConnectionCounters:
+    """What happened to connections.
+
+    Attributes:
+        requests: HTTP requests that were passed on.
+        sockets: WebSockets that were announced.
+        http_timeouts: Responses given up.
+        handshake_timeouts: WebSockets that the application did not answer.
+        ping_timeouts: WebSockets dropped because no pong came.
+        slow_readers: WebSockets closed because their client did not read.
+        violations: WebSockets failed for what their client sent.
+        too_large: Requests and messages over their limit.
+    """
+
+    requests: int = 0
+    sockets: int = 0
+    http_timeouts: int = 0
+    handshake_timeouts: int = 0
+    ping_timeouts: int = 0
+    slow_readers: int = 0
+    violations: int = 0
+    too_large: int = 0
+
+
+@dataclass(slots=True)
+class BridgeCounters:
+    """What was dropped, refused, lost or skipped.
+
+    Attributes:
+        connects_refused: Sockets answered 503: queue full, layer down or draining.
+        requests_refused: Requests answered 503 for the same reasons.
+        malformed: Replies that could not be carried out.
+        unknown: Replies for a socket or request that is not (or no longer) here.
+        held_back: Frames that found their channel full and waited.
+        stalled: Sockets closed with 1013: not read for too long.
+        too_large: Sockets closed with 1009: a message larger than the layer carries.
+        discarded: Messages of clients dropped as the application closed the socket.
+        undelivered: Messages of clients dropped as they did not leave in time.
+        unanswered: Disconnects sent without the receipt of the frame before.
+        lost: Frames that a worker took and did not finish.
+        expired: Frames that waited for a worker until they expired.
+        unreadable: Frames that the worker which took them could not read.
+        unattended: Requests and handshakes that no worker was there for.
+        disconnects_repeated: Disconnects sent again after an outage of the layer.
+        late_receipts: Receipts of frames that were given up before.
+        group_malformed: Group messages that could not be carried out.
+        responses_broken: Responses cut short: layer down, or past the spool limit.
+    """
+
+    connects_refused: int = 0
+    requests_refused: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    held_back: int = 0
+    stalled: int = 0
+    too_large: int = 0
+    discarded: int = 0
+    undelivered: int = 0
+    unanswered: int = 0
+    lost: int = 0
+    expired: int = 0
+    unreadable: int = 0
+    unattended: int = 0
+    disconnects_repeated: int = 0
+    late_receipts: int = 0
+    group_malformed: int = 0
+    responses_broken: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return every counter by its name."""
+        return asdict(self)
+
+
+class LiveInfo(Mapping[str, Any]):
+    """What the register shows of this process; values are current at each look.
+
+    A heartbeat thread may read it at any time.
+
+    Args:
+        counters: Shown one by one.
+        sockets: Returns how many there are.
+        extra: More to show; what can be called is, at each look.
+    """
+
+    def __init__(
+        self,
+        counters: BridgeCounters,
+        sockets: Callable[[], int],
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._fixed = {"host": socket.gethostname(), "pid": os.getpid(), **(extra or {})}
+        self._counters = counters
+        self._names = tuple(field.name for field in fields(counters))
+        self._sockets = sockets
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._fixed:
+            value = self._fixed[key]
+            return value() if callable(value) else value
+        if key == "sockets":
+            return self._sockets()
+        if key in self._names:
+            return getattr(self._counters, key)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._fixed
+        yield "sockets"
+        yield from self._names
+
+    def __len__(self) -> int:
+        return len(self._fixed) + 1 + len(self._names)
