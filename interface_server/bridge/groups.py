@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
-from typing import Any
 
 from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.state import BridgeState
@@ -36,7 +35,7 @@ def fan_out(state: BridgeState, item: GroupMessage) -> None:
         _one_by_one(state, item)
         return
     recipients = state.recipients
-    prepared: dict[Hashable, Any] = {}
+    frames: dict[Hashable, bytes] = {}
     for local in tuple(item.members):
         recipient = recipients.get(local)
         if recipient is None:
@@ -46,14 +45,10 @@ def fan_out(state: BridgeState, item: GroupMessage) -> None:
                 recipient.reply(message)
                 continue
             port = recipient.port
-            frame = prepared.get(port.framing)
+            frame = frames.get(port.framing)
             if frame is None:
-                if isinstance(payload, str):
-                    frame = port.prepare(text=payload)
-                else:
-                    frame = port.prepare(data=payload)
-                prepared[port.framing] = frame
-            port.send_prepared(frame)
+                frame = frames[port.framing] = port.frame(payload)
+            port.send_frame(frame)
         except Exception:
             state.broken(recipient)
 

@@ -21,7 +21,7 @@ class WebSocketPort(Protocol):
     No method raises; calls on a dead socket do nothing.
     """
 
-    #: Sockets with equal values can share one prepared frame (same extensions negotiated).
+    #: Sockets with equal values can share one frame (same extensions negotiated).
     framing: Hashable
 
     def accept(self) -> None:
@@ -32,20 +32,16 @@ class WebSocketPort(Protocol):
         """Refuse the handshake: 403 denied, 503 full or layer down, 500 other failure."""
         ...
 
-    def send_text(self, text: str) -> None:
-        """Send one text message."""
+    def send(self, payload: str | bytes) -> None:
+        """Send one message: text, or binary if it is bytes."""
         ...
 
-    def send_bytes(self, data: bytes) -> None:
-        """Send one binary message."""
+    def frame(self, payload: str | bytes) -> bytes:
+        """Return the frame of a message, for all sockets whose ``framing`` equals this one's."""
         ...
 
-    def prepare(self, *, text: str | None = None, data: bytes | None = None) -> Any:
-        """Build one message for all sockets whose ``framing`` equals this one's."""
-        ...
-
-    def send_prepared(self, prepared: Any) -> None:
-        """Send what :meth:`prepare` built."""
+    def send_frame(self, frame: bytes) -> None:
+        """Send what :meth:`frame` returned."""
         ...
 
     def close(self, code: int, reason: str = "") -> None:

@@ -32,8 +32,7 @@ from channels.interface_server.protocol.websocket import (
     Close,
     Malformed,
     Reject,
-    SendBytes,
-    SendText,
+    Send,
     Socket,
 )
 from channels.layers.clients import SocketEntry, Unread
@@ -180,10 +179,7 @@ class BridgedWebSocket:
         if self.machine.state is OPEN:
             payload = payload_of(message)
             if payload is not None:
-                if isinstance(payload, str):
-                    self.port.send_text(payload)
-                else:
-                    self.port.send_bytes(payload)
+                self.port.send(payload)
                 return
         actions = self.machine.reply(message)
         self._act(actions)
@@ -388,10 +384,8 @@ class BridgedWebSocket:
             return  # nothing can be done to a socket that is gone
         port = self.port
         for action in actions:
-            if isinstance(action, SendText):
-                port.send_text(action.text)
-            elif isinstance(action, SendBytes):
-                port.send_bytes(action.data)
+            if isinstance(action, Send):
+                port.send(action.payload)
             elif isinstance(action, Accept):
                 port.accept()
             elif not isinstance(action, Malformed):

@@ -12,12 +12,14 @@ import codecs
 from collections import deque
 from typing import Any
 
-from autobahn.exception import PayloadExceededError
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 
 CONNECTING = WebSocketServerProtocol.STATE_CONNECTING
 OPEN = WebSocketServerProtocol.STATE_OPEN
 CLOSED = WebSocketServerProtocol.STATE_CLOSED
+
+#: The bit of a frame's first byte that says that its message is compressed (RFC 7692, RSV1).
+COMPRESSED = 0x40
 
 # Autobahn knows the registry of close codes as it was before "Bad Gateway".
 if 1014 not in WebSocketServerProtocol.CLOSE_STATUS_CODES_ALLOWED:
@@ -57,8 +59,8 @@ class _Ignored:
         """Do nothing."""
 
 
-class LeanProtocol(WebSocketServerProtocol):
-    """See the module's docstring; use the class that :func:`lean_class` returns."""
+class CompactServerProtocol(WebSocketServerProtocol):
+    """What differs from Autobahn's; to be used through :func:`compact_class`."""
 
     # Autobahn's, whose types are wider than it says.
     transport: Any
@@ -86,15 +88,6 @@ class LeanProtocol(WebSocketServerProtocol):
         # Autobahn's own only makes futures and a registry of events.
         pass
 
-    def connectionMade(self) -> None:
-        """Start a connection."""
-        self.state = CONNECTING
-        self.factory.countConnections += 1
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """End a connection."""
-        self._connectionLost(reason)
-
     def shrink(self) -> None:
         """Keep only what differs from the class; to be called once the handshake is done."""
         initial = self._initial
@@ -113,15 +106,10 @@ class LeanProtocol(WebSocketServerProtocol):
 
     # -- shorter ways for what happens at each frame ---------------------------------
 
-    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Write to the socket; Twisted joins what is written in one turn."""
-        self.transport.write(data)
-
     def _onOpen(self) -> None:
         pass  # Autobahn would look for a client certificate
 
-    def onMessageFrameEnd(self) -> None:
-        """Keep a frame's payload."""
+    def _onMessageFrameEnd(self) -> None:
         if not self.failedByMe:
             self.message_data.extend(self.frame_data)
         self.frame_data = None
@@ -161,40 +149,26 @@ class LeanProtocol(WebSocketServerProtocol):
         except UnicodeDecodeError:
             self._invalid_payload("text that is not UTF-8")
 
-    def onMessageEnd(self) -> None:
-        """Pass on a complete message."""
-        parts, self.message_data = self.message_data, None
-        if self._decoder is not None:
-            del self._decoder
-        if not self.failedByMe:
-            payload = parts[0] if len(parts) == 1 else b"".join(parts)
-            self.onMessage(payload, self.message_is_binary)
-
     def deflated(self, payload: bytes, binary: bool) -> bytes:
         """Return the frame of a compressed message; it depends on nothing sent before."""
-        written: list[bytes] = []
-        self.__dict__["sendData"] = lambda data, *rest: written.append(data)
-        try:
-            self.sendMessage(payload, binary)
-        except PayloadExceededError:
-            # The limit is for what clients send; Autobahn applies it both ways.
-            written = [self.factory.prepareMessage(payload, binary, True).payloadHybi]
-        finally:
-            del self.__dict__["sendData"]
-            # Autobahn makes a new one for the next message, but keeps this one (256 KB).
-            self._perMessageCompress._compressor = None
-        return b"".join(written)
+        deflate = self._perMessageCompress
+        deflate.start_compress_message()
+        compressed = deflate.compress_message_data(payload) + deflate.end_compress_message()
+        # Autobahn makes a new one for the next message, but keeps this one (256 KB).
+        deflate._compressor = None
+        plain: bytes = self.factory.prepareMessage(compressed, binary, True).payloadHybi
+        return bytes([plain[0] | COMPRESSED]) + plain[1:]
 
 
 class _NoTransport:
-    """Enough of a transport for the connection that is thrown away in ``shell_class``."""
+    """Enough of a transport for the connection that is thrown away below."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args: None
 
 
-def lean_class(
-    base: type[LeanProtocol], factory: WebSocketServerFactory, **attributes: Any
+def compact_class(
+    base: type[CompactServerProtocol], factory: WebSocketServerFactory, **attributes: Any
 ) -> type[Any]:
     """Return a subclass that has Autobahn's initial state as class attributes.
 

@@ -12,10 +12,10 @@ from autobahn.websocket import xormasker
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.protocols.policies import ProtocolWrapper
 
-from channels.interface_server.net.autobahn import lean_class
+from channels.interface_server.net.autobahn import compact_class
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
-from channels.interface_server.net.websocket import WebSocketShell
+from channels.interface_server.net.websocket import WebSocketConnection
 from channels.interface_server.protocol.extensions import choose_deflate, parse_offers
 from channels.interface_server.protocol.messages import websocket_connect
 
@@ -71,7 +71,7 @@ class WebSocketUpgrade:
             allowNullOrigin=True,
             perMessageCompressionAccept=deflate if settings.compression else _accept_none,
         )
-        self._protocol = lean_class(WebSocketShell, self.factory, context=context)
+        self._protocol = compact_class(WebSocketConnection, self.factory, context=context)
 
     def __call__(self, request: HttpRequest) -> None:
         """Take the connection of a request whose headers ask for it."""

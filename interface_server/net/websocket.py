@@ -1,6 +1,6 @@
 """WebSockets: Autobahn on one side, :class:`WebSocketPort` for the bridge on the other.
 
-Autobahn checks the handshake and does the framing (:mod:`.lean`).  Here the 101 is
+Autobahn checks the handshake and does the framing (:mod:`.autobahn`).  Here the 101 is
 withheld until the application accepts, reading is paused, deadlines are kept, and a
 client that does not read or breaks the protocol is got rid of.
 
@@ -18,7 +18,7 @@ from autobahn.util import encode_truncate
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport
 
-from channels.interface_server.net.autobahn import CLOSED, CONNECTING, OPEN, LeanProtocol
+from channels.interface_server.net.autobahn import CLOSED, CONNECTING, OPEN, CompactServerProtocol
 from channels.interface_server.net.context import Context, unsent_bytes
 from channels.interface_server.net.keepalive import detect_dead_peer
 from channels.interface_server.protocol.pulse import Due, look
@@ -46,7 +46,7 @@ _REFUSALS = {
 }
 
 
-class WebSocketShell(LeanProtocol):
+class WebSocketConnection(CompactServerProtocol):
     """One WebSocket: Autobahn's protocol, the bridge's port and an entry in the wheel."""
 
     # What is the same for most sockets most of the time stays on the class.
@@ -84,7 +84,8 @@ class WebSocketShell(LeanProtocol):
 
     def connectionMade(self) -> None:
         """Start a connection that was HTTP until now."""
-        super().connectionMade()
+        self.state = CONNECTING
+        self.factory.countConnections += 1
         self._born = self._heard_at = self.context.wheel.clock()
         self.transport.registerProducer(self, True)
         self.context.sockets.add(self)
@@ -197,19 +198,24 @@ class WebSocketShell(LeanProtocol):
 
     # -- frames in -------------------------------------------------------------------
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+    def _onMessageEnd(self) -> None:
         """Hand a complete message to the bridge."""
-        if self.state != OPEN or self._end is None:
+        parts, self.message_data = self.message_data, None
+        if self._decoder is not None:
+            del self._decoder
+        end = self._end
+        if self.failedByMe or self.state != OPEN or end is None:
             return
-        if isBinary:
-            self._end.received(payload)
+        payload = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self.message_is_binary:
+            end.received(payload)
             return
         try:
             text = payload.decode()
         except UnicodeDecodeError:
             self._invalid_payload("text that is not UTF-8")
             return
-        self._end.received(text)
+        end.received(text)
 
     # -- frames out ------------------------------------------------------------------
 
@@ -220,40 +226,24 @@ class WebSocketShell(LeanProtocol):
             return
         self.transport.write(data)
 
-    def send_text(self, text: str) -> None:
-        """Send one text message."""
+    def send(self, payload: str | bytes) -> None:
+        """Send one message: text, or binary if it is bytes."""
         if self.state == OPEN:
-            self._send_message(text.encode("utf-8", "replace"), False)
+            self.sendData(self.frame(payload))
 
-    def send_bytes(self, data: bytes) -> None:
-        """Send one binary message."""
+    def frame(self, payload: str | bytes) -> bytes:
+        """Return the frame of a message, for all sockets whose ``framing`` equals this one's."""
+        binary = isinstance(payload, bytes)
+        data = payload if isinstance(payload, bytes) else payload.encode("utf-8", "replace")
+        if self._perMessageCompress is not None:
+            return self.deflated(data, binary)
+        frame: bytes = self.factory.prepareMessage(data, binary, True).payloadHybi
+        return frame
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send what :meth:`frame` returned."""
         if self.state == OPEN:
-            self._send_message(data, True)
-
-    def _send_message(self, payload: bytes, binary: bool) -> None:
-        if self._perMessageCompress is None:
-            self.sendData(self.factory.prepareMessage(payload, binary, True).payloadHybi)
-        else:
-            self.sendData(self.deflated(payload, binary))
-
-    def prepare(self, *, text: str | None = None, data: bytes | None = None) -> Any:
-        """Build one message for all sockets whose ``framing`` equals this one's."""
-        if text is not None:
-            return self.factory.prepareMessage(text.encode("utf-8", "replace"), False)
-        return self.factory.prepareMessage(data or b"", True)
-
-    def send_prepared(self, prepared: Any) -> None:
-        """Send what :meth:`prepare` built."""
-        if self.state != OPEN:
-            return
-        if self._perMessageCompress is None:
-            self.sendData(prepared.payloadHybi)
-            return
-        frames = prepared.__dict__.setdefault("frames", {})
-        frame = frames.get(self.framing)
-        if frame is None:
-            frame = frames[self.framing] = self.deflated(prepared.payload, prepared.binary)
-        self.sendData(frame)
+            self.sendData(frame)
 
     def pauseProducing(self) -> None:
         """Take note that the client reads slowly."""

@@ -58,17 +58,10 @@ class Reject:
 
 
 @dataclass(slots=True)
-class SendText:
-    """Send one text frame."""
+class Send:
+    """Send one message: text, or binary if it is bytes."""
 
-    text: str
-
-
-@dataclass(slots=True)
-class SendBytes:
-    """Send one binary frame."""
-
-    data: bytes
+    payload: str | bytes
 
 
 @dataclass(slots=True)
@@ -85,7 +78,7 @@ class Malformed:
     problem: str
 
 
-Action = Accept | Reject | SendText | SendBytes | Close | Malformed
+Action = Accept | Reject | Send | Close | Malformed
 
 
 class Socket:
@@ -143,15 +136,14 @@ class Socket:
         problem = content_problem(message)
         if problem is not None:
             return problem
-        if data:
-            actions.append(SendBytes(data))
-        elif text:
-            actions.append(SendText(text))
+        payload = data or text
+        if payload:
+            actions.append(Send(payload))
         elif self.state is OPEN and not message.get("accept") and not message.get("close"):
             if isinstance(text, str):
-                actions.append(SendText(text))
+                actions.append(Send(text))
             elif isinstance(data, bytes):
-                actions.append(SendBytes(data))
+                actions.append(Send(data))
         return None
 
     def _close_on_request(self, close: Any, actions: list[Action]) -> str | None:

@@ -44,7 +44,7 @@ class SocketEnd:
             size = len(payload)
             tell("received", payload=payload if size < 1000 else f"{size} of {payload[:1]!r}")
         if isinstance(payload, bytes):
-            self.port.send_bytes(payload)
+            self.port.send(payload)
         elif payload.startswith("close "):
             self.port.close(int(payload.split()[1]), "as you wish")
         elif payload.startswith("pause "):
@@ -54,13 +54,15 @@ class SocketEnd:
             )
         elif payload.startswith("flood "):
             for _ in range(int(payload.split()[1])):
-                self.port.send_bytes(b"x" * 10_000)
+                self.port.send(b"x" * 10_000)
         elif payload.startswith("all "):
-            prepared = self.port.prepare(text=payload)
+            frames = {}
             for end in list(self.bridge.ends):
-                end.port.send_prepared(prepared)
+                if end.port.framing not in frames:
+                    frames[end.port.framing] = end.port.frame(payload)
+                end.port.send_frame(frames[end.port.framing])
         else:
-            self.port.send_text(payload)
+            self.port.send(payload)
 
     def gone(self, code):
         self.bridge.ends.remove(self)
@@ -123,7 +125,7 @@ class FakeBridge:
         elif path != "/silent":
             port.accept()
             if path == "/greet":
-                port.send_text("hello")
+                port.send("hello")
         return end
 
     def open_http(self, port, request, rest):

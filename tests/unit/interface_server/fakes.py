@@ -209,22 +209,19 @@ class FakeSocket:
     def reject(self, status, retry_after=None):
         self.calls.append(("reject", status, retry_after))
 
-    def send_text(self, text):
+    def send(self, payload):
         if self.fails:
             raise self.fails
-        self.calls.append(("text", text))
+        self.calls.append(("text" if isinstance(payload, str) else "bytes", payload))
 
-    def send_bytes(self, data):
-        self.calls.append(("bytes", data))
-
-    def prepare(self, *, text=None, data=None):
+    def frame(self, payload):
         if self.fails:
             raise self.fails
         self.prepared += 1
-        return ("prepared", self.framing, text if data is None else data)
+        return ("prepared", self.framing, payload)
 
-    def send_prepared(self, prepared):
-        self.calls.append(prepared)
+    def send_frame(self, frame):
+        self.calls.append(frame)
 
     def close(self, code, reason=""):
         self.calls.append(("close", code))

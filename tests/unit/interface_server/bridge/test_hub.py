@@ -358,7 +358,7 @@ class TestReplies:
 
     def test_a_socket_may_go_while_a_reply_is_carried_out(self, bench, caplog):
         port, end = bench.open()
-        port.send_text = lambda text: end.gone(1006)
+        port.send = lambda payload: end.gone(1006)
         bench.layer.reply(end, {"text": "a", "close": True})
         assert caplog.records == []
         assert len(bench.layer.on(DISCONNECT)) == 1

@@ -7,8 +7,7 @@ from channels.interface_server.protocol.websocket import (
     Close,
     Malformed,
     Reject,
-    SendBytes,
-    SendText,
+    Send,
     Socket,
     State,
 )
@@ -54,13 +53,13 @@ class TestWhileConnecting:
         assert connecting.state is State.CONNECTING
 
     def test_text_accepts_first(self, connecting):
-        assert connecting.reply({"text": "hello"}) == [Accept(), SendText("hello")]
+        assert connecting.reply({"text": "hello"}) == [Accept(), Send("hello")]
 
     def test_bytes_accept_first(self, connecting):
-        assert connecting.reply({"bytes": b"\x00"}) == [Accept(), SendBytes(b"\x00")]
+        assert connecting.reply({"bytes": b"\x00"}) == [Accept(), Send(b"\x00")]
 
     def test_accept_with_text_accepts_once(self, connecting):
-        assert connecting.reply({"accept": True, "text": "hi"}) == [Accept(), SendText("hi")]
+        assert connecting.reply({"accept": True, "text": "hi"}) == [Accept(), Send("hi")]
 
     def test_accept_with_empty_data_only_accepts(self, connecting):
         assert connecting.reply({"accept": True, "text": "", "bytes": b""}) == [Accept()]
@@ -74,7 +73,7 @@ class TestWhileConnecting:
     def test_text_and_close_accepts_sends_and_closes(self, connecting):
         actions = connecting.reply({"text": "bye", "close": True})
 
-        assert actions == [Accept(), SendText("bye"), Close(1000)]
+        assert actions == [Accept(), Send("bye"), Close(1000)]
         assert connecting.state is State.CLOSING
 
     def test_accept_and_close_accepts_and_closes_with_the_code(self, connecting):
@@ -130,14 +129,14 @@ class TestWhileConnecting:
 
 class TestWhileOpen:
     def test_text_is_sent(self, opened):
-        assert opened.reply({"text": "hello", "bytes": None}) == [SendText("hello")]
+        assert opened.reply({"text": "hello", "bytes": None}) == [Send("hello")]
 
     def test_bytes_are_sent(self, opened):
-        assert opened.reply({"text": "", "bytes": b"\xff"}) == [SendBytes(b"\xff")]
+        assert opened.reply({"text": "", "bytes": b"\xff"}) == [Send(b"\xff")]
 
     @pytest.mark.parametrize("accept", [True, False, 0, None])
     def test_accept_is_ignored_and_the_rest_counts(self, opened, accept):
-        assert opened.reply({"accept": accept, "text": "x"}) == [SendText("x")]
+        assert opened.reply({"accept": accept, "text": "x"}) == [Send("x")]
         assert opened.state is State.OPEN
 
     def test_accept_alone_does_nothing(self, opened):
@@ -146,10 +145,10 @@ class TestWhileOpen:
         assert opened.state is State.OPEN
 
     def test_an_empty_text_frame_can_be_sent(self, opened):
-        assert opened.reply({"text": ""}) == [SendText("")]
+        assert opened.reply({"text": ""}) == [Send("")]
 
     def test_an_empty_binary_frame_can_be_sent(self, opened):
-        assert opened.reply({"text": None, "bytes": b""}) == [SendBytes(b"")]
+        assert opened.reply({"text": None, "bytes": b""}) == [Send(b"")]
 
     def test_an_empty_message_does_nothing(self, opened):
         assert opened.reply({}) == []
@@ -172,7 +171,7 @@ class TestWhileOpen:
         assert opened.state is State.OPEN
 
     def test_data_goes_before_close(self, opened):
-        assert opened.reply({"text": "bye", "close": 3001}) == [SendText("bye"), Close(3001)]
+        assert opened.reply({"text": "bye", "close": 3001}) == [Send("bye"), Close(3001)]
 
     def test_empty_text_with_close_only_closes(self, opened):
         assert opened.reply({"text": "", "close": True}) == [Close(1000)]
@@ -209,7 +208,7 @@ class TestWhileOpen:
     def test_data_before_a_bad_code_is_sent(self, opened):
         actions = opened.reply({"text": "bye", "close": 99})
 
-        assert actions[0] == SendText("bye")
+        assert actions[0] == Send("bye")
         assert problem(actions)
         assert len(actions) == 2
         assert opened.state is State.OPEN
@@ -266,7 +265,7 @@ class TestTheShortWay:
     def test_it_says_what_the_machine_says(self, opened, message):
         (action,) = opened.reply(message)
         payload = payload_of(message)
-        assert action == (SendText(payload) if isinstance(payload, str) else SendBytes(payload))
+        assert action == Send(payload)
 
     def test_a_message_can_be_checked_without_a_socket(self):
         assert problem_when_open({"text": "a", "close": 4000}) is None
