@@ -19,13 +19,12 @@ from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
 from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
 from channels.layers.redis.agreement import Agreement
-from channels.layers.redis.groups import Groups
+from channels.layers.redis.extensions import Extensions
 from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.net.blocking import BLOCK_SECONDS
 from channels.layers.redis.net.cluster import ClusterHost
 from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes
 from channels.layers.redis.receive import Receiver
-from channels.layers.redis.statistics import Statistics
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Codec
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 _CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 
 
-class RedisChannelLayer(LegacyNames, BaseChannelLayer):
+class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
     """Channels in one or more Redis servers, or in a Redis Cluster.
 
     Args:
@@ -72,8 +71,6 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         ValueError: ``hosts``, the keys or an option cannot be used.
         AssertionError: A prefix is not a str.
     """
-
-    extensions = ["groups", "flush", "statistics"]
 
     #: Documented constants of the legacy layer.
     blpop_timeout = BLOCK_SECONDS
@@ -113,8 +110,6 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         self.store = Store(self, self.keys, self.codec, make_hosts, timeout)
         self.commands = self.store.commands
         self._ring = self.store.ring
-        self._groups = Groups(self.store)
-        self._statistics = Statistics(self.store)
         self._receiver = Receiver(self.store)
 
     def __str__(self) -> str:
@@ -187,45 +182,32 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
     # -- messages --------------------------------------------------------------------
 
     def send(self, channel: str, message: Mapping[str, Any]) -> None:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.send`.
+        """Store a message; see :class:`~channels.layers.base.BaseChannelLayer`.
 
-        A full mailbox whose interface server is dead takes the message and drops it, counted.
+        A full mailbox whose interface server is dead takes the message and drops it, counted:
+        a sender that tried again would wait in vain.
         """
         names.check_channel_name(channel)
         check_message(message)
-        payload = self.codec.payload(channel, message)
-        if "!" in channel:
-            stored = self._post(channel, payload)
+        store, ring = self.store, self._ring
+        payload = store.codec.payload(channel, message)
+        mailbox, mark, local = channel.partition("!")
+        if mark:
+            mailbox += mark
+            parts = MESSAGE, items.reply_item(local, payload)
+            command = store.commands.post(mailbox, parts, channel)
+            (done, _, _), *_ = ring.run(ring.index(mailbox), [command, *store.first_use(mailbox)])
         else:
-            stored = self._push(channel, payload)
-        if not stored:
+            command = store.commands.push(channel, (store.frame(payload),))
+            ((done, *expired),) = ring.run(ring.index_for(channel), [command])
+            store.answer_all(expired, EXPIRED)
+        if not done:
             raise ChannelFull(channel, self.get_capacity(channel))
-
-    def _post(self, channel: str, payload: bytes) -> bool:
-        mailbox, _, local = channel.partition("!")
-        mailbox += "!"
-        index = self._ring.index(mailbox)
-        command = self.commands.post(mailbox, (MESSAGE, items.reply_item(local, payload)), channel)
-        answers = self._ring.run(index, [command, *self.store.first_use(mailbox)])
-        # Dropped counts as done: full, and its process is dead.  Who tried again would wait
-        # for nobody.
-        done, _, _ = answers[0]
-        return bool(done)
-
-    def _push(self, channel: str, payload: bytes) -> bool:
-        index = self.store.ring.index_for(channel)
-        frame = items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
-        ((stored, *expired),) = self._ring.run(index, [self.commands.push(channel, (frame,))])
-        self.store.answer_all(expired, EXPIRED)
-        return bool(stored)
 
     def receive(
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, Message] | tuple[None, None]:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.receive`.
-
-        With ``block`` it waits at most 5 seconds.
-        """
+        """Return the next message; with ``block`` it waits at most 5 seconds."""
         wanted = list(channels)
         for name in wanted:
             names.check_channel_name(name, receive=True)
@@ -237,12 +219,6 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         return found or (None, None)
 
     def new_channel(self, pattern: str) -> str:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.new_channel`.
-
-        Raises:
-            AssertionError: The pattern is not a str that ends in ``?``.
-            TypeError: No valid name starts with it.
-        """
         if not isinstance(pattern, str) or not pattern.endswith("?"):
             raise AssertionError(f"the pattern of a new channel must end in '?', not {pattern!r}")
         while True:
@@ -278,7 +254,6 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
             raise ChannelFull(channel)
 
     def presence(self, channel: str) -> Presence:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.presence`."""
         names.check_channel_name(channel)
         if not names.is_process_local(channel):
             return Presence.HERE
@@ -299,7 +274,6 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
         return Presence.SILENT if is_server and not is_alive else Presence.HERE
 
     def listened_on(self) -> frozenset[str]:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.listened_on`."""
         ring, keys = self._ring, self.keys
         index = ring.index(keys.processes)
         (listed,) = ring.run(index, [read_index(keys, ring.now_ms(index) / 1000)])
@@ -311,61 +285,16 @@ class RedisChannelLayer(LegacyNames, BaseChannelLayer):
                 channels |= entry.channels
         return frozenset(channels)
 
-    def flush(self) -> None:
-        """Remove all messages, groups and statistics; they are gone when it returns.
-
-        Running processes stay on the register, and their sockets remain known.
-        """
-        self.store.flush()
-
-    # -- groups ------------------------------------------------------------------------
-
-    def group_add(self, group: str, channel: str) -> None:
-        """Add a channel to a group, or renew its membership."""
-        self._groups.add(group, channel)
-
-    def group_discard(self, group: str, channel: str) -> None:
-        """Take a channel out of a group; no error if it is not in it."""
-        self._groups.discard(group, channel)
-
-    def group_channels(self, group: str) -> list[str]:
-        """Return the names of the channels in a group."""
-        return self._groups.channels(group)
-
-    def send_group(self, group: str, message: Mapping[str, Any]) -> None:
-        """Send a message to every channel of a group; full ones are skipped and counted.
-
-        Raises:
-            MessageTooLarge: Nothing was sent.
-        """
-        self._groups.send(group, message)
-
-    # -- statistics ----------------------------------------------------------------------
-
-    def global_statistics(self) -> dict[str, int]:
-        """Return ``messages_count`` and ``channel_full_count`` of all channels together."""
-        return self._statistics.of_all()
-
-    def channel_statistics(self, channel: str) -> dict[str, Any]:
-        """Return the counters of a channel, or of a mailbox given its name.
-
-        Keys: ``messages_count``, ``messages_pending``, ``messages_max_age`` (of the oldest
-        one waiting, in whole seconds) and ``channel_full_count``.
-        """
-        return self._statistics.of_channel(channel)
-
     # -- the clients that only our own processes use -------------------------------------------
 
     def open_worker(
         self, channels: Collection[str], *, held: Callable[[], Collection[bytes]] = tuple
     ) -> WorkerClient:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.open_worker`."""
         from channels.layers.redis.worker.client import RedisWorkerClient
 
         return RedisWorkerClient(self.store, channels, held)
 
     def open_server(self, mailbox: str) -> ServerClient:
-        """See :meth:`~channels.layers.base.BaseChannelLayer.open_server`."""
         from channels.layers.redis.server.client import RedisServerClient
 
         return RedisServerClient(self, mailbox)

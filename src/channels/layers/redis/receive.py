@@ -11,7 +11,6 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from channels import names
 from channels.layers.clients import Frame, Message
@@ -23,19 +22,10 @@ from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
 
-#: How often the other places are looked at while one is waited for, in seconds.
+#: How long one host is waited for before the next is looked at, in seconds.
 SLICE = 0.1
 
 Found = tuple[str, Message]
-
-
-@dataclass(slots=True)
-class _Place:
-    """What one command can take from: queues of one host, or one mailbox."""
-
-    index: int
-    queues: list[str]
-    mailbox: str = ""
 
 
 class Receiver:
@@ -49,10 +39,10 @@ class Receiver:
 
     def next(self, wanted: Sequence[str]) -> Found | None:
         """Return a message that waits in one of the channels, if any does."""
-        places = self._split(wanted)
-        random.shuffle(places)
-        for place in places:
-            found = self._look(place)
+        sources = list(self._sources(wanted).items())
+        random.shuffle(sources)
+        for (index, mailbox), channels in sources:
+            found = self._pop(index, mailbox) if mailbox else self._look(index, channels)
             if found is not None:
                 return found
         return None
@@ -60,79 +50,67 @@ class Receiver:
     def wait(self, wanted: Sequence[str], seconds: float) -> Found | None:
         """Return the next message, or None after so many seconds."""
         deadline = time.monotonic() + seconds
-        places = self._split(wanted)
-        groups = self._waitable(places)
+        groups = self._waitable(wanted)
         while (left := deadline - time.monotonic()) > 0:
-            for group in groups:
-                found = self._block(group, left if len(groups) == 1 else min(SLICE, left))
+            for index, channels in groups:
+                longest = left if len(groups) == 1 else min(SLICE, left)
+                found = self._block(index, channels, longest)
                 if found is not None:
                     return found
         return None
 
     # -- where to look -----------------------------------------------------------------
 
-    def _split(self, wanted: Sequence[str]) -> list[_Place]:
-        """Return every place that the channels may be in."""
-        size = len(self._ring.hosts)
-        queues: list[list[str]] = [[] for _ in range(size)]
-        places = []
+    def _sources(self, wanted: Sequence[str]) -> dict[tuple[int, str], list[str]]:
+        """Return what one command can take from: a mailbox, or with ``""`` queues of one host."""
+        sources: dict[tuple[int, str], list[str]] = {}
         for name in wanted:
-            if names.is_process_local(name):
-                places.append(_Place(self._ring.index(name), [], name))
-            elif names.is_on_one_host(name):
-                queues[self._ring.index(name)].append(name)
-            else:
-                for found in queues:
-                    found.append(name)
-        places += [_Place(index, found) for index, found in enumerate(queues) if found]
-        return places
+            mailbox = name if names.is_process_local(name) else ""
+            for index in self._store.hosts_of(name):
+                sources.setdefault((index, mailbox), []).append(name)
+        return sources
 
-    def _waitable(self, places: Sequence[_Place]) -> list[list[_Place]]:
-        """Group places whose keys one server has: one command can wait for them all."""
-        groups: dict[tuple[int, str], list[_Place]] = {}
-        for place in places:
-            target = self._ring.hosts[place.index].target(self._key_of(place))
+    def _waitable(self, wanted: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+        """Return channels by the keys that one command can wait for, each with their host."""
+        groups: dict[tuple[int, str], dict[str, str]] = {}
+        for (index, mailbox), channels in self._sources(wanted).items():
+            key_of = self._keys.mail if mailbox else self._keys.queue
+            host = self._ring.hosts[index]
             # A Cluster refuses a command whose keys have different tags.
-            tag = place.mailbox if self._ring.hosts[place.index].clustered else ""
-            groups.setdefault((place.index, f"{target}{tag}"), []).append(place)
-        return list(groups.values())
-
-    def _key_of(self, place: _Place) -> str:
-        return self._keys.mail(place.mailbox) if place.mailbox else self._keys.queue("")
+            tag = mailbox if host.clustered else ""
+            server = f"{host.target(key_of(channels[0]))}{tag}"
+            keys = {key_of(channel): channel for channel in channels}
+            groups.setdefault((index, server), {}).update(keys)
+        return [(index, keys) for (index, _), keys in groups.items()]
 
     # -- looking -----------------------------------------------------------------------
 
-    def _look(self, place: _Place) -> Found | None:
-        if place.mailbox:
-            return self._pop(place)
-        random.shuffle(place.queues)
-        queues = [self._keys.queue(channel) for channel in place.queues]
+    def _look(self, index: int, channels: list[str]) -> Found | None:
+        random.shuffle(channels)
+        queues = [self._keys.queue(channel) for channel in channels]
         while True:
-            (answer,) = self._ring.run(place.index, [("LMPOP", len(queues), *queues, "LEFT")])
+            (answer,) = self._ring.run(index, [("LMPOP", len(queues), *queues, "LEFT")])
             if answer is None:
                 return None
-            found = self._open(place.index, self._keys.channel(answer[0].decode()), answer[1][0])
+            found = self._open(index, self._keys.channel(answer[0].decode()), answer[1][0])
             if found is not None:
                 return found
 
-    def _block(self, group: Sequence[_Place], seconds: float) -> Found | None:
-        """Wait for any of some places; None also for something that was no message."""
-        mailboxes = {self._keys.mail(place.mailbox): place for place in group if place.mailbox}
-        queues = [self._keys.queue(name) for place in group for name in place.queues]
-        keys = [*queues, *mailboxes]
+    def _block(self, index: int, channels: dict[str, str], seconds: float) -> Found | None:
+        """Wait for any of some keys; None also for something that was no message."""
+        keys = list(channels)
         random.shuffle(keys)
-        index = group[0].index
-        with self._ring.waiting(index, keys[0]) as link:
-            command: Command = ("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
-            (answer,) = link.execute([command])
+        command: Command = ("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
+        with self._ring.waiting(index, keys[0]) as connection:
+            (answer,) = connection.execute([command])
         if isinstance(answer, Exception):
             raise refusal(answer) from answer
         if answer is None:
             return None
-        key, (raw,) = answer[0].decode(), answer[1]
-        if key in mailboxes:
-            return self._pop(mailboxes[key], raw)
-        return self._open(index, self._keys.channel(key), raw)
+        channel, (raw,) = channels[answer[0].decode()], answer[1]
+        if names.is_process_local(channel):
+            return self._pop(index, channel, raw)
+        return self._open(index, channel, raw)
 
     # -- what was found ------------------------------------------------------------------
 
@@ -151,9 +129,10 @@ class Receiver:
             store.answer_all([frame.receipt])
         return channel, message
 
-    def _pop(self, place: _Place, *given: bytes) -> Found | None:
+    def _pop(self, index: int, mailbox: str, *given: bytes) -> Found | None:
+        """Take the next message of a mailbox; ``given`` is the first item, if it was taken."""
         while True:
-            (raw,) = self._ring.run(place.index, [self._commands.pop(place.mailbox, *given)])
+            (raw,) = self._ring.run(index, [self._commands.pop(mailbox, *given)])
             if raw is None:
                 return None
             given = ()
@@ -164,8 +143,8 @@ class Receiver:
                     item.payload, self._commands.control_ttl_ms / 1000
                 )
             except Undecodable as error:
-                logger.warning("dropped an unreadable item of %s: %s", place.mailbox, error)
-                meta = self._keys.meta(place.mailbox)
-                self._ring.run(place.index, [("HINCRBY", meta, "undecodable", 1)])
+                logger.warning("dropped an unreadable item of %s: %s", mailbox, error)
+                undecodable = ("HINCRBY", self._keys.meta(mailbox), "undecodable", 1)
+                self._ring.run(index, [undecodable])
                 continue
-            return place.mailbox + item.local, messages[0]
+            return mailbox + item.local, messages[0]

@@ -118,7 +118,7 @@ class Batch:
                 call = self._append(store.ring.index(mailbox), mailbox, index, MESSAGE, item)
                 call.channel = call.channel or channel
             else:
-                self._append(store.ring.index_for(channel), channel, index, self._frame(payload))
+                self._append(store.ring.index_for(channel), channel, index, store.frame(payload))
 
     def _append(self, host: int, name: str, index: int, *parts: Argument) -> _Call:
         """Append a frame, or class and item, to the only call for a queue or mailbox."""
@@ -132,10 +132,6 @@ class Batch:
         call.parts += parts
         call.indexes.append(index)
         return call
-
-    def _frame(self, payload: bytes) -> bytes:
-        store = self._store
-        return items.frame(payload, store.commands.ttl_ms, flags=store.codec.flags)
 
     def _give_back(self, index: int, operation: GiveBack) -> None:
         store, channel = self._store, operation.frame.channel
@@ -158,7 +154,7 @@ class Batch:
                 self._append(store.ring.index(member), member, _UNREPORTED, GROUP, item)
             else:
                 self._append(
-                    store.ring.index_for(member), member, _UNREPORTED, self._frame(payload)
+                    store.ring.index_for(member), member, _UNREPORTED, store.frame(payload)
                 )
 
     def commands(self, host: int) -> list[Command | bytes]:

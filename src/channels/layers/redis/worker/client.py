@@ -95,17 +95,15 @@ class RedisWorkerClient:
 
     def _make_orders(self) -> dict[int, FairOrder]:
         """Say for each host that has some of the channels in which order to take from them."""
-        ring, keys = self._store.ring, self._store.keys
         found: dict[int, list[str]] = {}
         for channel in sorted(self._channels):
             names.check_channel_name(channel, receive=True)
             if names.is_process_local(channel):
                 raise ValueError(f"a worker takes frames from shared channels only: {channel!r}")
-            one = names.is_on_one_host(channel)
-            for index in (ring.index(channel),) if one else range(len(ring.hosts)):
+            for index in self._store.hosts_of(channel):
                 found.setdefault(index, []).append(channel)
         return {
-            index: FairOrder(keys, channels, ring.hosts[index].pack)
+            index: FairOrder(self._store.keys, channels, self._hosts[index].pack)
             for index, channels in found.items()
         }
 

@@ -1,0 +1,292 @@
+"""The extensions of the Redis layer: groups, statistics, and flush.
+
+A group is listed by process: ``group -> processes`` says which mailboxes get one item,
+and who the members in a process are, the process knows.  A member that is not
+process-local is listed itself and gets ordinary sends.
+
+Queues are counted inside the push script; mailboxes by their own counters, which only
+say something of the mailbox as a whole: pass its name, up to the ``!``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from channels import names
+from channels.layers.base import check_message
+from channels.layers.clients import EXPIRED
+from channels.layers.redis.net.address import Target
+from channels.layers.redis.net.blocking import Connection
+from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.store import Store
+from channels.layers.redis.wire import items
+from channels.layers.redis.wire.items import Undecodable
+from channels.layers.redis.wire.scripts import GROUP, Command
+
+#: Items at the head of a mailbox that are looked at for its oldest message.
+_LOOKED_AT = 100
+
+#: Counters of a mailbox for what it had no room for.
+_FULL = ("full", "skipped", "dropped")
+
+#: Ends of keys that processes write of themselves and would not write again.
+_SPARED = (":entry", ":sockets")
+
+
+class Extensions:
+    """What the layer does beside sending and receiving (docs/channels1.md#redis-layer)."""
+
+    extensions = ["groups", "flush", "statistics"]
+
+    store: Store
+
+    # -- groups ------------------------------------------------------------------------
+
+    def group_add(self, group: str, channel: str) -> None:
+        """Add a channel to a group, or renew its membership."""
+        names.check_group_name(group)
+        names.check_channel_name(channel)
+        ring, commands = self.store.ring, self.store.commands
+        mailbox, mark, local = channel.partition("!")
+        mailbox += mark
+        index = ring.index(group)
+        # Written first, so that no send can miss a member that has joined.
+        listing = commands.enlist(group, mailbox, ring.now_ms(index))
+        if not mark:
+            ring.run(index, listing)
+            return
+        joining = [commands.join(mailbox, local, group)]
+        home = ring.index(mailbox)
+        if home == index and not ring.hosts[index].clustered:
+            ring.run(index, listing + joining)
+        else:
+            ring.run(index, listing)
+            ring.run(home, joining)
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """Take a channel out of a group; no error if it is not in it."""
+        names.check_group_name(group)
+        names.check_channel_name(channel)
+        ring = self.store.ring
+        mailbox, mark, local = channel.partition("!")
+        if mark:
+            # The process stays listed: one without members costs nothing.
+            leaving = self.store.commands.leave(mailbox + mark, local, group)
+            ring.run(ring.index(mailbox + mark), [leaving])
+        else:
+            ring.run(ring.index(group), [("ZREM", self.store.keys.group(group), mailbox)])
+
+    def group_channels(self, group: str) -> list[str]:
+        """Return the names of the channels in a group."""
+        names.check_group_name(group)
+        ring = self.store.ring
+        found = []
+        for member in self._listed(group):
+            if not names.is_process_local(member):
+                found.append(member)
+                continue
+            index = ring.index(member)
+            command = self.store.commands.members(member, group, ring.now_ms(index))
+            (locals_,) = ring.run(index, [command])
+            found += [member + local.decode() for local in locals_]
+        return found
+
+    def _listed(self, group: str) -> list[str]:
+        """Return the processes and other members that are listed in a group."""
+        ring = self.store.ring
+        index = ring.index(group)
+        (found,) = ring.run(index, [self.store.commands.listed(group, ring.now_ms(index))])
+        return [member.decode() for member in found]
+
+    def send_group(self, group: str, message: Mapping[str, Any]) -> None:
+        """Send a message to every channel of a group; full ones are skipped and counted.
+
+        Raises:
+            MessageTooLarge: Nothing was sent.
+        """
+        names.check_group_name(group)
+        check_message(message)
+        store, commands = self.store, self.store.commands
+        payload = store.codec.payload(group, message)
+        item = items.group_item(group, payload)
+        pushes: dict[int, list[Command]] = {}
+        for member in self._listed(group):
+            if names.is_process_local(member):
+                batch = pushes.setdefault(store.ring.index(member), [])
+                batch += [commands.post(member, (GROUP, item)), *store.first_use(member)]
+            else:
+                batch = pushes.setdefault(store.ring.index_for(member), [])
+                batch.append(commands.push(member, (store.frame(payload),)))
+        for index, batch in pushes.items():
+            for command, answer in zip(batch, store.ring.run(index, batch), strict=True):
+                if commands.is_push(command):
+                    store.answer_all(answer[1:], EXPIRED)
+
+    # -- statistics ----------------------------------------------------------------------
+
+    def global_statistics(self) -> dict[str, int]:
+        """Return ``messages_count`` and ``channel_full_count`` of all channels together."""
+        ring, keys = self.store.ring, self.store.keys
+        total = {"messages_count": 0, "channel_full_count": 0}
+        for index in range(len(ring.hosts)):
+            counting = ("HMGET", keys.global_statistics, *total)
+            counters, mailboxes = ring.run(index, [counting, ("SMEMBERS", keys.mailboxes)])
+            for messages, *full in [counters, *self._counters_of(index, mailboxes)]:
+                total["messages_count"] += int(messages or 0)
+                total["channel_full_count"] += sum(int(count or 0) for count in full)
+        return total
+
+    def _counters_of(self, index: int, mailboxes: Collection[bytes]) -> list[list[bytes | None]]:
+        """Return the counters of mailboxes, and forget those that are gone for good."""
+        ring, keys = self.store.ring, self.store.keys
+        if not mailboxes:
+            return []
+        metas = [keys.meta(mailbox.decode()) for mailbox in mailboxes]
+        answers = ring.run(index, [("HMGET", meta, "cap", "pm", *_FULL) for meta in metas])
+        found: list[list[bytes | None]] = []
+        gone = []
+        for mailbox, (announced, *counters) in zip(mailboxes, answers, strict=True):
+            if announced is None and not any(counters):
+                gone.append(mailbox)
+            else:
+                found.append(counters)
+        if gone:
+            # Every start of a server makes a new one, and this list has no end of its own.
+            ring.run(index, [("SREM", keys.mailboxes, *gone)])
+        return found
+
+    def channel_statistics(self, channel: str) -> dict[str, Any]:
+        """Return the counters of a channel, or of a mailbox given its name.
+
+        Keys: ``messages_count``, ``messages_pending``, ``messages_max_age`` (of the oldest
+        one waiting, in whole seconds) and ``channel_full_count``.
+        """
+        names.check_channel_name(channel)
+        if names.is_process_local(channel):
+            return self._mailbox_statistics(names.non_local_name(channel))
+        store, ring = self.store, self.store.ring
+        counters, queue = store.keys.statistics(channel), store.keys.queue(channel)
+        total = _statistics(0, 0, 0, 0)
+        for index in range(len(ring.hosts)):
+            (_, *expired), (messages, full), pending, head = ring.run(
+                index,
+                [
+                    store.commands.trim(channel),  # what has expired does not wait
+                    ("HMGET", counters, "messages_count", "channel_full_count"),
+                    ("LLEN", queue),
+                    ("LINDEX", queue, 0),
+                ],
+            )
+            total["messages_count"] += int(messages or 0)
+            total["messages_pending"] += pending
+            store.answer_all(expired, EXPIRED)
+            total["channel_full_count"] += int(full or 0)
+            age = _age_of_frame(head, ring.now_ms(index))
+            total["messages_max_age"] = max(total["messages_max_age"], age)
+        return total
+
+    def _mailbox_statistics(self, mailbox: str) -> dict[str, Any]:
+        ring, keys = self.store.ring, self.store.keys
+        index = ring.index(mailbox)
+        counters, length, first = ring.run(
+            index,
+            [
+                ("HMGET", keys.meta(mailbox), "pm", "tm", *_FULL),
+                ("LLEN", keys.mail(mailbox)),
+                ("LRANGE", keys.mail(mailbox), 0, _LOOKED_AT - 1),
+            ],
+        )
+        pushed, popped, *full = (int(value or 0) for value in counters)
+        pending = max(0, min(length, pushed - popped))
+        age = _age_of_items(first, ring.now_ms(index), self.store.commands.ttl_ms)
+        return _statistics(pushed, pending, age, sum(full))
+
+    # -- flush ---------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Remove all messages, groups and statistics; they are gone when it returns.
+
+        Running processes stay in the registry, and their sockets remain known.
+
+        Raises:
+            LayerUnavailable: Some of it may be left.
+        """
+        self.store.known.clear()
+        for index, host in enumerate(self.store.ring.hosts):
+            for target in host.masters():
+                self._flush_server(index, target)
+
+    def _flush_server(self, index: int, target: Target) -> None:
+        keys = self.store.keys
+        spared = {keys.epoch, keys.processes}
+        connection = Connection(lambda: target, timeout=self.store.timeout)
+        try:
+            for prefix in {keys.prefix, keys.stats_prefix}:
+                for found in _scan(connection, _escape_glob(prefix) + "*"):
+                    self._delete(
+                        index,
+                        [key for key in found if not key.endswith(_SPARED) and key not in spared],
+                    )
+        finally:
+            connection.close()
+
+    def _delete(self, index: int, keys: Sequence[str]) -> None:
+        """Delete keys, but leave what interface servers said their mailboxes may hold."""
+        metas = [key for key in keys if key.endswith(":meta")]
+        told = self.store.ring.run(index, [("HMGET", key, "cap", "capb") for key in metas])
+        commands: list[Command] = [("DEL", key) for key in keys]
+        for key, (capacity, size) in zip(metas, told, strict=True):
+            if capacity is not None and size is not None:
+                commands.append(("HSET", key, "cap", capacity, "capb", size))
+        self.store.ring.run(index, commands)
+
+
+def _statistics(count: int, pending: int, age: int, full: int) -> dict[str, int]:
+    return {
+        "messages_count": count,
+        "messages_pending": pending,
+        "messages_max_age": age,
+        "channel_full_count": full,
+    }
+
+
+def _age_of_frame(raw: bytes | None, now_ms: int) -> int:
+    if raw is None:
+        return 0
+    try:
+        head = items.read_frame_head(raw)
+    except Undecodable:
+        return 0
+    return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) // 1000
+
+
+def _age_of_items(raws: list[bytes], now_ms: int, ttl_ms: int) -> int:
+    for raw in raws:
+        try:
+            item = items.read_item(raw)
+        except Undecodable:
+            continue
+        if item.kind in "RG":
+            # Items carry no lifetime; messages live for the layer's expiry.
+            return max(0, now_ms - (item.expiry_ms - ttl_ms)) // 1000
+    return 0
+
+
+def _scan(connection: Connection, pattern: str) -> Iterator[list[str]]:
+    """Yield every key of one server that matches, some at a time, and some maybe twice."""
+    cursor: bytes | int = 0
+    while True:
+        (answer,) = connection.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+        if isinstance(answer, Exception):
+            raise refusal(answer) from answer
+        cursor, found = answer
+        if found:
+            yield [key.decode() for key in found]
+        if int(cursor) == 0:
+            return
+
+
+def _escape_glob(text: str) -> str:
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)
