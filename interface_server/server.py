@@ -29,11 +29,11 @@ from channels.interface_server.net.endpoints import (
     listen,
 )
 from channels.interface_server.settings import Settings
-from channels.interface_server.timers import Wheel
+from channels.interface_server.timers import TimerWheel
 from channels.process_signals import Terminal, heeded, reopen_log_files
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.interfaces import BridgePort
+    from channels.interface_server.bridge.hub import Hub
     from channels.interface_server.net.context import Context
 
 log = logging.getLogger(__name__)
@@ -227,7 +227,7 @@ class Server:
         if self.on_ready is not None:
             self.on_ready()
 
-    def make_bridge(self) -> BridgePort:
+    def make_bridge(self) -> Hub:
         """Return what the connections talk to; called in the event loop."""
         from channels.interface_server.bridge.hub import Hub, open_client
 
@@ -244,7 +244,7 @@ class Server:
 
         assert self._loop is not None
         bridge = self.make_bridge()
-        wheel = Wheel(time.monotonic, self._loop.call_later)
+        wheel = TimerWheel(time.monotonic, self._loop.call_later)
         context = Context(self.settings, bridge, wheel, self._counters, self.action_logger)
         self.factory = ServerFactory(context, self._reactor)
         log.info(

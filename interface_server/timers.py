@@ -1,34 +1,39 @@
 """Many deadlines, one timer.
 
-A server with thousands of idle sockets must not keep a reactor timer for each of
-them, nor walk over all of them every few seconds.  A :class:`Wheel` sorts its
-entries into buckets of :data:`TICK` seconds and keeps one timer for the first
-bucket that is not empty; without entries there is no timer at all.
+A server with thousands of idle sockets must not keep a timer of the event loop for each
+of them, nor walk over all of them every few seconds.  A :class:`TimerWheel` sorts what has
+a deadline into buckets of :data:`TICK` seconds and keeps one timer for the first bucket
+that is not empty; without deadlines no timer is left once that time has come.
 
-Deadlines that are moved on by every message are not moved in the wheel: an
-entry looks at its own clock when it is called, and asks to be called again.
+Deadlines that are moved on by every message are not moved in the wheel: what is called
+looks at its own times, and asks to be called again.
 
 Times are seconds on the caller's clock.
 """
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import logging
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
 
-#: Width of a bucket, in seconds: an entry is called at most this much too late.
+#: Width of a bucket, in seconds: a deadline is met at most this much too late.
 TICK = 0.1
 
+#: Slot of what is being called.
+DUE = -1
 
-class Entry(Protocol):
-    """Something that waits in a wheel; one object waits at most once."""
 
-    #: Where it waits; the wheel's own, 0 while it does not wait.
+class Timed(Protocol):
+    """Something with a deadline; one object has at most one at a time."""
+
+    #: Bucket that it is in; the wheel's own, 0 while it has no deadline.
     wheel_slot: int
 
     def expired(self, now: float) -> float | None:
@@ -40,57 +45,64 @@ class Timer(Protocol):
     """What ``call_later`` returns."""
 
     def cancel(self) -> Any:
-        """Do not call."""
+        """Do not call; without effect afterwards."""
         ...
 
 
-class Wheel:
-    """Calls entries at their time.
+CallLater = Callable[[float, Callable[[], Any]], Timer]
+
+
+def _call_in_loop(delay: float, function: Callable[[], Any]) -> Timer:
+    return asyncio.get_running_loop().call_later(delay, function)
+
+
+class TimerWheel:
+    """Calls each :class:`Timed` at its deadline.
 
     Args:
         clock: Returns the time, never going backwards.
-        call_later: Calls a function after so many seconds, once.
+        call_later: Calls a function after so many seconds, once; the running event loop's
+            if not given.
+
+    Attributes:
+        clock: As given.
+        call_later: Likewise: for what a server has few of, and what must be on time.
     """
 
     def __init__(
-        self,
-        clock: Callable[[], float],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        self, clock: Callable[[], float] = time.monotonic, call_later: CallLater = _call_in_loop
     ) -> None:
         self.clock = clock
-        self._call_later = call_later
+        self.call_later = call_later
         # Ordered by arrival (a dict), so that what is due together runs in order.
-        self._buckets: dict[int, dict[Entry, None]] = {}
+        self._buckets: dict[int, dict[Timed, None]] = {}
         self._heap: list[int] = []
         self._timer: Timer | None = None
         self._timer_slot = 0
 
-    def __len__(self) -> int:
-        return sum(map(len, self._buckets.values()))
-
-    def add(self, entry: Entry, delay: float) -> None:
-        """Call ``entry`` in ``delay`` seconds, instead of when it would have been called."""
-        self.discard(entry)
-        self._put(entry, delay)
+    def add(self, timed: Timed, delay: float) -> None:
+        """Call ``timed`` in ``delay`` seconds, instead of when it would have been called."""
+        self.discard(timed)
+        self._put(timed, delay)
         self._arm()
 
-    def discard(self, entry: Entry) -> None:
-        """Do not call ``entry``; harmless if it does not wait."""
-        slot = entry.wheel_slot
+    def discard(self, timed: Timed) -> None:
+        """Do not call ``timed``; without effect if it has no deadline."""
+        slot = timed.wheel_slot
         if slot:
-            entry.wheel_slot = 0
+            timed.wheel_slot = 0
             bucket = self._buckets[slot]
-            del bucket[entry]
+            del bucket[timed]
             # An empty bucket stays until its time: cheaper than a search in the heap.
 
-    def _put(self, entry: Entry, delay: float) -> None:
+    def _put(self, timed: Timed, delay: float) -> None:
         slot = max(1, math.ceil((self.clock() + max(delay, 0.0)) / TICK))
         bucket = self._buckets.get(slot)
         if bucket is None:
             bucket = self._buckets[slot] = {}
             heapq.heappush(self._heap, slot)
-        bucket[entry] = None
-        entry.wheel_slot = slot
+        bucket[timed] = None
+        timed.wheel_slot = slot
 
     def _arm(self) -> None:
         while self._heap and not self._buckets[self._heap[0]]:
@@ -106,7 +118,7 @@ class Wheel:
                 return  # it fires early enough, finds nothing and is set anew
             self._timer.cancel()
         self._timer_slot = first
-        self._timer = self._call_later(max(0.0, first * TICK - self.clock()), self._fire)
+        self._timer = self.call_later(max(0.0, first * TICK - self.clock()), self._fire)
 
     def _fire(self) -> None:
         self._timer = None
@@ -114,49 +126,23 @@ class Wheel:
         # A timer may come a little early by another clock's reckoning; what is
         # due within this tick is taken now instead of spinning.
         last = math.floor(now / TICK + 0.5)
-        due: list[Entry] = []
+        due: dict[Timed, None] = {}
         while self._heap and self._heap[0] <= last:
-            due.extend(self._buckets[self._heap[0]])
-            for entry in self._buckets.pop(heapq.heappop(self._heap)):
-                entry.wheel_slot = 0
-        for entry in due:
-            if entry.wheel_slot:
-                continue  # an entry before it has put it elsewhere
+            due.update(self._buckets.pop(heapq.heappop(self._heap)))
+        self._buckets[DUE] = due
+        for timed in due:
+            timed.wheel_slot = DUE
+        for timed in tuple(due):
+            if timed.wheel_slot != DUE:
+                continue  # one before it has discarded it or put it elsewhere
+            timed.wheel_slot = 0
             try:
-                again = entry.expired(now)
+                again = timed.expired(now)
             except Exception:
-                # One bad entry must not end every other deadline (docs/channels1.md#deadlines).
-                log.exception("%r failed at its deadline", entry)
+                # One failure must not end every other deadline (docs/channels1.md#deadlines).
+                log.exception("%r failed at its deadline", timed)
                 continue
-            if again is not None and not entry.wheel_slot:
-                self._put(entry, max(again, TICK / 2))
+            if again is not None and not timed.wheel_slot:
+                self._put(timed, max(again, TICK / 2))
+        del self._buckets[DUE]
         self._arm()
-
-
-class Alarm:
-    """An entry that calls a function once.
-
-    Args:
-        wheel: Where it waits.
-        delay: Seconds from now.
-        function: Called without arguments; must not raise.
-    """
-
-    __slots__ = ("_function", "_wheel", "wheel_slot")
-
-    def __init__(self, wheel: Wheel, delay: float, function: Callable[[], None]) -> None:
-        self.wheel_slot = 0
-        self._wheel = wheel
-        self._function: Callable[[], None] | None = function
-        wheel.add(self, delay)
-
-    def expired(self, now: float) -> None:
-        """Call the function."""
-        function, self._function = self._function, None
-        if function is not None:
-            function()
-
-    def cancel(self) -> None:
-        """Do not call it; harmless afterwards."""
-        self._function = None
-        self._wheel.discard(self)

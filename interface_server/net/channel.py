@@ -12,7 +12,7 @@ from twisted.web import http
 from channels.interface_server.net.context import Context, unsent_bytes
 from channels.interface_server.net.keepalive import detect_dead_peer
 from channels.interface_server.net.response import LastWords
-from channels.interface_server.timers import Wheel
+from channels.interface_server.timers import TimerWheel
 
 #: How much of a malformed request line is shown in the access log, in bytes.
 LONGEST_LOGGED = 500
@@ -125,7 +125,7 @@ class WaitingClient:
 
     __slots__ = ("_asked", "_channel", "_delay", "wheel_slot")
 
-    def __init__(self, wheel: Wheel, channel: HttpChannel) -> None:
+    def __init__(self, wheel: TimerWheel, channel: HttpChannel) -> None:
         self.wheel_slot = 0
         self._channel = channel
         self._asked = False

@@ -18,10 +18,10 @@ from channels.interface_server.protocol.headers import (
     take_root_path,
 )
 from channels.interface_server.settings import Settings
-from channels.interface_server.timers import Wheel
+from channels.interface_server.timers import TimerWheel
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.interfaces import BridgePort
+    from channels.interface_server.bridge.hub import Hub
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ class Context:
     """
 
     settings: Settings
-    bridge: BridgePort
-    wheel: Wheel
+    bridge: Hub
+    wheel: TimerWheel
     counters: ConnectionCounters
     action_logger: ActionLogger | None = None
     upgrade: Callable[[Any], None] | None = None

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from channels.interface_server.net.bodies import INLINE_LIMIT, SpooledBody, spool
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.response import HttpExchange
-from channels.interface_server.timers import Alarm
+from channels.interface_server.timers import Timer
 
 #: How long the rest of a refused body is read and thrown away, in seconds: closing
 #: at once would reset the connection before the client has read our answer.
@@ -57,7 +57,7 @@ class HttpRequest(http.Request):
         self.exchange: HttpExchange | None = None
         self._size = 0
         self._refused = False
-        self._linger: Alarm | None = None
+        self._linger: Timer | None = None
 
     @property
     def owns_connection(self) -> bool:
@@ -101,7 +101,7 @@ class HttpRequest(http.Request):
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would ask for the body
         if self.owns_connection:
             self._answer_refused()
-            self._linger = Alarm(self.context.wheel, LINGER, self._end_refused)
+            self._linger = self.context.wheel.call_later(LINGER, self._end_refused)
         # A stream of HTTP/2 that was only announced can't be written to yet.
 
     def _answer_refused(self) -> None:

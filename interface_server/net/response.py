@@ -17,7 +17,7 @@ from channels.interface_server.net.context import (
 )
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page
-from channels.interface_server.timers import Wheel
+from channels.interface_server.timers import TimerWheel
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.interfaces import HttpEnd
@@ -377,7 +377,7 @@ class LastWords:
 
     __slots__ = ("_transport", "_untaken", "wheel_slot")
 
-    def __init__(self, wheel: Wheel, transport: Any) -> None:
+    def __init__(self, wheel: TimerWheel, transport: Any) -> None:
         self.wheel_slot = 0
         self._transport = transport
         self._untaken = untaken_bytes(transport)

@@ -100,7 +100,7 @@ class RequestEnd:
 
 
 class FakeBridge:
-    """See :class:`~channels.interface_server.bridge.interfaces.BridgePort`."""
+    """Stands in for :class:`~channels.interface_server.bridge.hub.Hub`."""
 
     def __init__(self, quiet):
         self.quiet = quiet

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from channels.interface_server.timers import TimerWheel
 from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry, Receipt, Reply
 
 
@@ -27,6 +28,7 @@ class FakeClock:
         self.now = 1000.0
         self.heap = []
         self.count = 0
+        self.wheel = TimerWheel(self.monotonic, self.call_later)
 
     def monotonic(self):
         return self.now
