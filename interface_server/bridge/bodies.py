@@ -1,28 +1,129 @@
-"""The body of a response on its way to a client that may read slowly.
-
-What the client's transport cannot take is spooled, in order.  A large response
-continues on a list of its own in the layer, which is read on while the spool is
-below its limit: a worker does not wait for a slow client before that.
-"""
+"""Bodies too large for one message: of a request to the layer, of a response to the client."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from channels.interface_server.bridge.interfaces import HttpPort
-from channels.interface_server.bridge.spool import Spool
+from channels.exceptions import ChannelFull, LayerError
+from channels.interface_server.bridge.interfaces import BodySource, HttpPort
 from channels.interface_server.bridge.state import BridgeState
 
 log = logging.getLogger(__name__)
 
-#: Chunks that are taken from the body list at once.
+#: Chunks that are taken from the body list of a response at once.
 READ_AHEAD = 8
+
+#: Bytes of a spool that stay in memory.
+SPOOL_MEMORY = 64 * 1024
+
+
+class RequestBody:
+    """The rest of a large request body: from the server's spool to a ``?`` channel, in chunks.
+
+    At most ``body_ahead`` chunks wait unread in the layer: each carries a receipt, and
+    the next leaves when one comes back.  One chunk is on its way at a time, so a
+    full channel never changes their order.
+
+    Args:
+        state: Where to.
+        channel: The ``?`` channel of this body.
+        source: Where from; closed at the end, whatever the end is.
+        broken: Called with the reason if a chunk could not be carried.
+    """
+
+    def __init__(
+        self,
+        state: BridgeState,
+        channel: str,
+        source: BodySource,
+        broken: Callable[[Exception], None],
+    ) -> None:
+        self.channel = channel
+        self._state = state
+        self._source: BodySource | None = source
+        self._broken = broken
+        self._receipts: set[int] = set()
+        self._chunk: dict[str, Any] | None = None
+        self._receipt = 0
+
+    def attempt(self) -> None:
+        """Send the next chunk if one may leave; must not be called before the request has left."""
+        state = self._state
+        if self._source is None or self._receipt:
+            return
+        if len(self._receipts) >= state.settings.body_ahead:
+            return
+        if self._chunk is None:
+            size = state.settings.body_chunk
+            content = self._source.read(size)
+            self._chunk = {"content": content, "more_content": len(content) == size}
+        self._receipt = state.new_chunk(self)
+        state.layer.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
+
+    def answered(self, receipt: int) -> None:
+        """A chunk was read."""
+        self._receipts.discard(receipt)
+        if receipt == self._receipt:
+            self._receipt = -receipt  # read before we heard that it was stored
+        if self.channel not in self._state.waitlists.by_channel:  # else it is tried for this
+            self.attempt()
+
+    def lost(self, receipt: int, cause: str) -> None:
+        """A chunk was dropped, so nobody can have the body whole: end it."""
+        self._receipts.discard(receipt)
+        if self._source is not None:
+            self._broken(LayerError(f"a part of it is {cause}"))
+
+    def abandon(self) -> None:
+        """Tell the reader that the client went away, and stop."""
+        if self._source is not None:
+            self._state.layer.send(self.channel, [{"closed": True}], past_capacity=True)
+            self.stop()
+
+    def stop(self) -> None:
+        """Send nothing more, and give up the spool."""
+        state = self._state
+        state.waitlists.leave(self.channel, self)
+        for receipt in (*self._receipts, abs(self._receipt)):
+            state.chunks.pop(receipt, None)
+        self._receipts.clear()
+        self._chunk = None
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _sent(self, error: Exception | None) -> None:
+        receipt, self._receipt = self._receipt, 0
+        if self._source is None:
+            return
+        state = self._state
+        if isinstance(error, ChannelFull):
+            state.chunks.pop(receipt, None)
+            state.waitlists.wait(self.channel, self)
+            return
+        if error is not None:
+            self.stop()
+            self._broken(error)
+            return
+        chunk, self._chunk = self._chunk, None
+        state.waitlists.stored(self.channel, self)
+        if receipt > 0:
+            self._receipts.add(receipt)
+        if chunk is not None and not chunk["more_content"]:
+            self.stop()
+        else:
+            self.attempt()
 
 
 class ResponseBody:
-    """Writes one body.
+    """The body of a response on its way to a client that may read slowly.
+
+    What the client's transport cannot take is spooled, in order.  A large response
+    continues on a list of its own in the layer, which is read on while the spool is
+    below its limit: a worker does not wait for a slow client before that.
 
     Args:
         state: Whose layer to read from.
@@ -59,10 +160,10 @@ class ResponseBody:
         """Write, or spool what the client cannot take yet."""
         if self._port is None:
             return
-        if self._spool is None and self._port.unsent <= self._state.settings.write_ahead:
-            self._port.write(data)
-            return
         if self._spool is None:
+            if self._port.unsent <= self._state.settings.write_ahead:
+                self._port.write(data)
+                return
             self._spool = Spool()
         # The body list is not read past the limit, but a sender that does not use it cannot
         # be held back.
@@ -81,16 +182,12 @@ class ResponseBody:
             self._finished()
 
     def drained(self) -> None:
-        """Take note that the client took all there was: write on."""
-        while (
-            self._spool is not None
-            and self._port is not None
-            and self._port.unsent <= self._state.settings.write_ahead
-        ):
-            data = self._spool.read(self._state.settings.write_ahead)
+        """The client took all there was: write on."""
+        ahead = self._state.settings.write_ahead
+        while self._spool is not None and self._port is not None and self._port.unsent <= ahead:
+            data = self._spool.read(ahead)
             if not len(self._spool):
-                self._spool.close()
-                self._spool = None
+                self._close_spool()
             self._port.write(data)
         if self._complete:
             self.finish()
@@ -98,13 +195,16 @@ class ResponseBody:
             self._read_on()
 
     def more(self) -> None:
-        """Take note that there is something in the body list."""
+        """There is something in the body list: read it when there is room."""
         self._more = True
         self._read_on()
 
     def stop(self) -> None:
         """Write nothing more, and give up the spool."""
         self._port = None
+        self._close_spool()
+
+    def _close_spool(self) -> None:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
@@ -131,3 +231,35 @@ class ResponseBody:
             self._broken(str(error))
         finally:
             self._reading = False
+
+
+class Spool:
+    """A queue of bytes: small amounts stay in memory, the rest goes to a temporary file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY)  # noqa: SIM115 - closed by close()
+        self._start = 0
+        self._end = 0
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def write(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._file.seek(self._end)
+        self._file.write(data)
+        self._end += len(data)
+
+    def read(self, size: int) -> bytes:
+        """Take up to ``size`` bytes from the front."""
+        self._file.seek(self._start)
+        data = self._file.read(min(size, len(self)))
+        self._start += len(data)
+        if self._start == self._end:
+            self._start = self._end = 0  # write over what was read
+        return data
+
+    def close(self) -> None:
+        """Delete what is left."""
+        self._file.close()
+        self._start = self._end = 0

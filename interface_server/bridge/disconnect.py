@@ -28,26 +28,16 @@ class Disconnect:
         message: What to send.
     """
 
-    __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure", "channel", "reply_channel")
+    __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure")
+
+    channel = DISCONNECT
 
     def __init__(self, state: BridgeState, local: str, message: dict[str, Any]) -> None:
-        self.channel = DISCONNECT
-        self.reply_channel: str = message["reply_channel"]
         self._state = state
         self._local = local
         self._message = message
         self._receipt = 0
         self._unsure = False
-
-    def advance(self) -> None:
-        """Send it as soon as it can be sent."""
-        state = self._state
-        if not state.up:
-            state.postponed[self] = None
-        elif DISCONNECT in state.waitlists.by_channel:
-            state.waitlists.join(DISCONNECT, self)
-        else:
-            self.attempt()
 
     def attempt(self) -> None:
         """Send it."""
@@ -64,21 +54,21 @@ class Disconnect:
         )
 
     def answered(self, receipt: int) -> None:
-        """Take note that a worker has run it."""
+        """A worker has run it."""
         if self._unsure:
             self._unsure = False
             self._state.finished()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that nobody will ever run it."""
+        """No worker will ever run it."""
         if self._unsure:
             self._unsure = False
             self._state.counters.disconnects_repeated += 1
-            self.advance()
-        else:
-            path = self._message["path"]
-            if self._state.seldom.due((DISCONNECT, cause, path)):
-                log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
+            self._state.waitlists.enter(DISCONNECT, self)
+            return
+        path = self._message["path"]
+        if self._state.seldom.due((DISCONNECT, cause, path)):
+            log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
 
     def _sent(self, error: Exception | None) -> None:
         state = self._state

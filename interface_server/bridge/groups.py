@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable
 
-from channels.interface_server.bridge.clock import Timer
 from channels.interface_server.bridge.state import BridgeState
 from channels.interface_server.bridge.websocket import BridgedWebSocket
 from channels.interface_server.protocol.websocket import OPEN
@@ -78,39 +77,24 @@ class Renewal:
     """Keeps the memberships of live sockets from ending before the sockets do.
 
     Goes through all sockets four times per ``group_expiry``, in lots, so that ten
-    thousand sockets are no burst.
+    thousand sockets are no burst.  Put it into the timer wheel after one ``interval``.
     """
 
     def __init__(self, state: BridgeState) -> None:
+        self.interval = state.settings.group_expiry / RENEWALS_PER_EXPIRY
+        self.wheel_slot = 0
         self._state = state
-        self._interval = state.settings.group_expiry / RENEWALS_PER_EXPIRY
         self._left: list[str] = []
-        self._timer: Timer | None = None
 
-    def start(self) -> None:
-        """Begin; nothing is due before the first interval has passed."""
-        self._timer = self._state.clock.call_later(self._interval, self._round)
-
-    def stop(self) -> None:
-        """End."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _round(self) -> None:
-        self._left = [
-            local
-            for local, recipient in self._state.recipients.items()
-            if isinstance(recipient, BridgedWebSocket)
-        ]
-        self._lot()
-
-    def _lot(self) -> None:
+    def expired(self, now: float) -> float:
+        """Renew the next lot."""
+        recipients = self._state.recipients
+        if not self._left:
+            self._left = [
+                local for local, one in recipients.items() if type(one) is BridgedWebSocket
+            ]
         lot, self._left = self._left[:RENEWED_AT_ONCE], self._left[RENEWED_AT_ONCE:]
-        live = [local for local in lot if local in self._state.recipients]
+        live = [local for local in lot if local in recipients]
         if live:
             self._state.layer.keep(live)
-        if self._left:
-            self._timer = self._state.clock.call_later(RENEWAL_PAUSE, self._lot)
-        else:
-            self._timer = self._state.clock.call_later(self._interval, self._round)
+        return RENEWAL_PAUSE if self._left else self.interval

@@ -8,10 +8,8 @@ from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.bodies import ResponseBody
-from channels.interface_server.bridge.body import RequestBody
+from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
 from channels.interface_server.bridge.interfaces import BodySource, HttpPort
-from channels.interface_server.bridge.listeners import Listeners
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
 from channels.layers.clients import EXPIRED, Unread
@@ -47,7 +45,6 @@ class HttpExchange:
 
     __slots__ = (
         "_body",
-        "_listeners",
         "_machine",
         "_out",
         "_path",
@@ -60,16 +57,13 @@ class HttpExchange:
         "reply_channel",
     )
 
-    def __init__(
-        self, state: BridgeState, port: HttpPort, local: str, path: str, listeners: Listeners
-    ) -> None:
+    def __init__(self, state: BridgeState, port: HttpPort, local: str, path: str) -> None:
         self.reply_channel = state.layer.mailbox + local
         self.channel = REQUEST
         self.local = local
         self._state = state
         self._port: HttpPort | None = port
         self._path = path
-        self._listeners = listeners
         self._machine = Response()
         self._body: RequestBody | None = None
         self._receipt = 0
@@ -92,7 +86,7 @@ class HttpExchange:
         state.layer.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
 
     def gone(self) -> None:
-        """Take note that the client went away before the response was complete."""
+        """The client went away before the response was complete."""
         if self._port is not None:
             if self._body is not None:
                 self._body.abandon()
@@ -100,7 +94,7 @@ class HttpExchange:
             self._ended(unfinished=self._machine.state is not State.COMPLETE)
 
     def drained(self) -> None:
-        """Take note that the client's socket took everything."""
+        """The client's socket took everything."""
         self._out.drained()
 
     def timed_out(self) -> None:
@@ -128,7 +122,7 @@ class HttpExchange:
                 self._out.finish()
 
     def more_body(self) -> None:
-        """Take note that the response continues on its body list."""
+        """The response continues on its body list."""
         self._out.more()
 
     def broken(self) -> None:
@@ -136,7 +130,7 @@ class HttpExchange:
         self._fail(500, PROCESSING)
 
     def answered(self, receipt: int) -> None:
-        """Take note that the consumer has run; its response may still be to come.
+        """The consumer has run; its response may still be to come.
 
         Unless what it sent was malformed: then nothing will, and the client need not wait.
         """
@@ -144,7 +138,7 @@ class HttpExchange:
             self._fail(500, BAD_REPLY)
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the request never ran, or not whole."""
+        """The request never ran, or not whole."""
         state = self._state
         if state.seldom.due((cause, self._path)):
             log.warning("request for %s given up: %s", self._path, WHY[cause])
@@ -166,7 +160,7 @@ class HttpExchange:
         state = self._state
         if error is None:
             if self._body is not None and self._port is not None:
-                self._body.pump()
+                self._body.attempt()
             return
         if isinstance(error, LayerUnavailable):
             state.counters.requests_refused += 1
@@ -199,7 +193,7 @@ class HttpExchange:
             port.fail(status, reason, retry_after)
 
     def _ended(self, unfinished: bool = False) -> None:
-        """Forget the request, and tell whoever wants to know: those who may reply still, too."""
+        """Forget the request, and tell those who may still reply, and consumers of its end."""
         state = self._state
         if unfinished:
             state.layer.gone(self.local)
@@ -208,11 +202,8 @@ class HttpExchange:
         self._out.stop()
         if self._body is not None:
             self._body.stop()
-        state.recipients.pop(self.local, None)
-        groups = state.layer.memberships(self.local)
-        if groups:
-            state.layer.forget([(group, self.local) for group in groups])
-        if state.up and self._listeners.may_listen(DISCONNECT):
+        state.forget(self.local)
+        if state.up and state.listeners.may_listen(DISCONNECT):
             state.layer.send(
                 DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}]
             )

@@ -1,9 +1,9 @@
 """The bridge of one interface server, put together.
 
-``net`` sees it as a :class:`.interfaces.BridgePort`, the layer as a
-:class:`~channels.layers.clients.MailboxListener`.  What happens to one socket or request is
-in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: the layer
-coming and going, draining and stopping.
+``net`` opens sockets and requests here, the layer delivers what is in the mailbox
+(:class:`~channels.layers.clients.MailboxListener`).  What happens to one socket or request
+is in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: who gets what,
+the layer coming and going, draining and stopping.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from channels import names
-from channels.interface_server.bridge.clock import Clock, LoopClock
-from channels.interface_server.bridge.groups import Renewal
+from channels.interface_server.bridge.groups import Renewal, fan_out
 from channels.interface_server.bridge.http import NO_LAYER, REQUEST, UNATTENDED, HttpExchange
 from channels.interface_server.bridge.interfaces import (
     BodySource,
@@ -25,15 +24,25 @@ from channels.interface_server.bridge.interfaces import (
     WebSocketEnd,
     WebSocketPort,
 )
-from channels.interface_server.bridge.listeners import Listeners
-from channels.interface_server.bridge.outbound import Outbound
-from channels.interface_server.bridge.state import BridgeState, Spawn
-from channels.interface_server.bridge.watch import ReceiptMonitor
+from channels.interface_server.bridge.listeners import AWAITED, Spawn
+from channels.interface_server.bridge.lost import ReceiptMonitor
+from channels.interface_server.bridge.state import BridgeState
 from channels.interface_server.bridge.websocket import CONNECT, BridgedWebSocket
-from channels.interface_server.counters import BridgeCounters, LiveInfo
+from channels.interface_server.counters import LiveInfo
 from channels.interface_server.settings import Settings
+from channels.interface_server.timers import TimerWheel
 from channels.layers.base import clients_may_replace
-from channels.layers.clients import Item, ServerClient
+from channels.layers.clients import (
+    GroupMessage,
+    Item,
+    Joined,
+    MoreBody,
+    NotRun,
+    Receipt,
+    Reply,
+    ServerClient,
+    Unread,
+)
 from channels.layers.plain import PlainServerClient
 
 log = logging.getLogger(__name__)
@@ -43,10 +52,6 @@ MAILBOX_LENGTH = 16
 
 #: Sockets are closed in steps of at least so many seconds while draining.
 DRAIN_STEP = 0.02
-
-#: Seconds that a stop gives a receipt whose socket ends meanwhile; also how often it looks whether
-#: a layer that is away came back.
-LAST_WAIT = 0.1
 
 
 def open_client(layer: Any, kind: str = "web") -> ServerClient:
@@ -71,12 +76,13 @@ class Hub:
     Args:
         layer: The layer.
         settings: How to behave.
-        clock: Moves every timer; the running loop's if not given.
+        wheel: Keeps every deadline; one of the running event loop if not given.
         spawn: Runs a coroutine in the background; a task of the running loop if not given.
-        info: More to show on the register; what can be called is, at each heartbeat.
+        info: More to show in the process registry; what can be called is, at each heartbeat.
 
     Attributes:
         counters: What was dropped, refused, lost or skipped.
+        mailbox: Name of this process in the layer.
     """
 
     def __init__(
@@ -84,34 +90,24 @@ class Hub:
         layer: ServerClient,
         settings: Settings | None = None,
         *,
-        clock: Clock | None = None,
+        wheel: TimerWheel | None = None,
         spawn: Spawn | None = None,
         info: Mapping[str, Any] | None = None,
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = state = BridgeState(
-            layer, settings or Settings(), clock or LoopClock(), spawn or self._spawn
+            layer, settings or Settings(), wheel or TimerWheel(), spawn or self._spawn
         )
         if isinstance(layer, PlainServerClient):
             state.frame_messages = 1  # its sends cannot be undone half way
-        self._outbound = Outbound(state)
-        self._listeners = state.listeners = Listeners(state)
+        self.mailbox = layer.mailbox
+        self.counters = state.counters
         self._renewal = Renewal(state)
-        self._monitor = ReceiptMonitor(state, self._listeners)
+        self._monitor = ReceiptMonitor(state)
         self._info = LiveInfo(state.counters, lambda: state.sockets, info)
         self._closing: deque[BridgedWebSocket] = deque()
         self._finished: asyncio.Future[None] | None = None
         state.on_finished = self._all_finished
-
-    @property
-    def counters(self) -> BridgeCounters:
-        """What was dropped, refused, lost or skipped."""
-        return self._state.counters
-
-    @property
-    def mailbox(self) -> str:
-        """Name of this process in the layer."""
-        return self._state.layer.mailbox
 
     @property
     def sockets(self) -> int:
@@ -131,51 +127,134 @@ class Hub:
     @property
     def attended(self) -> bool:
         """Whether some worker is there, as far as is known; False only after ``worker_wait``."""
-        return self._listeners.attended
+        return not all(self._state.listeners.given_up(channel) for channel in AWAITED)
 
     # -- from the network --------------------------------------------------------------
 
     def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
-        """Announce a socket whose handshake waits: sends ``websocket.connect``."""
+        """Announce a socket whose handshake waits: sends ``websocket.connect``.
+
+        Args:
+            port: The network's side.
+            connect: The message, without what the bridge adds.
+        """
         state = self._state
         if state.closed:
             state.counters.connects_refused += 1
-            port.reject(503, state.settings.retry_after)
-            return TurnedAway(state.layer.mailbox)
-        if self._listeners.given_up(CONNECT):
+        elif state.listeners.given_up(CONNECT):
             state.counters.unattended += 1
-            port.reject(503, state.settings.retry_after)
-            return TurnedAway(state.layer.mailbox)
-        recipient = BridgedWebSocket(state, port, state.new_local(), connect["path"])
-        recipient.announce(connect)
-        return recipient
+        else:
+            socket = BridgedWebSocket(state, port, state.new_local(), connect["path"])
+            socket.announce(connect)
+            return socket
+        port.reject(503, state.settings.retry_after)
+        return TurnedAway(self.mailbox)
 
     def open_http(
         self, port: HttpPort, request: Mapping[str, Any], rest: BodySource | None
     ) -> HttpEnd:
-        """Pass on a request that was read completely."""
+        """Pass on a request that was read completely.
+
+        Args:
+            port: The network's side.
+            request: The message, without what the bridge adds; ``body`` holds its start, all
+                of it if ``rest`` is ``None``.
+            rest: Sent in chunks on a ``?`` channel.
+        """
         state = self._state
         if state.closed:
             state.counters.requests_refused += 1
-            if rest is not None:
-                rest.close()
-            port.fail(503, NO_LAYER, state.settings.retry_after)
-            return TurnedAway(state.layer.mailbox)
-        if self._listeners.given_up(REQUEST):
+            reason = NO_LAYER
+        elif state.listeners.given_up(REQUEST):
             state.counters.unattended += 1
-            if rest is not None:
-                rest.close()
-            port.fail(503, UNATTENDED, state.settings.retry_after)
-            return TurnedAway(state.layer.mailbox)
-        exchange = HttpExchange(state, port, state.new_local(), request["path"], self._listeners)
-        exchange.announce(request, rest)
-        return exchange
+            reason = UNATTENDED
+        else:
+            exchange = HttpExchange(state, port, state.new_local(), request["path"])
+            exchange.announce(request, rest)
+            return exchange
+        if rest is not None:
+            rest.close()
+        port.fail(503, reason, state.settings.retry_after)
+        return TurnedAway(self.mailbox)
 
     # -- from the layer ----------------------------------------------------------------
 
     def deliver(self, items: Sequence[Item]) -> None:
-        """Hand the items of the mailbox to sockets and requests, in order."""
-        self._outbound.deliver(items)
+        """Hand each item of the mailbox to the socket or request that it is for, in order.
+
+        Nothing that one of them raises stops the others.
+        """
+        state = self._state
+        recipients = state.recipients
+        in_flight = state.in_flight
+        strangers: list[tuple[str, str]] = []
+        for item in items:
+            try:
+                if type(item) is Reply:
+                    recipient = recipients.get(item.local)
+                    if recipient is not None:
+                        recipient.reply(item.message)
+                    else:
+                        self._to_nobody(item)
+                elif type(item) is Receipt:
+                    owner = in_flight.pop(item.number, None)
+                    if owner is None:
+                        self._other_receipt(item.number)
+                        continue
+                    channel = owner.channel
+                    state.listeners.ran.add(channel)
+                    owner.answered(item.number)
+                    if state.waitlists.by_channel:
+                        state.waitlists.room(channel)
+                elif type(item) is GroupMessage:
+                    fan_out(state, item)
+                elif type(item) is Joined:
+                    if item.local not in recipients:
+                        strangers.append((item.group, item.local))
+                elif type(item) is MoreBody:
+                    self._more_body(item.local)
+                elif type(item) is NotRun:
+                    state.give_up(item.number, item.cause)
+                elif type(item) is Unread:
+                    recipient = recipients.get(item.local)
+                    if recipient is not None:
+                        recipient.unread(item.cause)
+            except Exception:
+                self._broken(item)
+        if strangers:
+            state.layer.forget(strangers)
+
+    def _other_receipt(self, number: int) -> None:
+        state = self._state
+        owner = state.disconnects.pop(number, None) or state.chunks.pop(number, None)
+        if owner is None:
+            state.counters.late_receipts += 1
+        else:
+            owner.answered(number)
+            state.waitlists.room(owner.channel)
+
+    def _to_nobody(self, reply: Reply) -> None:
+        state = self._state
+        state.counters.unknown += 1
+        log.debug("a reply to %s, who is gone, is dropped", reply.local)
+        message = reply.message
+        if isinstance(message, Mapping) and message.get("more_content"):
+            state.layer.gone(reply.local)  # its sender has not heard, or forgotten
+
+    def _more_body(self, local: str) -> None:
+        recipient = self._state.recipients.get(local)
+        if isinstance(recipient, HttpExchange):
+            recipient.more_body()
+        elif recipient is None:
+            self._state.layer.gone(local)
+
+    def _broken(self, item: Item) -> None:
+        """End the one socket or request that an item of the mailbox broke."""
+        recipient = self._state.recipients.get(getattr(item, "local", ""))
+        if recipient is not None:
+            self._state.broken(recipient)
+        else:
+            log.exception("%s: could not be delivered", type(item).__name__)
 
     def layer_lost(self, error: Exception) -> None:
         """Keep the sockets, and answer new ones with 503 until the layer is back."""
@@ -186,7 +265,8 @@ class Hub:
     def layer_back(self) -> None:
         """Let everything that waited leave."""
         log.warning("the channel layer is back")  # as loud as that it was gone
-        self._state.layer_back()
+        self._state.up = True
+        self._state.waitlists.resume()
 
     # -- start and end -----------------------------------------------------------------
 
@@ -198,7 +278,7 @@ class Hub:
         """
         await self._state.layer.start(self, self._info)
         self._state.up = True
-        self._renewal.start()
+        self._state.wheel.add(self._renewal, self._renewal.interval)
 
     def refuse_new(self) -> None:
         """From now on answer every new socket and request with 503 (draining)."""
@@ -206,24 +286,20 @@ class Hub:
 
     def close_sockets(self, code: int, within: float) -> None:
         """Close every WebSocket, spread evenly over ``within`` seconds."""
-        self._closing = deque(
-            recipient
-            for recipient in self._state.recipients.values()
-            if isinstance(recipient, BridgedWebSocket)
-        )
-        if not self._closing:
+        recipients = self._state.recipients.values()
+        self._closing = deque(one for one in recipients if isinstance(one, BridgedWebSocket))
+        count = len(self._closing)
+        if not count:
             return
-        step = max(DRAIN_STEP, within / len(self._closing))
-        each = (
-            max(1, round(len(self._closing) * step / within)) if within > 0 else len(self._closing)
-        )
+        step = max(DRAIN_STEP, within / count)
+        each = max(1, round(count * step / within)) if within > 0 else count
         self._close_some(code, each, step)
 
     def _close_some(self, code: int, each: int, step: float) -> None:
         for _ in range(min(each, len(self._closing))):
             self._closing.popleft().close(code)
         if self._closing:
-            self._state.clock.call_later(step, lambda: self._close_some(code, each, step))
+            self._state.wheel.call_later(step, lambda: self._close_some(code, each, step))
 
     async def stop(self) -> None:
         """Send every disconnect, without waiting for the frame before it, then leave the layer.
@@ -234,22 +310,23 @@ class Hub:
         state = self._state
         self.refuse_new()
         self.close_sockets(1012, 0)
-        if len(state.overdue):
+        if state.ending:
             log.warning(
                 "%d sockets have ended whose last message no worker has answered yet, their"
                 " disconnects go ahead: the time to stop is over",
-                len(state.overdue),
+                len(state.ending),
             )
         state.stopping = True
-        state.overdue.hasten(LAST_WAIT)
+        for socket in state.ending:
+            state.wheel.add(socket, 0)
         if state.unfinished:
             self._finished = asyncio.get_running_loop().create_future()
-            timer = state.clock.call_later(state.settings.stop_timeout, self._all_finished)
+            timer = state.wheel.call_later(state.settings.stop_timeout, self._all_finished)
             await self._finished
             timer.cancel()
         if state.unfinished:
             log.warning("stopping although %d disconnects have not left", state.unfinished)
-        self._renewal.stop()
+        state.wheel.discard(self._renewal)
         state.up = False
         await state.layer.stop()
 

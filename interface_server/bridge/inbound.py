@@ -4,10 +4,11 @@ At most one frame of a socket is unanswered at any time.  What the client sends
 meanwhile waits here and leaves together as one frame, so the events of a socket
 are run strictly in order and a busy socket gets batches instead of round trips.
 
-A frame is a list of messages.  Its life: :meth:`InboundBuffer.connect`, :meth:`InboundBuffer.take`
-or :meth:`InboundBuffer.next` gives it out; :meth:`InboundBuffer.answered` says that it has run, or
-:meth:`InboundBuffer.put_back` that the layer had no room for it.  The numbers in
-``order`` are given when a message leaves, so what is discarded leaves no gap.
+A frame is a list of messages.  Its life: :meth:`InboundBuffer.connect`,
+:meth:`InboundBuffer.take` or :meth:`InboundBuffer.next` gives it out;
+:meth:`InboundBuffer.answered` says that it has run, or :meth:`InboundBuffer.put_back` that
+the layer had no room for it.  The numbers in ``order`` are given when a message leaves, so
+what is discarded leaves no gap.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class InboundBuffer:
         end: Close code, once the connection is gone.
     """
 
-    __slots__ = ("_order", "_refused", "_waiting", "busy", "end", "path", "reply_channel", "size")
+    __slots__ = ("_frame", "_order", "_waiting", "busy", "end", "path", "reply_channel", "size")
 
     def __init__(self, reply_channel: str, path: str) -> None:
         self.reply_channel = reply_channel
@@ -42,12 +43,13 @@ class InboundBuffer:
         self.end: int | None = None
         self._order = 0
         self._waiting: deque[str | bytes] | None = None
-        self._refused: list[Message] | None = None
+        self._frame: list[Message] | None = None  # in flight or, unless busy, put back
 
     @property
     def waiting(self) -> int:
         """Number of messages that wait."""
-        return len(self._refused or ()) + len(self._waiting or ())
+        put_back = 0 if self.busy else len(self._frame or ())
+        return put_back + len(self._waiting or ())
 
     def connect(self, details: Mapping[str, Any]) -> Message:
         """Return the message that announces the socket; it is in flight from now on."""
@@ -56,11 +58,12 @@ class InboundBuffer:
 
     def take(self, payload: str | bytes) -> list[Message] | None:
         """Take what the client sent; return the frame that leaves now, if one does."""
-        if self.busy or self._refused is not None or self._waiting is not None:
+        if self.busy or self._frame is not None or self._waiting is not None:
             self.hold(payload)
             return None
         self.busy = True
-        return [self._message(payload)]
+        self._frame = frame = [self._message(payload)]
+        return frame
 
     def hold(self, payload: str | bytes) -> None:
         """Keep what the client sent until :meth:`next`."""
@@ -69,14 +72,15 @@ class InboundBuffer:
         self._waiting.append(payload)
         self.size += _size(payload)
 
-    def answered(self) -> None:
-        """Take note that the frame in flight has run, or never will."""
+    def answered(self) -> bool:
+        """The frame in flight has run, or never will; return whether there is more to tell."""
         self.busy = False
+        self._frame = None
+        return self._waiting is not None or self.end is not None
 
-    def put_back(self, frame: list[Message]) -> None:
-        """Take note that the layer had no room for the frame; it is the next to leave."""
+    def put_back(self) -> None:
+        """The layer had no room for the frame in flight: it is the next to leave."""
         self.busy = False
-        self._refused = frame
 
     def next(self, most: int, size: int) -> list[Message] | None:
         """Return the next frame, with all that waits; ``None`` if nothing does or one is in flight.
@@ -87,29 +91,30 @@ class InboundBuffer:
         """
         if self.busy:
             return None
-        frame = self._refused or []
-        self._refused = None
+        frame = self._frame or []
         waiting = self._waiting
         if waiting is not None:
             room = size
             while waiting and (not frame or (len(frame) < most and _size(waiting[0]) <= room)):
                 payload = waiting.popleft()
-                taken = _size(payload)
-                room -= taken
-                self.size -= taken
+                length = _size(payload)
+                room -= length
+                self.size -= length
                 frame.append(self._message(payload))
             if not waiting:
                 self._waiting = None
+        self._frame = frame or None
         self.busy = bool(frame)
-        return frame or None
+        return self._frame
 
     def discard(self) -> int:
         """Drop all that waits, and return how many messages that was."""
         dropped = self.waiting
-        if self._refused:
+        if self._frame is not None and not self.busy:
             # They had their numbers, and nobody saw them.
-            self._order -= len(self._refused)
-        self._refused = self._waiting = None
+            self._order -= len(self._frame)
+            self._frame = None
+        self._waiting = None
         self.size = 0
         return dropped
 

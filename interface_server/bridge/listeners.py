@@ -1,15 +1,22 @@
-"""Whether some worker listens on a channel, as far as the register tells."""
+"""Whether some worker listens on a channel, as far as the process registry tells."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from channels.exceptions import LayerError
-from channels.interface_server.bridge.state import BridgeState
+from channels.interface_server.timers import TimerWheel
+from channels.layers.clients import ServerClient
+from channels.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
-#: Seconds that what the register said is believed.
+#: Runs a coroutine in the background.
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+
+#: Seconds that what the registry said is believed.
 CACHE_SECONDS = 2.0
 
 #: Seconds after which it is no longer believed while it is being read again.
@@ -19,19 +26,44 @@ STALE_SECONDS = 10.0
 #: workers take longer.
 SILENT_SECONDS = 3.0
 
-#: Channels whose messages somebody waits for.
+#: Channels whose messages a client waits for.
 AWAITED = ("http.request", "websocket.connect")
 
 
 class Listeners:
-    """A copy of the register's channels, a couple of seconds old when it is used often.
+    """A copy of the registry's channels, a couple of seconds old when it is used often.
 
-    Workers that don't register (of a layer that knows no register, or whose methods somebody
-    replaced) are known by what they run.
+    Workers that are not in the registry (of a layer that has none, or whose methods a
+    project replaced) are known by what they run.
+
+    Args:
+        layer: Has the registry.
+        wheel: Tells the time.
+        spawn: Reads the registry in the background.
+        worker_wait: Seconds that clients wait for a worker; negative for ever.
+        seldom: What was logged already.
+        ready: Whether the layer answers.
+
+    Attributes:
+        ran: Channels whose frames were run since the registry was read last.
     """
 
-    def __init__(self, state: BridgeState) -> None:
-        self._state = state
+    def __init__(
+        self,
+        layer: ServerClient,
+        wheel: TimerWheel,
+        spawn: Spawn,
+        worker_wait: float,
+        seldom: Seldom,
+        ready: Callable[[], bool],
+    ) -> None:
+        self._layer = layer
+        self._clock = wheel.clock
+        self._spawn = spawn
+        self._wait = worker_wait
+        self._seldom = seldom
+        self._ready = ready
+        self.ran: set[str] = set()
         self._channels: set[str] | None = None
         self._missing_since: dict[str, float] = {}
         self._read_at = float("-inf")
@@ -47,47 +79,40 @@ class Listeners:
         return self.refresh() <= STALE_SECONDS and channel in self._missing_since
 
     def given_up(self, channel: str) -> bool:
-        """Whether that has been so for longer than anybody is to wait for a worker."""
-        wait = self._state.settings.worker_wait
-        if wait < 0 or not self.missing(channel):
+        """Whether that has been so for longer than clients are to wait for a worker."""
+        if self._wait < 0 or not self.missing(channel):
             return False
-        if self._state.clock.monotonic() - self._missing_since[channel] < wait:
+        if self._clock() - self._missing_since[channel] < self._wait:
             return False
         self._tell(channel)
         return True
 
-    @property
-    def attended(self) -> bool:
-        """Whether a worker may be there for some of what clients ask."""
-        return not all(self.given_up(channel) for channel in AWAITED)
-
     def refresh(self) -> float:
-        """Read the register, if that is due; return how old the copy is, in seconds."""
-        age = self._state.clock.monotonic() - self._read_at
-        if age >= CACHE_SECONDS and not self._reading and self._state.up:
+        """Read the registry, if that is due; return how old the copy is, in seconds."""
+        age = self._clock() - self._read_at
+        if age >= CACHE_SECONDS and not self._reading and self._ready():
             self._reading = True
-            self._state.spawn(self._read())
+            self._spawn(self._read())
         return age
 
     async def _read(self) -> None:
-        state = self._state
         channels: set[str] | None = None
         try:
-            processes = await state.layer.processes()
+            processes = await self._layer.processes()
         except LayerError as error:
-            log.debug("the register cannot be read: %s", error)
+            log.debug("the process registry cannot be read: %s", error)
         else:
             if processes:  # else it knows not even this server
                 workers = [one for one in processes if one.kind == "worker"]
                 channels = set().union(*(worker.channels for worker in workers))
         finally:
             self._reading = False
-            now = state.clock.monotonic()
+            now = self._clock()
             if now - self._read_at > STALE_SECONDS:
-                self._missing_since.clear()  # who knows what was between
+                self._missing_since.clear()  # nothing is known of the time between
             self._read_at = now
         self._channels = channels
-        ran, state.ran = state.ran, set()
+        ran, self.ran = self.ran, set()
         for channel in AWAITED:
             if channels is None or channel in channels or channel in ran:
                 self._missing_since.pop(channel, None)
@@ -97,8 +122,8 @@ class Listeners:
                     self._tell(channel)
 
     def _tell(self, channel: str) -> None:
-        state, wait = self._state, self._state.settings.worker_wait
-        if state.seldom.due((Listeners, channel)):
+        if self._seldom.due((Listeners, channel)):
+            wait = self._wait
             what = f", for {wait:g} s, and then get 503 until one listens" if wait >= 0 else ""
             log.warning(
                 "no worker listens on %s: clients wait for one%s."

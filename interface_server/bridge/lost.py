@@ -1,10 +1,13 @@
-"""Receipts that never come: when is a frame lost?  Policy without I/O.
+"""Receipts that never come: when is a frame lost?
+
+:class:`LostPolicy` decides, without I/O; :class:`ReceiptMonitor` asks it while anything
+is in flight.
 
 A worker that is killed takes the frame that it holds with it.  *Lost* means:
 
 * the frame is not in its queue, and
 * every worker that listened there when it was first missed has written two heartbeats
-  since, none of which shows that it holds the frame, or is gone from the register (where
+  since, none of which shows that it holds the frame, or is gone from the process registry (where
   an entry outlives its last heartbeat by a whole TTL).
 
 Workers that came later can't have taken it: they write themselves down before their first
@@ -12,8 +15,8 @@ take.  So workers that are killed or replaced all the time don't keep a socket w
 for long.  The exception is a worker that leaves by itself, which hands back what it
 has not run: if it had proved nothing so far, all that listen by then are asked anew.
 
-Whoever carries out a verdict must read the mailbox past that moment first: the
-receipt may be in it.  The register must be read before the queues: a frame that is
+Before a verdict is carried out the mailbox must be read past that moment: the
+receipt may be in it.  The registry must be read before the queues: a frame that is
 handed back between the two is then seen in its queue.
 
 A frame that nobody takes, because nobody listens or all are busy, just waits; when its
@@ -22,12 +25,23 @@ expiry has passed it counts as *expired*.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry
+from channels.exceptions import LayerError
+from channels.interface_server.bridge.disconnect import DISCONNECT
+from channels.interface_server.bridge.listeners import AWAITED
+from channels.interface_server.bridge.state import LOST, NO_WORKER, BridgeState
+from channels.layers.clients import EXPIRED, HEARTBEAT_TTL, ProcessEntry
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks; the first while something is missing.
+INTERVAL = 1.0
+CALM_INTERVAL = 2.0
 
 #: Seconds without a receipt before a frame is looked after.
 SUSPICIOUS_AGE = 5.0
@@ -35,7 +49,7 @@ SUSPICIOUS_AGE = 5.0
 #: Heartbeats without the frame that a worker must have written.
 HEARTBEATS = 2
 
-#: A worker that is gone from the register died if its last heartbeat is older than this many
+#: A worker that is gone from the registry died if its last heartbeat is older than this many
 #: seconds, as far as others' heartbeats tell the time; else it left by itself.
 SURELY_EXPIRED = 0.6 * HEARTBEAT_TTL
 
@@ -47,26 +61,13 @@ MOST_SUSPECTS = 1000
 
 
 @dataclass(slots=True)
-class Verdict:
-    """The frame with this receipt will not be answered.
-
-    Attributes:
-        receipt: Its number.
-        cause: ``"lost"`` or ``"expired"``.
-    """
-
-    receipt: int
-    cause: str
-
-
-@dataclass(slots=True)
 class _Evidence:
     """What is known of one suspect.
 
     Attributes:
         since: When it was first looked after.
         missing: Whether it was nowhere to be seen at the last look.
-        asked: Whether anybody listened since it went missing.
+        asked: Whether a worker listened since it went missing.
         unproven: Who may still hold it, with the heartbeat when it was first missed.
     """
 
@@ -99,7 +100,7 @@ class LostPolicy:
         self._settled = math.inf
 
     def note(self, now: float, last: int, settled: float) -> int:
-        """Take note of the number given last; return up to which number frames are suspicious.
+        """Remember the number given last; return up to which number frames are suspicious.
 
         Args:
             now: The time.
@@ -107,7 +108,7 @@ class LostPolicy:
             settled: Seconds since when the layer has answered without having lost its
                 memory; below 0 while it does not.  If that starts anew, all evidence is
                 void, and there is no verdict before it is one TTL: until then the
-                register may not be complete.
+                registry may not be complete.
         """
         if settled < 0 or settled < self._settled - JITTER:
             self._evidence.clear()
@@ -126,20 +127,20 @@ class LostPolicy:
         suspects: Mapping[str, Sequence[int]],
         processes: Sequence[ProcessEntry],
         queued: Mapping[str, Set[int]],
-    ) -> list[Verdict]:
-        """Return which of the suspects are lost or expired.
+    ) -> dict[int, str]:
+        """Return which of the suspects are lost or expired, with the cause.
 
         Args:
             now: The time.
             suspects: Numbers without a receipt, by channel.
-            processes: The register, read before ``queued``.
+            processes: The registry, read before ``queued``.
             queued: Which of them are in their queues.
         """
         workers = [process for process in processes if process.kind == "worker"]
-        held = frozenset[bytes]().union(*(worker.held for worker in workers))
+        unanswered = frozenset[bytes]().union(*(worker.held for worker in workers))
         left = self._left(processes)
         old, self._evidence = self._evidence, {}
-        verdicts = []
+        verdicts: dict[int, str] = {}
         for channel, receipts in suspects.items():
             listeners = {
                 worker.name: worker.beat for worker in workers if channel in worker.channels
@@ -147,12 +148,12 @@ class LostPolicy:
             waiting = queued.get(channel, frozenset())
             for receipt in receipts:
                 evidence = old.get(receipt) or _Evidence(now)
-                seen = receipt in waiting or self._held_as(receipt) in held
+                seen = receipt in waiting or self._held_as(receipt) in unanswered
                 cause = self._judge(now, channel, evidence, seen, listeners, left)
                 if receipt in waiting and self._age(now, evidence) > self._expiry_of(channel) + 1:
-                    cause = "expired"  # whoever takes it drops it
+                    cause = EXPIRED  # the worker that takes it drops it
                 if cause and self._settled >= HEARTBEAT_TTL:
-                    verdicts.append(Verdict(receipt, cause))
+                    verdicts[receipt] = cause
                 else:
                     self._evidence[receipt] = evidence
         return verdicts
@@ -163,7 +164,7 @@ class LostPolicy:
         return any(evidence.missing for evidence in self._evidence.values())
 
     def _left(self, processes: Sequence[ProcessEntry]) -> Set[str]:
-        """Return who has left the register by itself since the last look, and not expired."""
+        """Return who has left the registry by itself since the last look, and not expired."""
         before, self._seen = self._seen, {process.name: process.seen for process in processes}
         latest = max(self._seen.values(), default=0.0)
         return {
@@ -196,12 +197,99 @@ class LostPolicy:
                 if name in listeners and listeners[name] < beat + HEARTBEATS
             }
             if evidence.asked and not evidence.unproven:
-                return "lost"
+                return LOST
         if listeners or evidence.asked:
             return ""
-        return "expired" if self._age(now, evidence) > self._expiry_of(channel) else ""
+        return EXPIRED if self._age(now, evidence) > self._expiry_of(channel) else ""
 
     @staticmethod
     def _age(now: float, evidence: _Evidence) -> float:
         """Return for how many seconds, at least, a frame has been without a receipt."""
         return SUSPICIOUS_AGE + now - evidence.since
+
+
+class ReceiptMonitor:
+    """Looks after frames without a receipt: a timer, and none while nothing is in flight."""
+
+    def __init__(self, state: BridgeState) -> None:
+        self.wheel_slot = 0
+        self._state = state
+        settings = state.settings
+        self._policy = LostPolicy(
+            lambda channel: settings.group_expiry if channel == DISCONNECT else settings.expiry,
+            state.layer.held_as,
+        )
+        self._looking = False
+        self._outages = 0
+        state.start_monitor = self.start
+
+    def start(self) -> None:
+        """Begin to look, as something is in flight."""
+        self._state.monitored = True
+        self._note()
+        self._state.wheel.add(self, CALM_INTERVAL)
+
+    def layer_lost(self) -> None:
+        """Forget what is being looked at: nothing is lost while the layer is away."""
+        self._outages += 1
+
+    def expired(self, now: float) -> float | None:
+        """Look once, if anything is in flight; return when to look again."""
+        state = self._state
+        if not state.in_flight and not state.disconnects:
+            state.monitored = False
+            return None
+        self._give_up_unattended()
+        limit = self._note()
+        if limit and state.up and not self._looking:
+            suspects = self._suspects(limit)
+            if suspects:
+                self._looking = True
+                state.spawn(self._look(suspects))
+        return INTERVAL if self._policy.anything_missing else CALM_INTERVAL
+
+    def _note(self) -> int:
+        state = self._state
+        settled = state.layer.now() - state.layer.settled_since
+        return self._policy.note(state.wheel.clock(), state.last_receipt, settled)
+
+    def _give_up_unattended(self) -> None:
+        """Refuse those who have waited for a first worker for long enough."""
+        state = self._state
+        for channel in AWAITED:
+            if state.listeners.given_up(channel):
+                waiting = [n for n, owner in state.in_flight.items() if owner.channel == channel]
+                for receipt in waiting:
+                    state.give_up(receipt, NO_WORKER)
+
+    def _suspects(self, limit: int) -> dict[str, list[int]]:
+        suspects: dict[str, list[int]] = {}
+        for frames in (self._state.in_flight, self._state.disconnects):
+            for receipt, owner in frames.items():
+                if receipt > limit:
+                    break  # in the order of sending
+                receipts = suspects.setdefault(owner.channel, [])
+                if len(receipts) < MOST_SUSPECTS:
+                    receipts.append(receipt)
+        return suspects
+
+    async def _look(self, suspects: dict[str, list[int]]) -> None:
+        state, layer, outages = self._state, self._state.layer, self._outages
+        try:
+            processes = await layer.processes()
+            queued = {
+                channel: await layer.queued(channel, receipts)
+                for channel, receipts in suspects.items()
+            }
+            if outages != self._outages:
+                return
+            verdicts = self._policy.look(state.wheel.clock(), suspects, processes, queued)
+            if verdicts:
+                await layer.mark()
+            if outages == self._outages:
+                for receipt, cause in verdicts.items():
+                    state.give_up(receipt, cause)
+        except LayerError as error:
+            log.debug("could not look after frames without a receipt: %s", error)
+        finally:
+            self._looking = False

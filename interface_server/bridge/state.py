@@ -7,15 +7,15 @@ the way of every frame, so they are plain attributes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from channels import names
-from channels.interface_server.bridge.clock import Clock
-from channels.interface_server.bridge.delays import DelayQueue
+from channels.interface_server.bridge.listeners import Listeners, Spawn
 from channels.interface_server.bridge.waitlist import Waitlists
 from channels.interface_server.counters import BridgeCounters
 from channels.interface_server.settings import Settings
+from channels.interface_server.timers import Timed, TimerWheel
 from channels.layers.clients import EXPIRED, UNREADABLE, ServerClient
 from channels.names import CONSUMER
 from channels.seldom import Seldom
@@ -29,13 +29,17 @@ LOCAL_LENGTH = 16
 #: unanswered for as long as the server runs; they are in the layer in any case.
 MOST_DISCONNECTS = 10_000
 
+#: Seconds that a stop gives a receipt whose socket ends meanwhile; also how often it looks whether
+#: a layer that is away came back.
+LAST_WAIT = 0.1
+
 #: Cause of a frame whose worker took it and is gone; and of one that no worker is there for.
 LOST = "lost"
 NO_WORKER = "no worker"
 
 #: What happened to a frame, and what to do about it.
 WHY = {
-    LOST: "the worker that postponed it is gone (was it killed?)",
+    LOST: "the worker that held it is gone (was it killed?)",
     EXPIRED: "no worker took it before it expired: they are too few, too slow, or away",
     NO_WORKER: "no worker listens; start one: python manage.py runworker",
     UNREADABLE: "a worker could not read it: it needs the keys of this server"
@@ -56,27 +60,22 @@ DROPPED = {
     " (symmetric_encryption_keys)",
 }
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
-
 
 class Owner(Protocol):
-    """Who waits for a receipt."""
+    """Sent a frame and waits for its receipt."""
 
     channel: str
-    reply_channel: str
 
     def answered(self, receipt: int) -> None:
-        """Take note that every message of the frame has run."""
-        ...
+        """Called when every message of the frame has run."""
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the frame never ran, or not whole.
+        """Called when it is known that the frame never ran, or not whole.
 
         Args:
             receipt: Its number.
             cause: ``LOST``, or as of :class:`~channels.layers.clients.NotRun`.
         """
-        ...
 
 
 class Recipient(Protocol):
@@ -86,43 +85,12 @@ class Recipient(Protocol):
 
     def reply(self, message: Mapping[str, Any]) -> None:
         """Carry out a message on the reply channel."""
-        ...
 
     def broken(self) -> None:
         """End it: carrying out a message raised."""
-        ...
 
     def unread(self, cause: str) -> None:
-        """Take note that a message on the reply channel came and was dropped."""
-        ...
-
-
-class Postponed(Protocol):
-    """Whatever has something to send when the layer is back."""
-
-    def advance(self) -> None:
-        """Send what comes next, if anything can be sent."""
-        ...
-
-
-class Listening(Protocol):
-    """What is known of the workers; see :class:`~.register.Listeners`."""
-
-    def missing(self, channel: str) -> bool:
-        """Whether it is known that no worker listens on the channel."""
-        ...
-
-
-class Stalling(Protocol):
-    """A socket with a time limit."""
-
-    def stalled(self) -> None:
-        """Take note that it was not read for too long."""
-        ...
-
-    def overdue(self) -> None:
-        """Take note that its disconnect has waited for long enough."""
-        ...
+        """Called when a message on the reply channel came and was dropped."""
 
 
 class BridgeState:
@@ -131,24 +99,28 @@ class BridgeState:
     Attributes:
         up: Whether the layer answers.
         refusing: Whether new sockets and requests are turned away (draining).
-        stopping: Whether disconnects wait for nothing any more.
+        stopping: Whether disconnects wait for hardly anything any more.
         recipients: Sockets and requests by the local part of their reply channel.
         in_flight: Frames without a receipt so far, in the order of sending.
         disconnects: The same for disconnects, which nobody waits for.
         chunks: The same for request bodies.
-        postponed: Whoever has something to send when the layer is back.
+        sockets: WebSockets that are not gone.
         unfinished: Announced sockets whose disconnect has not left.
-        ran: Channels whose frames were run since ``listeners`` looked last.
-        listeners: Who listens on what.
-        seldom: What was logged already, by cause and path.
+        ending: Sockets that are gone, and whose disconnect waits for what is in flight.
         last_receipt: The number that was given last.
         frame_messages: Messages that one frame carries at most.
+        monitored: Whether receipts are looked after; ``start_monitor`` sees to it.
+        waitlists: Who waits for a full channel.
+        listeners: Who listens on what.
+        seldom: What was logged already, by cause and path.
     """
 
-    def __init__(self, layer: ServerClient, settings: Settings, clock: Clock, spawn: Spawn) -> None:
+    def __init__(
+        self, layer: ServerClient, settings: Settings, wheel: TimerWheel, spawn: Spawn
+    ) -> None:
         self.layer = layer
         self.settings = settings
-        self.clock = clock
+        self.wheel = wheel
         self.spawn = spawn
         self.counters = BridgeCounters()
         self.up = False
@@ -158,29 +130,29 @@ class BridgeState:
         self.in_flight: dict[int, Owner] = {}
         self.disconnects: dict[int, Owner] = {}
         self.chunks: dict[int, Owner] = {}
-        self.postponed: dict[Postponed, None] = {}
-        self.unfinished = 0
         self.sockets = 0
+        self.unfinished = 0
+        self.ending: dict[Timed, None] = {}
         self.last_receipt = 0
         self.frame_messages = settings.frame_messages
-        self.monitoring = False
-        self.ran: set[str] = set()
-        self.listeners: Listening
-        self.on_unanswered: Callable[[], None] = lambda: None
+        self.monitored = False
+        self.start_monitor: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
-        self.seldom = Seldom(clock.monotonic)
-        self.waitlists = Waitlists(clock, lambda: self.up)
-        self.stalls: DelayQueue[Stalling] = DelayQueue(
-            clock, settings.stall_timeout, lambda recipient: recipient.stalled()
-        )
-        self.overdue: DelayQueue[Stalling] = DelayQueue(
-            clock, settings.disconnect_timeout, lambda recipient: recipient.overdue()
+        self.seldom = Seldom(wheel.clock)
+        self.waitlists = Waitlists(wheel.call_later, lambda: self.up)
+        self.listeners = Listeners(
+            layer, wheel, spawn, settings.worker_wait, self.seldom, lambda: self.up
         )
 
     @property
     def closed(self) -> bool:
         """Whether new sockets and requests get 503."""
         return self.refusing or not self.up
+
+    @property
+    def disconnect_timeout(self) -> float:
+        """Seconds that a disconnect waits for the frame before it, at most."""
+        return LAST_WAIT if self.stopping else self.settings.disconnect_timeout
 
     def new_local(self) -> str:
         """Return a local name that nobody can guess and nobody here has."""
@@ -193,8 +165,8 @@ class BridgeState:
         """Return the number of a frame that is about to leave."""
         self.last_receipt = receipt = self.last_receipt + 1
         self.in_flight[receipt] = owner
-        if not self.monitoring:
-            self.on_unanswered()
+        if not self.monitored:
+            self.start_monitor()
         return receipt
 
     def new_disconnect(self, owner: Owner) -> int:
@@ -213,7 +185,7 @@ class BridgeState:
         return receipt
 
     def give_up(self, receipt: int, cause: str) -> None:
-        """Tell, and count, that a frame never ran; no matter if it is settled already."""
+        """Tell, and count, that a frame never ran; without effect if it is settled already."""
         owner = (
             self.in_flight.pop(receipt, None)
             or self.disconnects.pop(receipt, None)
@@ -227,10 +199,17 @@ class BridgeState:
         owner.lost(receipt, cause)
 
     def finished(self) -> None:
-        """Take note that the end of one announced socket was told."""
+        """Count that the end of one announced socket was told."""
         self.unfinished -= 1
         if not self.unfinished:
             self.on_finished()
+
+    def forget(self, local: str) -> None:
+        """End a socket or request: no reply reaches it, and it is in no group any more."""
+        self.recipients.pop(local, None)
+        groups = self.layer.memberships(local)
+        if groups:
+            self.layer.forget([(group, local) for group in groups])
 
     def malformed(self, what: str, problem: str, message: object) -> None:
         """Log a reply that could not be carried out, or not all of it."""
@@ -247,13 +226,3 @@ class BridgeState:
             recipient.broken()
         except Exception:
             log.exception("%s: could not be ended", recipient.reply_channel)
-
-    # -- the layer goes and comes back ----------------------------------------------------
-
-    def layer_back(self) -> None:
-        """Let everything that waited for the layer leave."""
-        self.up = True
-        postponed, self.postponed = self.postponed, {}
-        for waiting in postponed:
-            waiting.advance()
-        self.waitlists.resume()

@@ -3,7 +3,8 @@
 There is one waitlist and one timer for each full channel, not one for each socket.
 The head is tried again when a receipt from that channel arrives (a worker took
 a frame, so there is room), else after 50 ms, doubling to 1 s.  While tries
-succeed, more of the waitlist is tried at once.
+succeed, more of the waitlist is tried at once.  While the layer is away everything that
+has something to send waits here, too.
 
 Nothing is sent here: a *waiter* is told :meth:`Waiter.attempt`, and reports back
 with :meth:`Waitlists.stored`, :meth:`Waitlists.wait` or :meth:`Waitlists.leave`.
@@ -15,35 +16,35 @@ import heapq
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from channels.interface_server.bridge.clock import Clock, Timer
+from channels.backoff import Backoff
+from channels.interface_server.timers import CallLater, Timer
 
 #: Seconds until the head is tried again when no receipt arrives: at first, and at most.
-FIRST_DELAY = 0.05
-LONGEST_DELAY = 1.0
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
 
 #: Waiters of one waitlist that are tried at the same time, at most.
 WIDEST = 64
 
 
 class Waiter(Hashable, Protocol):
-    """Whatever waits in a waitlist."""
+    """Something that waits for room."""
 
     def attempt(self) -> None:
-        """Try again; report the outcome soon, not necessarily at once."""
-        ...
+        """Try to send; report the outcome soon, not necessarily at once."""
 
 
 class Waitlist:
     """Those who wait for one channel, by the order in which they came."""
 
-    __slots__ = ("delay", "heap", "next_ticket", "tickets", "timer", "trying", "width")
+    __slots__ = ("backoff", "heap", "next_ticket", "tickets", "timer", "trying", "width")
 
     def __init__(self) -> None:
         self.heap: list[tuple[int, Waiter]] = []
         self.tickets: dict[Waiter, int] = {}
         self.trying: set[Waiter] = set()
         self.next_ticket = 0
-        self.delay = FIRST_DELAY
+        self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, spread=0.0)
         self.width = 1
         self.timer: Timer | None = None
 
@@ -61,7 +62,7 @@ class Waitlists:
     """All waitlists of one server.
 
     Args:
-        clock: Moves the timers.
+        call_later: Starts their timers.
         ready: Whether the layer can be tried; while not, waitlists stand still until
             :meth:`resume`.
 
@@ -70,10 +71,17 @@ class Waitlists:
             sender of each frame looks at.
     """
 
-    def __init__(self, clock: Clock, ready: Callable[[], bool]) -> None:
-        self._clock = clock
+    def __init__(self, call_later: CallLater, ready: Callable[[], bool]) -> None:
+        self._call_later = call_later
         self._ready = ready
         self.by_channel: dict[str, Waitlist] = {}
+
+    def enter(self, channel: str, waiter: Waiter) -> None:
+        """Try at once if nobody waits for the channel and the layer is there, else in turn."""
+        if channel in self.by_channel or not self._ready():
+            self.join(channel, waiter)
+        else:
+            waiter.attempt()
 
     def join(self, channel: str, waiter: Waiter) -> None:
         """Wait at the end of the channel's waitlist; who waits there already keeps the place."""
@@ -85,67 +93,57 @@ class Waitlists:
         ticket = waitlist.tickets[waiter] = waitlist.next_ticket
         waitlist.next_ticket += 1
         heapq.heappush(waitlist.heap, (ticket, waiter))
-        self._wind(channel, waitlist)
+        self._set_timer(waitlist)
 
     def wait(self, channel: str, waiter: Waiter) -> None:
-        """Take note that there was no room: wait at the end, or go on waiting at the old place."""
+        """There was no room: wait at the end, or go on waiting at the old place."""
         waitlist = self.by_channel.get(channel)
-        if waitlist is not None and waiter in waitlist.trying:
-            self.refused(channel, waiter)
-        else:
+        if waitlist is None or waiter not in waitlist.trying:
             self.join(channel, waiter)
+            return
+        waitlist.trying.discard(waiter)
+        heapq.heappush(waitlist.heap, (waitlist.tickets[waiter], waiter))
+        waitlist.width = 1
+        self._set_timer(waitlist)
 
     def room(self, channel: str) -> None:
-        """Take note that a worker took something from the channel: try the head."""
+        """A worker took something from the channel: try the head."""
         waitlist = self.by_channel.get(channel)
         if waitlist is not None:
             self._try(waitlist, len(waitlist.trying) + 1)
 
     def stored(self, channel: str, waiter: Waiter) -> None:
-        """Take note that a try succeeded: the next ones may, too.  No harm if there was none."""
+        """A try succeeded: the next ones may, too.  Without effect if there was no try."""
         waitlist = self.by_channel.get(channel)
         if waitlist is None or waiter not in waitlist.trying:
             return
-        waitlist = self._leave(channel, waiter)
-        if waitlist is not None:
-            waitlist.delay = FIRST_DELAY
+        self.leave(channel, waiter)
+        if waitlist.tickets:
+            waitlist.backoff.reset()
             waitlist.width = min(waitlist.width * 2, WIDEST)
             if waitlist.timer is not None:
                 waitlist.timer.cancel()
                 waitlist.timer = None
-            self._wind(channel, waitlist)
+            self._set_timer(waitlist)
             self._try(waitlist, waitlist.width)
 
-    def refused(self, channel: str, waiter: Waiter) -> None:
-        """Take note that there was no room: the waiter is back at its old place."""
-        waitlist = self.by_channel[channel]
-        waitlist.trying.discard(waiter)
-        heapq.heappush(waitlist.heap, (waitlist.tickets[waiter], waiter))
-        waitlist.width = 1
-        self._wind(channel, waitlist)
-
     def leave(self, channel: str, waiter: Waiter) -> None:
-        """Take note that the waiter no longer waits; no harm if it did not."""
-        self._leave(channel, waiter)
+        """Wait no longer; without effect if the waiter did not."""
+        waitlist = self.by_channel.get(channel)
+        if waitlist is None or waitlist.tickets.pop(waiter, None) is None:
+            return
+        waitlist.trying.discard(waiter)
+        if not waitlist.tickets:
+            if waitlist.timer is not None:
+                waitlist.timer.cancel()
+            del self.by_channel[channel]
 
     def resume(self) -> None:
         """Try every head: the layer is back."""
-        for channel, waitlist in list(self.by_channel.items()):
-            waitlist.delay = FIRST_DELAY
+        for waitlist in list(self.by_channel.values()):
+            waitlist.backoff.reset()
             self._try(waitlist, 1)
-            self._wind(channel, waitlist)
-
-    def _leave(self, channel: str, waiter: Waiter) -> Waitlist | None:
-        waitlist = self.by_channel.get(channel)
-        if waitlist is None or waitlist.tickets.pop(waiter, None) is None:
-            return None
-        waitlist.trying.discard(waiter)
-        if waitlist.tickets:
-            return waitlist
-        if waitlist.timer is not None:
-            waitlist.timer.cancel()
-        del self.by_channel[channel]
-        return None
+            self._set_timer(waitlist)
 
     def _try(self, waitlist: Waitlist, width: int) -> None:
         while self._ready() and len(waitlist.trying) < width:
@@ -154,17 +152,15 @@ class Waitlists:
                 return
             waiter.attempt()
 
-    def _wind(self, channel: str, waitlist: Waitlist) -> None:
+    def _set_timer(self, waitlist: Waitlist) -> None:
         if waitlist.timer is None and waitlist.tickets:
-            waitlist.timer = self._clock.call_later(
-                waitlist.delay, lambda: self._ring(channel, waitlist)
-            )
-            waitlist.delay = min(waitlist.delay * 2, LONGEST_DELAY)
+            pause = waitlist.backoff.pause()
+            waitlist.timer = self._call_later(pause, lambda: self._timed_out(waitlist))
 
-    def _ring(self, channel: str, waitlist: Waitlist) -> None:
+    def _timed_out(self, waitlist: Waitlist) -> None:
         waitlist.timer = None
         if not self._ready():
-            return  # resume() winds it up again
+            return  # resume() sets it again
         if not waitlist.trying:
             self._try(waitlist, 1)
-        self._wind(channel, waitlist)
+        self._set_timer(waitlist)

@@ -11,14 +11,13 @@ application was never told (docs/channels1.md#disconnect-events).
 
 from __future__ import annotations
 
-import enum
 import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.disconnect import Disconnect
+from channels.interface_server.bridge.disconnect import DISCONNECT, Disconnect
 from channels.interface_server.bridge.inbound import InboundBuffer, Message
 from channels.interface_server.bridge.interfaces import WebSocketPort
 from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
@@ -31,7 +30,6 @@ from channels.interface_server.protocol.websocket import (
     Action,
     Close,
     Malformed,
-    Reject,
     Send,
     Socket,
 )
@@ -48,16 +46,11 @@ TOO_LARGE = 1009
 TRY_AGAIN_LATER = 1013
 
 
-class Stage(enum.Enum):
-    """How far the application knows of a socket."""
-
-    ANNOUNCED = "announced"
-    REFUSED = "refused"
-    LEFT = "left"
-
-
 class BridgedWebSocket:
     """What ``net`` calls, and what messages from the layer act on.
+
+    It has a deadline while it is not read (then it is closed), and while its disconnect
+    waits for the frame in flight (then it waits no longer).
 
     Attributes:
         reply_channel: Where workers send to.
@@ -68,18 +61,18 @@ class BridgedWebSocket:
 
     __slots__ = (
         "_buffer",
-        "_frame",
         "_muted",
         "_paused",
         "_receipt",
         "_spoilt",
-        "_stage",
         "_state",
+        "_told",
         "channel",
         "local",
         "machine",
         "port",
         "reply_channel",
+        "wheel_slot",
     )
 
     def __init__(self, state: BridgeState, port: WebSocketPort, local: str, path: str) -> None:
@@ -88,14 +81,14 @@ class BridgedWebSocket:
         self.port = port
         self.machine = Socket()
         self.channel = CONNECT
+        self.wheel_slot = 0
         self._state = state
         self._buffer = InboundBuffer(self.reply_channel, path)
-        self._frame: list[Message] | None = None
         self._receipt = 0
         self._paused = False
         self._muted = False
         self._spoilt = False
-        self._stage = Stage.ANNOUNCED
+        self._told = True  # the application has heard of it, and not of its end
 
     # -- from the network --------------------------------------------------------------
 
@@ -119,38 +112,36 @@ class BridgedWebSocket:
         if self.machine.state is not OPEN:
             return  # said while we close
         state = self._state
-        if state.up and not state.waitlists.by_channel:
+        if state.up and RECEIVE not in state.waitlists.by_channel:
             frame = self._buffer.take(payload)
             if frame is not None:
                 self._transmit(frame)
                 return
         else:
             self._buffer.hold(payload)
-            self.advance()
+            self._advance()
         if not self._paused and self._crowded(1.0):
             self._paused = True
             self.port.pause_reading()
-            state.stalls.add(self)
+            state.wheel.add(self, state.settings.stall_timeout)
 
     def gone(self, code: int) -> None:
-        """Take note that the connection ended with this close code."""
+        """The connection ended with this close code."""
         state = self._state
         self.machine.gone()
         self._buffer.end = code
         state.sockets -= 1
-        state.recipients.pop(self.local, None)
-        state.stalls.discard(self)
+        state.forget(self.local)
+        state.wheel.discard(self)
         self._paused = False
         del self.port  # what the network keeps of a socket is large; nothing acts on it any more
-        groups = state.layer.memberships(self.local)
-        if groups:
-            state.layer.forget([(group, self.local) for group in groups])
-        if self._stage is Stage.REFUSED:
+        if not self._told:
             state.finished()
             return
-        self.advance()
-        if self._stage is Stage.ANNOUNCED:
-            state.overdue.add(self)
+        self._advance()
+        if self._told:
+            state.ending[self] = None
+            state.wheel.add(self, state.disconnect_timeout)
 
     def timed_out(self) -> None:
         """Give up waiting for the application to accept, and say what it lacks."""
@@ -201,21 +192,20 @@ class BridgedWebSocket:
             self._act(self.machine.close(INTERNAL_ERROR, 500))
 
     def answered(self, receipt: int) -> None:
-        """Take note that every message of the frame in flight has run.
+        """Every message of the frame in flight has run.
 
         A connect consumer that has run and whose reply was malformed has failed: the
         handshake is refused now and not when its time is up (docs/channels1.md#handshakes).
         """
-        if self._spoilt and self.machine.state is CONNECTING:
-            self._act(self.machine.close(INTERNAL_ERROR, 500))
-        self._frame = None
-        self._buffer.answered()
-        self.advance()
+        if self._spoilt:
+            self._reject(500)
+        if self._buffer.answered():
+            self._advance()
         if self._paused:
             self._relax()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """Take note that the frame in flight never ran, or not whole."""
+        """The frame in flight never ran, or not whole."""
         state, path = self._state, self._buffer.path
         if state.seldom.due((self.channel, cause, path)):
             log.warning("%s of a socket on %s given up: %s", self.channel, path, WHY[cause])
@@ -226,7 +216,7 @@ class BridgedWebSocket:
         self.answered(receipt)
 
     def unread(self, cause: str) -> None:
-        """Take note that a reply was dropped; who waits for the first one waits no longer."""
+        """A reply was dropped: if it was the first one, there is none to wait for."""
         path = self._buffer.path
         if self._state.seldom.due((Unread, cause, path)):
             log.error("reply to a socket on %s is %s: %s", path, cause, DROPPED[cause])
@@ -234,74 +224,42 @@ class BridgedWebSocket:
 
     # -- what leaves when --------------------------------------------------------------
 
-    def advance(self) -> None:
-        """Send what comes next, if nothing is in flight and the layer can be tried."""
-        state, buffer = self._state, self._buffer
-        if buffer.busy:
-            return
-        if not buffer.waiting:
-            if buffer.end is not None and self._stage is Stage.ANNOUNCED:
-                self._stage = Stage.LEFT
-                state.overdue.discard(self)
-                Disconnect(state, self.local, buffer.disconnect()).advance()
-        elif not state.up:
-            state.postponed[self] = None
-        elif RECEIVE in state.waitlists.by_channel:
-            state.waitlists.join(RECEIVE, self)
-        else:
-            self.attempt()
-
     def attempt(self) -> None:
-        """Send all that waits (also called by the line)."""
+        """Send all that waits."""
         state = self._state
         frame = self._buffer.next(state.frame_messages, state.settings.buffer_size)
-        assert frame is not None  # whoever has nothing to say has left the line
+        assert frame is not None  # without anything to say it would have left the waitlist
         self._transmit(frame)
 
-    def overdue(self) -> None:
-        """Send the disconnect without the receipt of the frame in flight."""
-        state, buffer = self._state, self._buffer
-        if not state.up:
-            state.overdue.add(self)  # nothing is given up while the layer is away
-            return
-        state.counters.unanswered += 1
-        dropped = buffer.discard()
-        state.counters.undelivered += dropped
-        # While the server stops, one line tells of all of them.
-        if not state.stopping and state.seldom.due(("overdue", buffer.path)):
-            log.warning(
-                "no worker has said within %s s of the end of a socket on %s that its last frame"
-                " ran: its disconnect goes ahead; %d messages were dropped. Workers are away, or a"
-                " consumer takes longer",
-                state.settings.disconnect_timeout,
-                buffer.path,
-                dropped,
-            )
-        state.in_flight.pop(self._receipt, None)
-        state.waitlists.leave(RECEIVE, self)
-        self._frame = None
-        buffer.answered()
-        self.advance()
-
-    def stalled(self) -> None:
-        """Close a socket that was not read for too long."""
-        self._state.counters.stalled += 1
-        path = self._buffer.path
-        if self._state.seldom.due(("stalled", path)):
-            log.warning(
-                "closed a socket on %s with 1013: its frames waited too long, as the workers"
-                " don't keep up with it",
-                path,
-            )
-        self._act(self.machine.close(TRY_AGAIN_LATER))
+    def expired(self, now: float) -> float | None:
+        """It was not read for too long, or its disconnect has waited for long enough."""
+        if self._paused:
+            self._stalled()
+            return None
+        if not self._state.up:
+            return self._state.disconnect_timeout  # nothing is given up while the layer is away
+        self._give_up_frame()
+        return None
 
     def close(self, code: int) -> None:
         """Close the socket for the server's own reasons; what the client said still counts."""
         self._act(self.machine.close(code), discard=False)
 
+    def _advance(self) -> None:
+        """Send what comes next, if nothing is in flight and the layer can be tried."""
+        state, buffer = self._state, self._buffer
+        if buffer.busy:
+            return
+        if buffer.waiting:
+            state.waitlists.enter(RECEIVE, self)
+        elif buffer.end is not None and self._told:
+            self._told = False
+            state.ending.pop(self, None)
+            state.wheel.discard(self)
+            state.waitlists.enter(DISCONNECT, Disconnect(state, self.local, buffer.disconnect()))
+
     def _transmit(self, frame: list[Message]) -> None:
         state = self._state
-        self._frame = frame
         self.channel = RECEIVE
         self._receipt = receipt = state.new_receipt(self)
         state.layer.send(RECEIVE, frame, receipt=receipt, done=self._stored)
@@ -316,68 +274,90 @@ class BridgedWebSocket:
         elif isinstance(error, LayerUnavailable):
             # It may have been stored: its receipt may come, or it is found to be lost.
             state.waitlists.leave(RECEIVE, self)
+        elif state.in_flight.pop(self._receipt, None) is None:
+            return  # given up meanwhile
         elif isinstance(error, ChannelFull):
-            self._refused()
+            state.counters.held_back += 1
+            self._buffer.put_back()
+            if self._muted:
+                self._discard()
+            else:
+                state.waitlists.wait(RECEIVE, self)
         else:
             self._not_carried(error)
 
-    def _refused(self) -> None:
-        state, frame = self._state, self._frame
-        if frame is None or state.in_flight.pop(self._receipt, None) is None:
-            return  # given up meanwhile
-        state.counters.held_back += 1
-        self._frame = None
-        self._buffer.put_back(frame)
-        if self._muted:
-            self._discard()
-            return
-        state.waitlists.wait(RECEIVE, self)
-
     def _not_carried(self, error: Exception) -> None:
         """Close the socket: what it said can never be carried."""
-        state = self._state
-        if state.in_flight.pop(self._receipt, None) is None:
-            return
-        state.waitlists.leave(RECEIVE, self)
         log.error(
             "closing a socket on %s: a message cannot be carried: %s", self._buffer.path, error
         )
-        self._frame = None
+        self._state.waitlists.leave(RECEIVE, self)
         self._buffer.answered()
+        code = INTERNAL_ERROR
         if isinstance(error, MessageTooLarge):
-            state.counters.too_large += 1
-            self._act(self.machine.close(TOO_LARGE))
-        else:
-            self._act(self.machine.close(INTERNAL_ERROR))
+            self._state.counters.too_large += 1
+            code = TOO_LARGE
+        self._act(self.machine.close(code))
         self._discard()
 
     def _announced(self, error: Exception | None) -> None:
         state = self._state
         if error is None:
             return
-        if isinstance(error, LayerUnavailable):
-            # The application may know of it, so it is told of its end, too.
-            state.counters.connects_refused += 1
-            self._reject(503)
-            return
-        state.in_flight.pop(self._receipt, None)
-        self._stage = Stage.REFUSED
-        if self._buffer.end is not None:  # gone already, and waiting for its receipt
-            state.overdue.discard(self)
-            state.finished()
-        elif isinstance(error, ChannelFull):
+        # When the layer did not answer, the application may know of it, and is told of its end.
+        if not isinstance(error, LayerUnavailable):
+            state.in_flight.pop(self._receipt, None)
+            self._told = False
+            if self._buffer.end is not None:  # gone already, and waiting for its receipt
+                state.ending.pop(self, None)
+                state.wheel.discard(self)
+                state.finished()
+                return
+        if isinstance(error, (LayerUnavailable, ChannelFull)):
             state.counters.connects_refused += 1
             self._reject(503)
         else:
             log.error("a socket on %s cannot be announced: %s", self._buffer.path, error)
             self._reject(500)
 
+    def _stalled(self) -> None:
+        self._state.counters.stalled += 1
+        path = self._buffer.path
+        if self._state.seldom.due(("stalled", path)):
+            log.warning(
+                "closed a socket on %s with 1013: its frames waited too long, as the workers"
+                " don't keep up with it",
+                path,
+            )
+        self._act(self.machine.close(TRY_AGAIN_LATER))
+
+    def _give_up_frame(self) -> None:
+        """Send the disconnect without the receipt of the frame in flight."""
+        state, buffer = self._state, self._buffer
+        state.counters.unanswered += 1
+        dropped = buffer.discard()
+        state.counters.undelivered += dropped
+        # While the server stops, it tells of all of them at once.
+        if not state.stopping and state.seldom.due(("overdue", buffer.path)):
+            log.warning(
+                "no worker has said within %s s of the end of a socket on %s that its last frame"
+                " ran: its disconnect goes ahead; %d messages were dropped. Workers are away, or a"
+                " consumer takes longer",
+                state.settings.disconnect_timeout,
+                buffer.path,
+                dropped,
+            )
+        state.in_flight.pop(self._receipt, None)
+        state.waitlists.leave(RECEIVE, self)
+        buffer.answered()
+        self._advance()
+
+    # -- what is done to the socket ----------------------------------------------------
+
     def _reject(self, status: int) -> None:
         """Refuse the handshake; if a worker has accepted already, only its messages count."""
         if self.machine.state is CONNECTING:
             self._act(self.machine.close(INTERNAL_ERROR, status))
-
-    # -- small things ------------------------------------------------------------------
 
     def _act(self, actions: list[Action], discard: bool = True) -> None:
         if not actions:
@@ -389,28 +369,23 @@ class BridgedWebSocket:
             elif isinstance(action, Accept):
                 port.accept()
             elif not isinstance(action, Malformed):
-                self._end(action, port, discard)
-
-    def _end(self, action: Close | Reject, port: WebSocketPort, discard: bool) -> None:
-        if discard:
-            self._muted = True
-            self._discard()
-        if self._paused:
-            # The peer's answer to our close frame must be read.
-            self._paused = False
-            self._state.stalls.discard(self)
-            port.resume_reading()
-        if isinstance(action, Close):
-            port.close(action.code)
-        else:
-            retry_after = self._state.settings.retry_after if action.status == 503 else None
-            port.reject(action.status, retry_after)
+                if discard:
+                    self._muted = True
+                    self._discard()
+                if self._paused:
+                    self._resume()  # the peer's answer to our close frame must be read
+                if isinstance(action, Close):
+                    port.close(action.code)
+                elif action.status == 503:
+                    port.reject(503, self._state.settings.retry_after)
+                else:
+                    port.reject(action.status)
 
     def _discard(self) -> None:
         state = self._state
         state.counters.discarded += self._buffer.discard()
         state.waitlists.leave(RECEIVE, self)
-        self.advance()
+        self._advance()
 
     def _crowded(self, share: float) -> bool:
         """Whether more waits than this share of what may wait."""
@@ -423,6 +398,9 @@ class BridgedWebSocket:
     def _relax(self) -> None:
         """Read on, if there is room again."""
         if not self._crowded(0.5):
-            self._paused = False
-            self._state.stalls.discard(self)
-            self.port.resume_reading()
+            self._resume()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._state.wheel.discard(self)
+        self.port.resume_reading()

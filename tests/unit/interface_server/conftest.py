@@ -13,7 +13,7 @@ class Bench:
     def __init__(self, **settings):
         self.clock = FakeClock()
         self.layer = FakeClient(self.clock)
-        self.hub = Hub(self.layer, Settings(**settings), clock=self.clock, spawn=run_now)
+        self.hub = Hub(self.layer, Settings(**settings), wheel=self.clock.wheel, spawn=run_now)
         run_now(self.hub.start())
 
     @property

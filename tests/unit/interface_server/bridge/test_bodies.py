@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.spool import Spool
+from channels.interface_server.bridge.bodies import Spool
 from channels.layers.clients import MoreBody, NotRun, ProcessEntry, Reply, Unread
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import FakeBody, FakeRequest, local_of, run_now
@@ -192,8 +192,8 @@ class TestDisconnect:
         self.finish(bench)
         before = len(disconnects(bench))
         bench.clock.advance(60)
-        bench.hub._listeners._reading = True  # the answer is still to come
-        bench.hub._listeners._read_at -= 60
+        bench.hub._state.listeners._reading = True  # the answer is still to come
+        bench.hub._state.listeners._read_at -= 60
         self.finish(bench)
         assert len(disconnects(bench)) == before + 1
 
@@ -347,7 +347,7 @@ class TestRequestBody:
         bench.layer.resolve()
         (owner,) = bench.hub._state.chunks.values()
         owner.lost(1, "lost")
-        assert owner.channel == owner.reply_channel
+        assert owner.channel.startswith("http.request.body?")
 
 
 class TestResponse:
@@ -535,7 +535,7 @@ class TestBodyList:
         async def scenario():
             bench = Bench()
             bench.hub._state.spawn = bench.hub._spawn
-            bench.hub._listeners._reading = True  # no matter here
+            bench.hub._state.listeners._reading = True  # no matter here
             port = FakeRequest()
             end = bench.hub.open_http(port, REQUEST, None)
             self.start(bench, end, 20)
@@ -551,8 +551,9 @@ class TestBodyList:
 
 
 class TestSpool:
-    def test_first_in_first_out(self):
-        spool = Spool(memory=4)
+    def test_first_in_first_out(self, monkeypatch):
+        monkeypatch.setattr("channels.interface_server.bridge.bodies.SPOOL_MEMORY", 4)
+        spool = Spool()
         spool.write(b"abc")
         spool.write(b"defgh")
         assert spool.read(2) == b"ab"

@@ -118,7 +118,7 @@ class TestConnecting:
 
     def test_nothing_is_announced_before_the_start(self):
         clock = FakeClock()
-        hub = Hub(FakeClient(clock), clock=clock)
+        hub = Hub(FakeClient(clock), wheel=clock.wheel)
         port = FakeSocket()
         hub.open_websocket(port, CONNECT)
         assert port.calls == [("reject", 503, 5)]
@@ -379,7 +379,7 @@ class TestReplies:
         assert other.calls == [("text", "b")]
 
     def test_an_unknown_item_is_logged(self, bench, caplog):
-        bench.hub._outbound.deliver([object()])
+        bench.hub.deliver([object()])
         bench.hub.deliver([Receipt(77)])
         assert bench.counters.late_receipts == 1
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from channels.interface_server.bridge.delays import DelayQueue
 from channels.interface_server.bridge.waitlist import WIDEST, Waitlists
 from tests.unit.interface_server.fakes import FakeClock
 
@@ -22,7 +21,7 @@ class Scene:
     def __init__(self):
         self.clock = FakeClock()
         self.up = True
-        self.waitlists = Waitlists(self.clock, lambda: self.up)
+        self.waitlists = Waitlists(self.clock.call_later, lambda: self.up)
         self.tried = []
 
     def waiters(self, count):
@@ -47,7 +46,7 @@ def test_the_head_is_tried_after_50_ms_doubling_to_a_second(scene):
         while len(scene.tried) == before:
             scene.clock.advance(0.05)
         times.append(round(scene.clock.now - started, 3))
-        scene.waitlists.refused(CHANNEL, waiter)
+        scene.waitlists.wait(CHANNEL, waiter)
 
     assert times == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
@@ -89,9 +88,9 @@ def test_success_widens_the_tries_and_a_refusal_narrows_them(scene):
     scene.waitlists.stored(CHANNEL, waiters[1])
     assert scene.tried == [0, 1, 2, 3, 4, 5]
 
-    scene.waitlists.refused(CHANNEL, waiters[2])
+    scene.waitlists.wait(CHANNEL, waiters[2])
     for n in (3, 4, 5):
-        scene.waitlists.refused(CHANNEL, waiters[n])
+        scene.waitlists.wait(CHANNEL, waiters[n])
     scene.tried.clear()
     scene.clock.advance(0.05)
     assert scene.tried == [2]  # back at its place, and alone
@@ -110,7 +109,7 @@ def test_refused_ones_keep_their_places_whatever_the_order_of_the_news(scene):
     for _ in range(3):
         scene.waitlists.room(CHANNEL)
     for n in (2, 0, 1):
-        scene.waitlists.refused(CHANNEL, waiters[n])
+        scene.waitlists.wait(CHANNEL, waiters[n])
     scene.tried.clear()
 
     for _ in range(4):
@@ -134,10 +133,10 @@ def test_success_starts_the_delays_anew(scene):
     first, second = scene.waiters(2)
     for _ in range(6):
         scene.clock.advance(1)
-        scene.waitlists.refused(CHANNEL, first)
+        scene.waitlists.wait(CHANNEL, first)
     scene.waitlists.room(CHANNEL)
     scene.waitlists.stored(CHANNEL, first)
-    scene.waitlists.refused(CHANNEL, second)
+    scene.waitlists.wait(CHANNEL, second)
     scene.tried.clear()
 
     scene.clock.advance(0.05)
@@ -223,71 +222,3 @@ def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
     scene.clock.advance(5)
 
     assert scene.tried == [0]
-
-
-class TestDelayQueue:
-    @pytest.fixture
-    def fired(self):
-        return []
-
-    @pytest.fixture
-    def delays(self, scene, fired):
-        return DelayQueue(scene.clock, 10, fired.append)
-
-    def test_each_fires_after_its_delay(self, scene, delays, fired):
-        delays.add("a")
-        scene.clock.advance(4)
-        delays.add("b")
-        scene.clock.advance(6)
-        assert fired == ["a"]
-        assert len(delays) == 1
-        scene.clock.advance(4)
-        assert fired == ["a", "b"]
-
-    def test_one_timer_serves_all_and_none_is_left(self, scene, delays):
-        for n in range(100):
-            delays.add(n)
-        assert scene.clock.timers == 1
-        scene.clock.advance(10)
-        assert scene.clock.timers == 0
-
-    def test_discarded_things_do_not_fire(self, scene, delays, fired):
-        delays.add("a")
-        delays.add("b")
-        delays.discard("a")
-        delays.discard("never added")
-        scene.clock.advance(10)
-        assert fired == ["b"]
-
-    def test_adding_again_keeps_the_time(self, scene, delays, fired):
-        delays.add("a")
-        scene.clock.advance(6)
-        delays.add("a")
-        scene.clock.advance(4)
-        assert fired == ["a"]
-
-    def test_one_that_fires_may_discard_the_next(self, scene):
-        fired = []
-
-        def fire(thing):
-            fired.append(thing)
-            delays.discard("b")
-
-        delays = DelayQueue(scene.clock, 10, fire)
-        delays.add("a")
-        delays.add("b")
-        scene.clock.advance(10)
-        assert fired == ["a"]
-
-    def test_one_that_fires_may_be_added_again(self, scene):
-        fired = []
-
-        def fire(thing):
-            fired.append(scene.clock.now)
-            delays.add(thing)
-
-        delays = DelayQueue(scene.clock, 10, fire)
-        start = scene.clock.now
-        delays.add("a")
-        scene.clock.advance(25)
-        assert fired == [start + 10, start + 20]
