@@ -13,6 +13,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Answer, GroupSend, Send
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.wire import items, reading
 from channels.seldom import Seldom
 from tests.support.proxy import Proxy
@@ -392,18 +393,19 @@ class TestUnblocking:
         assert time.monotonic() - started < 1
 
     def test_a_take_that_ends_and_is_closed_while_it_is_being_ended_is_no_warning(
-        self, layer, worker, caplog
+        self, layer, worker, caplog, monkeypatch
     ):
         """What happens as the threads of a worker group stop."""
         thread, taken = _start_take(worker)
 
-        def execute(commands):
-            layer.send("work", {"n": 1})
-            thread.join(10)
-            worker.close()
-            raise LayerUnavailable("the connection was closed")
+        class Control(Host):
+            def execute(self, commands):
+                layer.send("work", {"n": 1})
+                thread.join(10)
+                worker.close()
+                raise LayerUnavailable("the connection was closed")
 
-        worker._control.execute = execute
+        monkeypatch.setattr("channels.layers.redis.worker.client.Host", Control)
         worker.unblock()
 
         assert [frame.messages for frame in taken[0]] == [[{"n": 1}]]

@@ -10,7 +10,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.net import blocking as links
+from channels.layers.redis.net import blocking
 from tests.support.proxy import Proxy
 from tests.support.redis_clients import run, sent, serving
 from tests.support.waiting import until
@@ -109,24 +109,24 @@ def test_one_error_is_all_that_idle_connections_cost(way):
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
     pool = layer.hosts[0]._pool
     lent = [pool.borrow() for _ in range(5)]
-    for link in lent:
-        link.execute([("PING",)])
-    for link in lent:
-        pool.give_back(link)
+    for connection in lent:
+        connection.execute([("PING",)])
+    for connection in lent:
+        pool.give_back(connection)
     way.stall()
 
     started = time.monotonic()
     with pytest.raises(LayerUnavailable):
         layer.send("work", {"n": 1})
-    for link in lent:
-        assert not isinstance(link.execute([("PING",)])[0], Exception)
+    for connection in lent:
+        assert not isinstance(connection.execute([("PING",)])[0], Exception)
 
     assert time.monotonic() - started < 1.5
     layer.close()
 
 
 def test_a_connection_that_was_idle_for_long_is_not_trusted(way, monkeypatch):
-    monkeypatch.setattr(links, "STALE_SECONDS", 0.05)
+    monkeypatch.setattr(blocking, "STALE_SECONDS", 0.05)
     layer = RedisChannelLayer(hosts=[way.url])
     layer.send("work", {"n": 1})
     way.stall()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from channels.layers.redis.layer import RedisChannelLayer
-    from channels.layers.redis.net.blocking import UnsupportedRedis
+    from channels.layers.redis.net.errors import UnsupportedRedis
     from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
     from channels.layers.redis.urls import layer_from_url
 
@@ -26,7 +26,7 @@ __all__ = [
 _MODULES = {
     "RedisChannelLayer": "channels.layers.redis.layer",
     "RedisSentinelChannelLayer": "channels.layers.redis.sentinel_layer",
-    "UnsupportedRedis": "channels.layers.redis.net.blocking",
+    "UnsupportedRedis": "channels.layers.redis.net.errors",
     "layer_from_url": "channels.layers.redis.urls",
 }
 

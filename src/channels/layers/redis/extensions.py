@@ -18,8 +18,8 @@ from channels import names
 from channels.layers.base import check_message
 from channels.layers.clients import EXPIRED
 from channels.layers.redis.net.address import Target
-from channels.layers.redis.net.blocking import Connection
 from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.items import Undecodable
@@ -221,16 +221,16 @@ class Extensions:
     def _flush_server(self, index: int, target: Target) -> None:
         keys = self.store.keys
         spared = {keys.epoch, keys.processes}
-        connection = Connection(lambda: target, timeout=self.store.timeout)
+        server = Host(target, self.store.timeout)
         try:
             for prefix in {keys.prefix, keys.stats_prefix}:
-                for found in _scan(connection, _escape_glob(prefix) + "*"):
+                for found in _scan(server, _escape_glob(prefix) + "*"):
                     self._delete(
                         index,
                         [key for key in found if not key.endswith(_SPARED) and key not in spared],
                     )
         finally:
-            connection.close()
+            server.close()
 
     def _delete(self, index: int, keys: Sequence[str]) -> None:
         """Delete keys, but leave what interface servers said their mailboxes may hold."""
@@ -274,11 +274,11 @@ def _age_of_items(raws: list[bytes], now_ms: int, ttl_ms: int) -> int:
     return 0
 
 
-def _scan(connection: Connection, pattern: str) -> Iterator[list[str]]:
+def _scan(server: Host, pattern: str) -> Iterator[list[str]]:
     """Yield every key of one server that matches, some at a time, and some maybe twice."""
     cursor: bytes | int = 0
     while True:
-        (answer,) = connection.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+        (answer,) = server.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
         if isinstance(answer, Exception):
             raise refusal(answer) from answer
         cursor, found = answer

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import HEARTBEAT_INTERVAL, ProcessEntry
 from channels.layers.redis.agreement import EVERY, FIRST, Agreement
-from channels.layers.redis.net.blocking import RedisClock
+from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import (
     Memory,

@@ -21,9 +21,9 @@ from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.extensions import Extensions
 from channels.layers.redis.legacy import LegacyNames
-from channels.layers.redis.net.blocking import BLOCK_SECONDS
+from channels.layers.redis.net.address import BLOCK_SECONDS, parse_host, parse_nodes
 from channels.layers.redis.net.cluster import ClusterHost
-from channels.layers.redis.net.hosts import DirectHost, Host, parse_host, parse_nodes
+from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
@@ -138,7 +138,7 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
             if any(target.options.get("db") for target in targets):
                 raise ValueError("a cluster has only database 0")
             return lambda: [ClusterHost(targets, self.timeout)]
-        return lambda: [DirectHost(target, self.timeout) for target in targets]
+        return lambda: [Host(target, self.timeout) for target in targets]
 
     @property
     def hosts(self) -> list[Host]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from channels.layers import base
 from channels.layers.base import ChannelCapacity
 from channels.layers.redis.layer import RedisChannelLayer, check_list
-from channels.layers.redis.net.blocking import Target
-from channels.layers.redis.net.hosts import Host, make_target
-from channels.layers.redis.net.sentinel import SentinelHost, Sentinels
-from channels.layers.redis.net.urlparts import bare_host
+from channels.layers.redis.net.address import Target, bare_host, make_target
+from channels.layers.redis.net.hosts import Host, SentinelHost, Sentinels
 
 
 class RedisSentinelChannelLayer(RedisChannelLayer):
@@ -101,6 +100,11 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
     def _masters(self, addresses: Sequence[Target], master: Target) -> list[Host]:
         sentinels = Sentinels(addresses)
         return [
-            SentinelHost(sentinels, name, master, self.sentinel_refresh_interval, self.timeout)
+            SentinelHost(
+                sentinels,
+                replace(master, service=name),
+                self.sentinel_refresh_interval,
+                self.timeout,
+            )
             for name in self.services
         ]

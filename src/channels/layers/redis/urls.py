@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from channels.layers.redis.layer import RedisChannelLayer
-from channels.layers.redis.net.urlparts import split_url
+from channels.layers.redis.net.address import split_url
 from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
 
 _SERVERS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")

@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import RedisClock
+from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import TIERS, Keys
 from channels.layers.redis.wire.processes import read_entry

@@ -1,15 +1,13 @@
 """One asyncio connection to Redis that answers callbacks, and nothing else.
 
-redis-py makes the connection (addresses, TLS, authentication, database); then this
-protocol takes its socket over, because a command costs 60 µs through redis-py's client
-and 25 µs through its connection, and about 5 µs here: bytes go out as they are
+A shell round :class:`~channels.layers.redis.net.protocol.RedisProtocol`.  redis-py makes the
+connection; then this takes its socket over, because a command costs 60 µs through redis-py's
+client and 25 µs through its connection, and about 5 µs here: bytes go out as they are
 packed, answers go to a callback in the very turn of the loop in which they arrive.
 
-Nothing is repeated and nothing is cancelled.  What was sent and not answered when
-the connection ends is answered with ``LayerUnavailable``: it may or may not have
-happened.  A connection that stays silent for ``timeout`` seconds with something to
-answer is thrown away.  An answer may be an error; it is passed on as an exception
-object, never raised, so one bad command does not cost the others of its pipeline.
+Nothing is cancelled.  What was sent and not answered when the connection ends is answered
+with ``LayerUnavailable``: it may or may not have happened.  A connection that stays silent for
+``timeout`` seconds with something to answer is thrown away.
 
 Callbacks run in the event loop and must not raise.
 """
@@ -18,96 +16,67 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import InvalidResponse, RedisError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.errors import cannot_serve, code_of
-from channels.layers.redis.wire import scripts
-from channels.layers.redis.wire.scripts import Command
+from channels.layers.redis.net.address import Target
+from channels.layers.redis.net.errors import RedisUnavailable, refusal, unavailable
+from channels.layers.redis.net.protocol import Packable, RedisProtocol
 
 #: Called with one answer for each command, in order, or with why there are none.
 Answered = Callable[["list[Any] | None", "LayerUnavailable | None"], None]
-
-#: Makes a connection that is not connected yet; may ask others for the address.
-Connector = Callable[[], Awaitable[AbstractConnection]]
-
-_WAITING: Any = object()
-
-_pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command
-
-
-def is_useless(answer: object) -> bool:
-    """Whether an answer means that the command belongs on another connection.
-
-    So does that of a Cluster's node about a slot that it lost: all nodes are looked up anew.
-    """
-    return cannot_serve(answer) or code_of(answer) == "MOVED"
-
-
-def is_unknown_script(answer: object) -> bool:
-    """Whether a script was not run because Redis does not know it (any more)."""
-    return code_of(answer) == "NOSCRIPT"
 
 
 class AsyncConnection(asyncio.Protocol):
     """A connection that is open until :attr:`error` is set.  Made by :func:`open_connection`.
 
     Args:
-        connection: A connected connection of redis-py; it belongs to the link now.
-        timeout: Seconds of silence, with something to answer, that end the link.
-        on_lost: Called once when the link ends for another reason than :meth:`close`,
+        connection: A connected connection of redis-py; it is this one's own now.
+        target: Where it leads.
+        timeout: Seconds of silence, with something to answer, that end it.
+
+    Attributes:
+        client_id: What Redis calls it; 0 if that is not known.
+        on_lost: Called once when it ends for another reason than :meth:`close`,
             before everything unanswered is answered.
     """
 
-    def __init__(
-        self,
-        connection: AbstractConnection,
-        timeout: float,
-        on_lost: Callable[[LayerUnavailable], None] | None = None,
-    ) -> None:
+    def __init__(self, connection: AbstractConnection, target: Target, timeout: float) -> None:
         self.error: LayerUnavailable | None = None
         self.client_id = 0
+        self.on_lost: Callable[[LayerUnavailable], None] | None = None
         self._connection = connection
+        self._target = target
         self._timeout = timeout
-        self._on_lost = on_lost
-        self._name = f"{getattr(connection, 'host', getattr(connection, 'path', '?'))}"
         self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader(replyError=ResponseError, notEnoughData=_WAITING)
-        #: Per request: how many answers it wants, who gets them, when it was sent.
-        self._unanswered: deque[tuple[int, Answered, float]] = deque()
-        self._answers: list[Any] = []
+        self._protocol = RedisProtocol(target)
         self._heard = self._loop.time()
         assert connection._writer is not None
         self._transport: asyncio.Transport = connection._writer.transport  # type: ignore[assignment]
         self._transport.set_protocol(self)
-        self._watch: asyncio.TimerHandle | None = None
+        self._silence: asyncio.TimerHandle | None = None
 
     # -- sending -------------------------------------------------------------------
 
-    def submit(self, commands: Iterable[Command], answered: Answered) -> None:
+    def submit(self, commands: Sequence[Packable], answered: Answered) -> None:
         """Send commands in one write; ``answered`` gets all their answers at once.
 
         Args:
             commands: At least one.
-            answered: Called exactly once; soon, not at once, if the link is lost already.
+            answered: Called exactly once; soon, not at once, if the connection is lost already.
         """
         if self.error is not None:
             self._loop.call_soon(answered, None, self.error)
             return
-        packed = [_pack(command) for command in commands]
-        now = self._loop.time()
-        self._unanswered.append((len(packed), answered, now))
-        self._transport.write(b"".join(packed))
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._timeout, self._look)
+        self._transport.write(self._protocol.request(commands, (answered, self._loop.time())))
+        if self._silence is None:
+            self._silence = self._loop.call_later(self._timeout, self._end_silence)
 
-    async def execute(self, commands: Sequence[Command]) -> list[Any]:
+    async def execute(self, commands: Sequence[Packable]) -> list[Any]:
         """Return the answers to commands, errors among them as exceptions.
 
         Raises:
@@ -116,7 +85,7 @@ class AsyncConnection(asyncio.Protocol):
         future: asyncio.Future[list[Any]] = self._loop.create_future()
 
         def answered(answers: list[Any] | None, error: LayerUnavailable | None) -> None:
-            if future.done():  # whoever waited gave up
+            if future.done():  # the caller gave up
                 return
             if answers is None:
                 assert error is not None
@@ -130,48 +99,51 @@ class AsyncConnection(asyncio.Protocol):
     # -- the end ---------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the link; what is unanswered is answered with ``LayerUnavailable``."""
-        self._on_lost = None
+        """End the connection; what is unanswered is answered with ``LayerUnavailable``."""
+        self.on_lost = None
         self.lose(LayerUnavailable("the connection to Redis was closed on purpose"))
 
     def lose(self, error: LayerUnavailable) -> None:
         """Throw the connection away for this reason."""
-        if self.error is not None:
-            return
+        if self.error is None:
+            self._stop(error)
+            self._report(error)
+
+    def _stop(self, error: LayerUnavailable) -> None:
         self.error = error
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
         self._transport.abort()
         # redis-py must not warn of a connection that it believes open.
         self._connection._writer = self._connection._reader = None
-        if self._on_lost is not None:
-            self._on_lost(error)
-        unanswered, self._unanswered = self._unanswered, deque()
-        for _, answered, _ in unanswered:
-            answered(None, error)
+
+    def _report(self, error: LayerUnavailable) -> None:
+        if self.on_lost is not None:
+            self.on_lost(error)
+        for request in self._protocol.abandon():
+            request.context[0](None, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note of the end of the connection (called by the transport)."""
-        error = LayerUnavailable(
-            f"the connection to Redis at {self._name} ended: {exc or 'closed'}"
-        )
+        """Called by the transport at the end of the connection."""
+        error = unavailable(exc or ConnectionResetError("it closed the connection"), self._target)
         error.__cause__ = exc
         self.lose(error)
 
-    def _look(self) -> None:
-        """Notice a silent server.  One timer a link, put off lazily, not one a request."""
-        self._watch = None
-        if not self._unanswered:
+    def _end_silence(self) -> None:
+        """Notice a silent server.  One timer a connection, put off lazily, not one a request."""
+        self._silence = None
+        unanswered = self._protocol.unanswered
+        if not unanswered:
             return
-        quiet_since = max(self._unanswered[0][2], self._heard)
+        quiet_since = max(unanswered[0].context[1], self._heard)
         remaining = quiet_since + self._timeout - self._loop.time()
-        if remaining <= 0:
-            self.lose(
-                LayerUnavailable(f"Redis at {self._name} did not answer for {self._timeout:g} s")
-            )
+        if remaining > 0:
+            self._silence = self._loop.call_later(remaining, self._end_silence)
         else:
-            self._watch = self._loop.call_later(remaining, self._look)
+            self.lose(
+                RedisUnavailable(f"Redis at {self._target} did not answer for {self._timeout:g} s")
+            )
 
     # -- receiving ---------------------------------------------------------------------
 
@@ -180,66 +152,67 @@ class AsyncConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._heard = self._loop.time()
-        reader = self._reader
-        unanswered = self._unanswered
+        protocol = self._protocol
+        protocol.feed(data)
         try:
-            reader.feed(data)
-            while (answer := reader.gets()) is not _WAITING:
-                if not unanswered:
-                    raise hiredis.ProtocolError(f"an answer that nobody asked for: {answer!r}")
-                self._answers.append(answer)
-                if len(self._answers) == unanswered[0][0]:
-                    answers, self._answers = self._answers, []
-                    unanswered.popleft()[1](answers, None)
-                    if self.error is not None:
-                        return
-        except hiredis.ProtocolError as error:
-            broken = LayerUnavailable(f"Redis at {self._name} cannot be understood: {error}")
+            while (request := protocol.next()) is not None:
+                if protocol.end is not None:
+                    # Nothing more goes there, not even what its answer leads to.
+                    error = refusal(protocol.end)
+                    error.__cause__ = protocol.end
+                    self._stop(error)
+                    request.context[0](request.answers, None)
+                    self._report(error)
+                    return
+                request.context[0](request.answers, None)
+                if self.error is not None:
+                    return
+        except InvalidResponse as error:
+            broken = unavailable(error, self._target)
             broken.__cause__ = error
             self.lose(broken)
+            return
+        if protocol.repairs:
+            self._transport.write(protocol.take_repairs())
 
 
 async def open_connection(
-    connect: Connector,
+    target: Target,
     *,
     timeout: float,
     on_lost: Callable[[LayerUnavailable], None] | None = None,
 ) -> AsyncConnection:
-    """Connect, and load the scripts first thing.
+    """Connect and set up.
 
     Args:
-        connect: Makes the connection.
+        target: Where to.
         timeout: See :class:`AsyncConnection`; connecting may take as long.
         on_lost: See :class:`AsyncConnection`.
 
     Raises:
         LayerUnavailable: There is no connection, or the server is not ready.
+        UnsupportedRedis: It is too old.
     """
-    connection: AbstractConnection | None = None
+    made = target.open_async(timeout)
     try:
-        connection = await asyncio.wait_for(connect(), timeout)
-        await asyncio.wait_for(connection.connect(), timeout)  # type: ignore[no-untyped-call]
-        link = AsyncConnection(connection, timeout)
+        await asyncio.wait_for(made.connect(), timeout)  # type: ignore[no-untyped-call]
+        connection = AsyncConnection(made, target, timeout)
     except BaseException as error:
-        if connection is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await connection.disconnect(nowait=True)
-        if isinstance(error, RedisError | OSError | asyncio.TimeoutError):
-            raise LayerUnavailable(f"cannot connect to Redis: {error!r}") from error
+        with contextlib.suppress(RedisError, OSError):
+            await made.disconnect(nowait=True)
+        if isinstance(error, asyncio.TimeoutError):  # not the built-in one before Python 3.11
+            raise unavailable(TimeoutError(f"{timeout:g} s"), target) from error
+        if isinstance(error, RedisError | OSError):
+            raise unavailable(error, target) from error
         raise
     try:
-        client_id, *loaded = await link.execute(
-            [("CLIENT", "ID"), *(script.load() for script in scripts.ALL)]
-        )
-        for answer in loaded:
-            if isinstance(answer, Exception):
-                raise LayerUnavailable(f"Redis is not ready: {answer}") from answer
+        protocol = connection._protocol
+        answers = await connection.execute(protocol.set_up())
+        connection.client_id = protocol.check_set_up(answers)
     except BaseException:
-        link.close()
+        connection.close()
         raise
-    # An ACL may forbid it; then takes end by themselves.
-    link.client_id = client_id if isinstance(client_id, int) else 0
-    link._on_lost = on_lost
-    if link.error is not None:
-        raise link.error
-    return link
+    connection.on_lost = on_lost
+    if connection.error is not None:
+        raise connection.error
+    return connection

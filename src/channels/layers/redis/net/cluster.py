@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
 from redis.cluster import ClusterNode
 from redis.crc import key_slot
-from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.blocking import Connection, Doubt, Packable, Pool, RedisClock, Target
-from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve
+from channels.layers.redis.net.address import Target
+from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, code_of
+from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.wire.scripts import Command
 
 #: How often a command is run again that its node would not run because the slot is moving,
@@ -22,7 +23,7 @@ TRIES = 5
 PAUSE = 0.05
 
 
-class ClusterHost:
+class ClusterHost(Host):
     """A Redis Cluster, as one host: each command goes to the node that owns its key.
 
     Correct, not fast: the commands of one call go to one node after the other.
@@ -36,20 +37,18 @@ class ClusterHost:
     clustered = True
 
     def __init__(self, startup: Sequence[Target], timeout: float | None = None) -> None:
-        self.clock = RedisClock()
+        super().__init__(startup[0], timeout)
         self._startup = list(startup)
-        self._timeout = timeout
         self._slots: list[tuple[int, int, Target]] = []
-        self._nodes: dict[str, Pool] = {}
-        self._doubt = Doubt()
-        self._client: redis.RedisCluster | None = None
+        self._nodes: dict[str, Host] = {}
 
     def __str__(self) -> str:
         return "cluster:" + ",".join(str(target) for target in self._startup)
 
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
-        """See :class:`Host`."""
+        """Run each command at the node that has its key, ``INFO`` at all masters."""
         parts: dict[str, tuple[Target, list[int]]] = {}
+        answers: list[Any] = [None] * len(commands)
         everywhere = []
         for index, command in enumerate(commands):
             if command[0] == "INFO":
@@ -57,13 +56,10 @@ class ClusterHost:
                 continue
             target = self.target(_key_of(command))
             parts.setdefault(str(target), (target, []))[1].append(index)
-        answers: list[Any] = [None] * len(commands)
         for target, indexes in parts.values():
             found = self._run(target, [commands[index] for index in indexes])
             for index, answer in zip(indexes, found, strict=True):
-                if isinstance(answer, ResponseError):
-                    answer = self._follow(target, commands[index], answer)
-                answers[index] = answer
+                answers[index] = self._follow(target, commands[index], answer)
         for index in everywhere:
             answers[index] = self._ask_everywhere(commands[index])
         return answers
@@ -79,18 +75,14 @@ class ClusterHost:
         return b"\n".join(answer for answer in found if isinstance(answer, bytes))
 
     def pack(self, command: Command) -> Packable:
-        """See :class:`Host`; unpacked, because the key decides where it goes."""
+        """Return the command as it is, because the key decides where it goes."""
         return command
 
-    def connection(self, key: str, timeout: float | None = None) -> Connection:
-        """See :class:`Host`."""
-        return self._connection(lambda: self.target(key), timeout)
-
-    def target(self, key: str | None = None) -> Target:
-        """See :class:`Host`."""
+    def target(self, key: str = "") -> Target:
+        """Return the node that owns the slot of a key; ``""`` for any node."""
         if not self._slots:
             self._discover()
-        if key is None:
+        if not key:
             return self._slots[0][2]
         slot = key_slot(key.encode())
         for first, last, target in self._slots:
@@ -98,49 +90,38 @@ class ClusterHost:
                 return target
         raise RedisUnavailable(f"no node of the cluster has slot {slot}")
 
-    def is_current(self, link: Connection) -> bool:
-        """See :class:`Host`; a node that lost a slot says so itself."""
-        return True
-
     def suspect(self) -> None:
-        """See :class:`Host`."""
+        """Look up all nodes at the next command."""
         self._slots = []
 
     def masters(self) -> list[Target]:
-        """See :class:`Host`."""
+        """Return every node that owns slots."""
         self.target()
         return list({str(target): target for _, _, target in self._slots}.values())
 
-    def client(self) -> redis.RedisCluster:
-        """See :class:`Host`."""
-        if self._client is None:
-            nodes = [
-                ClusterNode(  # type: ignore[no-untyped-call]  # redis-py has no types here
-                    target.options.get("host", "localhost"), target.options.get("port", 6379)
-                )
-                for target in self.masters()
-            ]
-            options = {
-                name: value
-                for name, value in self._startup[0].options.items()
-                if name not in ("host", "port", "db")
-            }
-            self._client = redis.RedisCluster(
-                startup_nodes=nodes, ssl=self._startup[0].kind == "tls", **options
+    def _make_client(self, target: Target) -> redis.RedisCluster:
+        nodes = [
+            ClusterNode(  # type: ignore[no-untyped-call]  # redis-py has no types here
+                node.options.get("host", "localhost"), node.options.get("port", 6379)
             )
-        return self._client
+            for node in self.masters()
+        ]
+        options = {
+            name: value
+            for name, value in target.options.items()
+            if name not in ("host", "port", "db")
+        }
+        return redis.RedisCluster(startup_nodes=nodes, ssl=target.kind == "tls", **options)
 
     def close(self) -> None:
-        """See :class:`Host`."""
-        for pool in self._nodes.values():
-            pool.close()
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Disconnect what is idle, from all nodes."""
+        super().close()
+        for node in self._nodes.values():
+            node.close()
 
     def _run(self, target: Target, commands: Sequence[Packable]) -> list[Any]:
         try:
-            answers = self._pool(target).execute(commands)
+            answers = self._node(target).execute(commands)
         except LayerUnavailable:
             self.suspect()
             raise
@@ -151,41 +132,35 @@ class ClusterHost:
     def _follow(self, target: Target, command: Packable, answer: Any) -> Any:
         """Run one command again that was not run, because its slot is elsewhere or on its way."""
         for _ in range(TRIES):
-            if isinstance(answer, MovedError | AskError):
-                answer = self._redirect(answer, command)
-            elif isinstance(answer, TryAgainError):
+            code = code_of(answer)
+            if code == "TRYAGAIN":
                 time.sleep(PAUSE)
                 answer = self._run(target, [command])[0]
+            elif code in ("MOVED", "ASK"):
+                _, _, address = str(answer).split(" ")
+                host, _, port = address.rpartition(":")
+                asking: list[Packable] = [("ASKING",)] if code == "ASK" else []
+                answer = self._run(self._target.at(host, int(port)), [*asking, command])[-1]
             else:
                 break
         return answer
 
-    def _redirect(self, answer: MovedError | AskError, command: Packable) -> Any:
-        """Run one command where its node said; it was not run before."""
-        target = self._startup[0].at(answer.host, answer.port)
-        if isinstance(answer, MovedError):
-            self.suspect()
-            return self._run(target, [command])[0]
-        return self._run(target, [("ASKING",), command])[1]
-
-    def _pool(self, target: Target) -> Pool:
-        name = str(target)
-        if name not in self._nodes:
-            self._nodes[name] = Pool(lambda: self._connection(lambda: target))
-        return self._nodes[name]
-
-    def _connection(self, locate: Callable[[], Target], timeout: float | None = None) -> Connection:
-        return Connection(locate, self.clock, timeout=timeout or self._timeout, doubt=self._doubt)
+    def _node(self, target: Target) -> Host:
+        node = self._nodes.get(str(target))
+        if node is None:
+            node = self._nodes[str(target)] = Host(target, self._timeout)
+            node.clock = self.clock
+        return node
 
     def _discover(self) -> None:
         reasons = []
         for target in self._startup:
             try:
-                (answer,) = self._pool(target).execute([("CLUSTER", "SLOTS")])
+                (answer,) = self._node(target).execute([("CLUSTER", "SLOTS")])
             except LayerUnavailable as error:
                 reasons.append(str(error))
                 continue
-            if isinstance(answer, ResponseError):
+            if isinstance(answer, Exception):
                 reasons.append(f"{target} said: {answer}")
                 continue
             self._slots = list(self._read_slots(target, answer))
@@ -211,8 +186,10 @@ class ClusterHost:
             yield first, last, asked.at(name, port)
 
 
-def _key_of(command: Packable) -> str | None:
+def _key_of(command: Packable) -> str:
+    """Return the key that decides where a command goes; ``""`` if it may go anywhere."""
     assert isinstance(command, tuple)
     name = command[0]
-    at = {"EVALSHA": 3, "LMPOP": 2, "BLMPOP": 3, "TIME": None}.get(str(name), 1)
-    return str(command[at]) if at is not None else None
+    if name == "TIME":
+        return ""
+    return str(command[{"EVALSHA": 3, "LMPOP": 2, "BLMPOP": 3}.get(str(name), 1)])

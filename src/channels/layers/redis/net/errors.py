@@ -1,9 +1,4 @@
-"""What the Redis layers raise when a server does not answer, and what its errors mean.
-
-redis-py has classes for some of Redis' errors and strips the code off their text; the
-others, and all that come through our own asyncio connection, keep it as their first
-word.  :func:`code_of` tells both alike.
-"""
+"""What the Redis layers raise when a server does not answer, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -11,29 +6,15 @@ import socket
 
 import redis.exceptions as errors
 
-from channels.exceptions import LayerUnavailable
-
-#: Codes that redis-py turns to classes; a class stands before those that it inherits from.
-_CODES: dict[type[Exception], str] = {
-    errors.MasterDownError: "MASTERDOWN",
-    errors.ClusterDownError: "CLUSTERDOWN",
-    errors.MovedError: "MOVED",
-    errors.AskError: "ASK",
-    errors.TryAgainError: "TRYAGAIN",
-    errors.ReadOnlyError: "READONLY",
-    errors.BusyLoadingError: "LOADING",
-    errors.NoScriptError: "NOSCRIPT",
-    errors.OutOfMemoryError: "OOM",
-    errors.NoPermissionError: "NOPERM",
-    errors.AuthenticationError: "NOAUTH",
-}
+from channels.exceptions import LayerError, LayerUnavailable
+from channels.layers.redis.net.address import Target
 
 #: What a server says that cannot serve this connection: nothing was carried out, and the
 #: address must be asked for again.  It is no master any more, or its master is out of reach
 #: (READONLY, MASTERDOWN, UNBLOCKED: a wait that ended as it was demoted), it was cut off
 #: from its replicas and will be replaced (NOREPLICAS), its Cluster has no majority
-#: (CLUSTERDOWN), it is still loading (LOADING), its disk is full so that it takes no writes
-#: at all (MISCONF), or forgot who we are (NOAUTH).
+#: (CLUSTERDOWN) or gave the slot to another node (MOVED), it is still loading (LOADING), its
+#: disk is full so that it takes no writes at all (MISCONF), or forgot who we are (NOAUTH).
 #:
 #: Others are about one command, on a connection that is as good as any: OOM (taking goes on,
 #: and makes room), TRYAGAIN and ASK (one slot of a Cluster is on its way), NOPERM, BUSY.
@@ -44,6 +25,7 @@ _CANNOT_SERVE = frozenset(
         "UNBLOCKED",
         "NOREPLICAS",
         "CLUSTERDOWN",
+        "MOVED",
         "LOADING",
         "MISCONF",
         "NOAUTH",
@@ -60,8 +42,56 @@ _ADVICE = {
 }
 
 
+class UnsupportedRedis(LayerError):
+    """The server is older than Redis 7 (or Valkey's like): it lacks commands of the layer."""
+
+
+class RedisUnavailable(LayerUnavailable, errors.ConnectionError):
+    """A Redis server did not answer, refused the connection or hung up.
+
+    Whatever was on its way may or may not have happened.  It is one of redis-py's errors as
+    well, because applications catch those: the legacy layer let them through
+    (docs/channels1.md#redis-layer).
+    """
+
+    __repr__ = Exception.__repr__  # with the text, which redis-py leaves out
+
+
+def code_of(answer: object) -> str:
+    """Return the code of an error that Redis answered with; ``""`` for any other answer."""
+    if not isinstance(answer, errors.ResponseError):
+        return ""
+    word = str(answer).partition(" ")[0]
+    return word if word.isupper() else "ERR"
+
+
+def cannot_serve(answer: object) -> bool:
+    """Whether an answer means that the command belongs on another connection."""
+    return code_of(answer) in _CANNOT_SERVE
+
+
+def refusal(answer: Exception) -> RedisUnavailable:
+    """Return what to raise for an error that Redis answered with."""
+    text = str(answer).removeprefix("ERR ")
+    if "unknown command" in text.lower():
+        return RedisUnavailable(f"the server lacks a command that the layer needs: {text}")
+    advice = _ADVICE.get(code_of(answer))
+    return RedisUnavailable(f"Redis refused: {text}{f' ({advice})' if advice else ''}")
+
+
+def unavailable(error: Exception, target: Target) -> RedisUnavailable:
+    """Return what to raise for a connection that a socket or redis-py gave up."""
+    if isinstance(error, errors.TimeoutError | TimeoutError):
+        return RedisUnavailable(f"Redis at {target} did not answer in time: {error}")
+    if isinstance(error, errors.ConnectionError | errors.InvalidResponse | OSError):
+        lost = RedisUnavailable(f"Redis at {target} is not reachable: {error}")
+        lost.remedy = remedy_for(error, target.options.get("port", 6379))
+        return lost
+    return RedisUnavailable(f"Redis at {target} refused the connection: {error}")
+
+
 def remedy_for(error: BaseException | None, port: int) -> str:
-    """Return what to do about a Redis that could not be connected to; ``""`` if nobody knows."""
+    """Return what to do about a Redis that could not be connected to; ``""`` if unknown."""
     while error is not None:
         if isinstance(error, errors.AuthenticationError):
             return (
@@ -82,41 +112,3 @@ def remedy_for(error: BaseException | None, port: int) -> str:
             return f"{start}, or correct the port: its own is 6379" if elsewhere else start
         error = error.__cause__ or error.__context__
     return ""
-
-
-class RedisUnavailable(LayerUnavailable, errors.ConnectionError):
-    """A Redis server did not answer, refused the connection or hung up.
-
-    Whatever was on its way may or may not have happened.  It is one of redis-py's errors as
-    well, because applications catch those: the layer of old let them through
-    (docs/channels1.md#redis-layer).
-    """
-
-    __repr__ = Exception.__repr__  # with the text, which redis-py leaves out
-
-
-def code_of(answer: object) -> str:
-    """Return the code of an error that Redis answered with; ``""`` for any other answer."""
-    if not isinstance(answer, errors.RedisError):
-        return ""
-    for kind, code in _CODES.items():
-        if isinstance(answer, kind):
-            return code
-    word = str(answer).partition(" ")[0]
-    return word if word.isupper() else "ERR"
-
-
-def cannot_serve(answer: object) -> bool:
-    """Whether an answer means that the command belongs on another connection."""
-    return isinstance(answer, errors.RedisError) and code_of(answer) in _CANNOT_SERVE
-
-
-def refusal(answer: Exception) -> RedisUnavailable:
-    """Return what to raise for an error that Redis answered with."""
-    text, code = str(answer), code_of(answer)
-    if "unknown command" in text.lower():
-        return RedisUnavailable(f"the server lacks a command that the layer needs: {text}")
-    if code != "ERR" and not text.startswith(code):
-        text = f"{code} {text}"
-    advice = _ADVICE.get(code)
-    return RedisUnavailable(f"Redis refused: {text}{f' ({advice})' if advice else ''}")

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from channels import names
-from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, Connection, Packable, Pool
+from channels.layers.redis.net.address import BLOCK_TIMEOUT
+from channels.layers.redis.net.blocking import Connection, Pool
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.protocol import Packable
 
 
 def ring_index(name: str, size: int) -> int:
@@ -84,25 +85,15 @@ class Ring:
     def waiting(self, index: int, key: str) -> Iterator[Connection]:
         """Lend a connection that may wait inside Redis for ``key`` to hold something."""
         host = self.hosts[index]
-        try:
-            pool = self._pool(index, key)
-            connection = pool.borrow()
-            try:
-                if not host.is_current(connection):
-                    connection.close()
-                yield connection
-            finally:
-                pool.give_back(connection)
-        except LayerUnavailable:
-            host.suspect()
-            raise
-
-    def _pool(self, index: int, key: str) -> Pool:
-        host = self.hosts[index]
         where = index, str(host.target(key))
         if where not in self._waiting:
             self._waiting[where] = Pool(lambda: host.connection(key, BLOCK_TIMEOUT))
-        return self._waiting[where]
+        pool = self._waiting[where]
+        connection = pool.borrow()
+        try:
+            yield connection
+        finally:
+            pool.give_back(connection)
 
     def close(self) -> None:
         """Disconnect what is idle."""

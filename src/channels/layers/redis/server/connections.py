@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from redis.asyncio.connection import AbstractConnection
-
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.asynchronous import AsyncConnection, Connector, open_connection
-from channels.layers.redis.net.blocking import DEFAULT_TIMEOUT, Target
+from channels.layers.redis.net.address import DEFAULT_TIMEOUT, Target
+from channels.layers.redis.net.asynchronous import AsyncConnection, open_connection
 from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.server.lanes import Lane
 
@@ -60,7 +58,7 @@ class AsyncPlaces:
                 self._only[index] = next(iter(lanes.values())) if len(lanes) == 1 else None
                 for target, lane in zip(targets, lanes.values(), strict=True):
                     lane.link = await open_connection(
-                        _connector(target, self._timeout), timeout=self._timeout, on_lost=on_lost
+                        target, timeout=self._timeout, on_lost=on_lost
                     )
         except BaseException:
             self.close()
@@ -86,7 +84,7 @@ class AsyncPlaces:
         Raises:
             LayerUnavailable: It cannot be reached.
         """
-        return await open_connection(_connector(target, timeout), timeout=timeout, on_lost=on_lost)
+        return await open_connection(target, timeout=timeout, on_lost=on_lost)
 
     def raise_if_lost(self) -> None:
         """Raise why a connection has ended, if one has."""
@@ -143,10 +141,3 @@ class AsyncPlaces:
                     lane.link.lose(lost)
             # What is sent to it is answered with LayerUnavailable.
             return lanes.setdefault("", self._make_lane())
-
-
-def _connector(target: Target, timeout: float) -> Connector:
-    async def connect() -> AbstractConnection:
-        return target.open_async(timeout)
-
-    return connect

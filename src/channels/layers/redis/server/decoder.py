@@ -26,7 +26,7 @@ from channels.layers.clients import (
     Reply,
     Unread,
 )
-from channels.layers.redis.net.blocking import RedisClock
+from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.wire.items import STAMP_SIZE, Codec, Undecodable, read_item
 

@@ -7,8 +7,7 @@ few pipelines may be on their way; past that, what is asked for waits for an ans
 leaves in one bigger pipeline, so a slow Redis meets fewer and larger ones.
 
 When the connection ends, everything unanswered and everything that waits is answered
-with ``LayerUnavailable``; nothing is repeated, with one exception: a script that
-Redis did not know was not run, so it is loaded and called again.
+with ``LayerUnavailable``; nothing is repeated.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.clients import Done
-from channels.layers.redis.net.asynchronous import AsyncConnection, is_unknown_script, is_useless
-from channels.layers.redis.net.errors import code_of, refusal
-from channels.layers.redis.wire import scripts
+from channels.layers.redis.net.asynchronous import AsyncConnection
+from channels.layers.redis.net.errors import cannot_serve, code_of, refusal
 from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.wire.scripts import Command
 from channels.seldom import Seldom
@@ -185,26 +183,18 @@ class Lane:
                     handler(None, error)
             return
         for (command, handler), answer in zip(pipeline, answers, strict=True):
-            if isinstance(answer, Exception) and self._repaired(command, handler, answer):
+            if isinstance(answer, Exception) and self._ended(command, handler, answer):
                 continue
             if handler is not None:
                 handler(answer, None)
 
-    def _repaired(self, command: Command, handler: Handler | None, answer: Exception) -> bool:
-        """Deal with errors that are about the connection; False for those of the command."""
-        link = self.link
-        if link is not None and is_unknown_script(answer):
-            pair = [(scripts.BY_SHA[str(command[1])].load(), None), (command, handler)]
-            self._on_their_way += 1
-            link.submit([single for single, _ in pair], partial(self._arrived, pair))
-            return True
-        if is_useless(answer):
+    def _ended(self, command: Command, handler: Handler | None, answer: Exception) -> bool:
+        """Deal with errors that ended the connection; False for those of the command."""
+        if cannot_serve(answer):
             error = refusal(answer)
             error.__cause__ = answer
             if handler is not None:
                 handler(None, error)
-            if link is not None:
-                link.lose(error)
             return True
         if handler is None and _SELDOM.due((command[0], code_of(answer))):
             logger.error("%s of this process was not carried out: %s", command[0], refusal(answer))

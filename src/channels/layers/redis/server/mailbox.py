@@ -17,8 +17,9 @@ from typing import Any
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Item, MailboxListener
+from channels.layers.redis.net.address import BLOCK_SECONDS
 from channels.layers.redis.net.asynchronous import AsyncConnection
-from channels.layers.redis.net.blocking import BLOCK_SECONDS, RedisClock
+from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines

@@ -24,7 +24,7 @@ from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.clients import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
+from channels.layers.redis.net.address import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.server.connections import AsyncPlaces

@@ -28,8 +28,9 @@ from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import EXPIRED, Frame, Operation
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.blocking import BLOCK_SECONDS, BLOCK_TIMEOUT, Connection, Target
+from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
 from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import reading
 from channels.layers.redis.worker.batch import Batch
@@ -85,7 +86,6 @@ class RedisWorkerClient:
         #: Until when a host is left alone, on our monotonic clock.
         self._resting: dict[int, float] = {}
         self._waiting = self._hosts[self._home].connection(store.keys.queue(""), BLOCK_TIMEOUT)
-        self._control = Connection(self._where_we_wait, timeout=UNBLOCK_TIMEOUT, plain=True)
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False
@@ -143,7 +143,7 @@ class RedisWorkerClient:
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        for connections in (self._heartbeat_ring, self._waiting, self._control, self._store.ring):
+        for connections in (self._heartbeat_ring, self._waiting, self._store.ring):
             connections.close()
 
     # -- taking ------------------------------------------------------------------------
@@ -165,10 +165,8 @@ class RedisWorkerClient:
 
     def _wait(self, seconds: float) -> list[Frame]:
         """Take a frame from home, waiting inside Redis."""
-        host, waiting = self._hosts[self._home], self._waiting
+        waiting = self._waiting
         try:
-            if not host.is_current(waiting):
-                waiting.close()
             waiting.send([self._orders[self._home].next_take(seconds)])
             self._taker = threading.get_ident()
             self._sent = True
@@ -176,16 +174,14 @@ class RedisWorkerClient:
                 # Asked between the look above and the sending: nobody else will end it.
                 if self._asked_to_end:
                     self._end_wait()
-                (answer,) = waiting.read(1)
+                (answer,) = waiting.read()
             finally:
                 self._sent = False
         except LayerUnavailable:
-            host.suspect()
             self.counters["takes_lost"] += 1
             raise
         if isinstance(answer, Exception):
             waiting.give_up()
-            host.suspect()
             raise refusal(answer) from answer
         return self._open(self._home, answer)
 
@@ -246,15 +242,17 @@ class RedisWorkerClient:
     def _end_wait(self) -> None:
         # Never waits for the lock: a signal handler may have interrupted its holder,
         # and that one goes on afterwards.
-        if not self._controlling.acquire(blocking=False):
+        target = self._waiting.target
+        if target is None or not self._controlling.acquire(blocking=False):
             return
+        control = Host(target, UNBLOCK_TIMEOUT)
         try:
             for _ in range(UNBLOCK_TRIES):
                 # The waiting connection may be new since the last try.
                 client_id = self._waiting.client_id
                 if not self._sent or not client_id:
                     return
-                (ended,) = self._control.execute([("CLIENT", "UNBLOCK", client_id)])
+                (ended,) = control.execute([("CLIENT", "UNBLOCK", client_id)])
                 if ended:
                     return
                 # Redis has not read the command yet, or has answered it.  Looking at the
@@ -267,13 +265,8 @@ class RedisWorkerClient:
             if self._sent:
                 logger.warning("a waiting take could not be ended, it ends by itself: %s", error)
         finally:
+            control.close()
             self._controlling.release()
-
-    def _where_we_wait(self) -> Target:
-        target = self._waiting.target
-        if target is None:
-            raise LayerUnavailable("no take waits")
-        return target
 
     # -- sending and taking in one round trip ----------------------------------------------
 

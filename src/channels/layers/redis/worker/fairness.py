@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from channels.layers.redis.net.blocking import Packable
+from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 

@@ -1,14 +1,15 @@
-"""What Redis' errors mean, as both kinds of connection see them."""
+"""What Redis' errors mean, and what to do about a Redis that is not reached."""
 
 from __future__ import annotations
 
+import socket
+
 import hiredis
 import pytest
-from redis._parsers.base import BaseParser
+import redis.exceptions as errors
 from redis.exceptions import ResponseError
 
-from channels.layers.redis.net.asynchronous import is_unknown_script, is_useless
-from channels.layers.redis.net.errors import cannot_serve, code_of, refusal
+from channels.layers.redis.net.errors import cannot_serve, code_of, refusal, remedy_for
 
 #: As Redis 7 writes them, and whether this connection is of no use any more.
 ERRORS = {
@@ -24,6 +25,7 @@ ERRORS = {
     "NOAUTH Authentication required.": True,
     "OOM command not allowed when used memory > 'maxmemory'.": False,
     "TRYAGAIN Multiple keys request during rehashing of slot": False,
+    "MOVED 3999 127.0.0.1:6381": True,
     "ASK 3999 127.0.0.1:6381": False,
     "BUSY Redis is busy running a script.": False,
     "NOPERM User default has no permissions to run the 'lmpop' command": False,
@@ -33,40 +35,17 @@ ERRORS = {
 }
 
 
-def as_redis_py(text):
-    """What a connection of redis-py makes of an error; it strips some codes off."""
-    return BaseParser.parse_error(text)
-
-
-def as_hiredis(text):
-    """What our asyncio connection makes of it."""
+def answer(text):
+    """What a connection of the layer makes of an error."""
     reader = hiredis.Reader(replyError=ResponseError)
     reader.feed(f"-{text}\r\n".encode())
     return reader.gets()
 
 
-@pytest.mark.parametrize("read", [as_redis_py, as_hiredis])
 @pytest.mark.parametrize(("text", "useless"), ERRORS.items())
-def test_it_is_known_whether_the_connection_is_of_use(read, text, useless):
-    answer = read(text)
-
-    assert code_of(answer) == text.partition(" ")[0]
-    assert cannot_serve(answer) is useless
-    assert is_useless(answer) is useless
-
-
-@pytest.mark.parametrize("read", [as_redis_py, as_hiredis])
-def test_a_slot_that_moved_is_followed_by_one_kind_and_ends_the_other(read):
-    answer = read("MOVED 3999 127.0.0.1:6381")
-
-    assert not cannot_serve(answer)
-    assert is_useless(answer)
-
-
-@pytest.mark.parametrize("read", [as_redis_py, as_hiredis])
-def test_an_unknown_script_is_told_apart(read):
-    assert is_unknown_script(read("NOSCRIPT No matching script. Please use EVAL."))
-    assert not is_unknown_script(read("ERR no"))
+def test_it_is_known_whether_the_connection_is_of_use(text, useless):
+    assert code_of(answer(text)) == text.partition(" ")[0]
+    assert cannot_serve(answer(text)) is useless
 
 
 @pytest.mark.parametrize("answer", [None, 1, b"READONLY", [b"MISCONF x"], ValueError("LOADING x")])
@@ -75,9 +54,42 @@ def test_an_ordinary_answer_has_no_code(answer):
     assert not cannot_serve(answer)
 
 
-@pytest.mark.parametrize("read", [as_redis_py, as_hiredis])
-def test_a_refusal_says_the_code_and_what_to_do(read):
-    error = refusal(read("OOM command not allowed when used memory > 'maxmemory'."))
+def test_a_refusal_says_the_code_and_what_to_do():
+    error = refusal(answer("OOM command not allowed when used memory > 'maxmemory'."))
 
     assert str(error).startswith("Redis refused: OOM command not allowed")
     assert "raise maxmemory" in str(error)
+
+
+def test_a_command_that_is_missing_is_called_so():
+    assert "lacks a command" in str(refusal(answer("ERR unknown command 'LMPOP'")))
+
+
+def caused_by(cause):
+    try:
+        raise errors.ConnectionError("Error connecting") from cause
+    except errors.ConnectionError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (caused_by(ConnectionRefusedError()), "apt install redis-server"),
+        (caused_by(FileNotFoundError()), "apt install redis-server"),
+        (caused_by(socket.gaierror()), "name of the host"),
+        (errors.AuthenticationError("Authentication required."), "redis://:PASSWORD@"),
+        (errors.InvalidResponse("Protocol error"), "no Redis"),
+    ],
+)
+def test_each_cause_has_its_own_remedy(error, said):
+    """To install a Redis is advice for one case: that nothing listens where one should."""
+    remedy = remedy_for(error, 6379)
+
+    assert said in remedy
+    assert ("apt install" in remedy) == (said == "apt install redis-server")
+
+
+def test_a_port_that_is_not_the_usual_one_is_doubted():
+    assert "correct the port" in remedy_for(caused_by(ConnectionRefusedError()), 16379)
+    assert "correct the port" not in remedy_for(caused_by(ConnectionRefusedError()), 6379)

@@ -12,10 +12,10 @@ import pytest
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer, layer_from_url
-from channels.layers.redis.net import blocking as links
-from channels.layers.redis.net import hosts
-from channels.layers.redis.net.clock import CLOCK_SECONDS, RedisClock
-from channels.layers.redis.net.hosts import parse_host
+from channels.layers.redis.net import blocking, hosts
+from channels.layers.redis.net.address import parse_host
+from channels.layers.redis.net.errors import UnsupportedRedis
+from channels.layers.redis.net.protocol import CLOCK_SECONDS, RedisClock, check_version
 from channels.layers.redis.net.ring import ring_index
 from tests.support.redis_server import RedisServer, SentinelSet, free_port
 from tests.support.waiting import wait_until
@@ -156,6 +156,13 @@ class TestWhatUsersWrite:
         assert RedisChannelLayer.ChannelFull is layer.ChannelFull is ChannelFull
 
 
+def addresses(host):
+    """Where the Sentinels of a host listen."""
+    clients = host._sentinels._sentinel.sentinels
+    found = [client.connection_pool.connection_kwargs for client in clients]
+    return [(options["host"], options["port"]) for options in found]
+
+
 class TestUrls:
     def test_a_server_or_a_cluster_is_one_url(self):
         assert str(layer_from_url("rediss://example.org:1/2", capacity=7)) == (
@@ -182,7 +189,7 @@ class TestUrls:
     def test_a_url_of_sentinels_may_hold_the_prefix_too(self):
         layer = layer_from_url("redis+sentinel://one:1/mymaster?prefix=chat:&db=4")
 
-        assert (layer.prefix, layer.hosts[0]._how.options) == ("chat:", {"db": 4})
+        assert (layer.prefix, layer.hosts[0]._target.options) == ("chat:", {"db": 4})
 
     def test_sentinels_and_their_masters_are_one_url(self):
         layer = layer_from_url(
@@ -193,13 +200,13 @@ class TestUrls:
         assert isinstance(layer, RedisSentinelChannelLayer)
         assert layer.services == ["first", "second"]
         assert layer.prefix == "x:"
-        how = layer.hosts[0]._how
+        how = layer.hosts[0]._target
         assert (how.kind, dict(how.options)) == (
             "tls",
             {"db": 4, "socket_timeout": 9, "username": "me", "password": "p@ss"},
         )
-        sentinels = [str(each._locate()) for each in layer.hosts[0]._sentinels._pool]
-        assert sentinels == ["one:1", "two:26379", "[::1]:3"]
+        sentinels = addresses(layer.hosts[0])
+        assert sentinels == [("one", 1), ("two", 26379), ("::1", 3)]
 
     @pytest.mark.parametrize(
         ("url", "hosts"),
@@ -230,9 +237,9 @@ class TestUrls:
 
         host = layer_from_url(url).hosts[0]
 
-        sentinels = [str(each._locate()) for each in host._sentinels._pool]
-        assert sentinels == ["[::1]:1", "[2001:db8::2]:26379", "[::3]:3"]
-        assert host._how.options["password"] == "p[a]ss"
+        sentinels = addresses(host)
+        assert sentinels == [("::1", 1), ("2001:db8::2", 26379), ("::3", 3)]
+        assert host._target.options["password"] == "p[a]ss"
 
     @pytest.mark.parametrize(
         "url",
@@ -325,7 +332,7 @@ class TestConnections:
         layer = RedisChannelLayer(hosts=[redis_server.url])
         layer.send("work", {"n": 1})
         redis_server.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        time.sleep(links.IDLE_SECONDS * 1.5)
+        time.sleep(blocking.IDLE_SECONDS * 1.5)
 
         layer.send("work", {"n": 2})
 
@@ -446,9 +453,9 @@ assert layer.receive(["work"]) == ("work", {{"n": 0}})
         layer.close()
 
     def test_a_redis_that_is_too_old_is_told_apart(self):
-        with pytest.raises(links.UnsupportedRedis, match=r"6\.2\.1"):
-            links.check_version(b"# Server\r\nredis_version:6.2.1\r\n", "somewhere")
-        links.check_version(b"# Server\r\nredis_version:7.0.0\r\nvalkey_version:8\r\n", "here")
+        with pytest.raises(UnsupportedRedis, match=r"6\.2\.1"):
+            check_version(b"# Server\r\nredis_version:6.2.1\r\n", "somewhere")
+        check_version(b"# Server\r\nredis_version:7.0.0\r\nvalkey_version:8\r\n", "here")
 
 
 @pytest.mark.redis
@@ -482,8 +489,8 @@ class TestSentinel:
         layer.close()
 
     def test_a_sentinel_that_went_away_does_not_stop_the_layer(self, redis_sentinel, monkeypatch):
-        monkeypatch.setattr("channels.layers.redis.net.sentinel.SENTINEL_PATIENCE", 0.01)
-        monkeypatch.setattr("channels.layers.redis.net.sentinel.SENTINEL_TIMEOUT", 0.1)
+        monkeypatch.setattr("channels.layers.redis.net.hosts.SENTINEL_PATIENCE", 0.01)
+        monkeypatch.setattr("channels.layers.redis.net.hosts.SENTINEL_TIMEOUT", 0.1)
         layer = RedisSentinelChannelLayer(
             hosts=[redis_sentinel.address], services=[redis_sentinel.name]
         )
@@ -620,7 +627,7 @@ class TestCluster:
 def test_hosts_are_made_anew_for_each_user():
     layer = RedisChannelLayer(hosts=[("localhost", 1)])
 
-    assert isinstance(layer.hosts[0], hosts.DirectHost)
+    assert isinstance(layer.hosts[0], hosts.Host)
     assert layer.make_hosts()[0] is not layer.hosts[0]
 
 

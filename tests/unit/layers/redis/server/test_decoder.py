@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from channels.layers.clients import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
-from channels.layers.redis.net.blocking import RedisClock
+from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.wire import items

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from channels.exceptions import LayerUnavailable
+from channels.layers.redis.net.address import parse_host
 from channels.layers.redis.net.asynchronous import open_connection
-from channels.layers.redis.net.hosts import parse_host
 from tests.support.redis_clients import run
 from tests.support.waiting import until
 
@@ -31,11 +31,8 @@ async def server(talk):
         listener.close()
 
 
-def connector(port):
-    async def connect():
-        return parse_host(("127.0.0.1", port)).open_async(0.5)
-
-    return connect
+def target(port):
+    return parse_host(("127.0.0.1", port))
 
 
 async def silent(reader, writer):
@@ -48,7 +45,7 @@ def test_a_server_that_never_answers_is_given_up():
         async with server(silent) as port:
             started = time.monotonic()
             with pytest.raises(LayerUnavailable):
-                await open_connection(connector(port), timeout=0.5)
+                await open_connection(target(port), timeout=0.5)
             assert time.monotonic() - started < 5
 
     run(test())
@@ -56,8 +53,8 @@ def test_a_server_that_never_answers_is_given_up():
 
 def test_a_port_that_nobody_listens_on_is_reported():
     async def test():
-        with pytest.raises(LayerUnavailable, match="cannot connect"):
-            await open_connection(connector(1), timeout=0.5)
+        with pytest.raises(LayerUnavailable, match="not reachable"):
+            await open_connection(target(1), timeout=0.5)
 
     run(test())
 
@@ -66,19 +63,21 @@ def test_a_port_that_nobody_listens_on_is_reported():
 def test_what_is_unanswered_when_redis_hangs_up_is_answered(redis_server):
     async def test():
         lost, answered = [], []
-        link = await open_connection(connector(redis_server.port), timeout=5, on_lost=lost.append)
-        link.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
-        link.submit([("PING",), ("PING",)], lambda *answer: answered.append(answer))
-        redis_server.client.client_kill_filter(_id=link.client_id)
+        connection = await open_connection(
+            target(redis_server.port), timeout=5, on_lost=lost.append
+        )
+        connection.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
+        connection.submit([("PING",), ("PING",)], lambda *answer: answered.append(answer))
+        redis_server.client.client_kill_filter(_id=connection.client_id)
         await until(lambda: len(answered) == 2, "both are answered")
 
         assert len(lost) == 1
         assert answered == [(None, lost[0]), (None, lost[0])]
-        link.submit([("PING",)], lambda *answer: answered.append(answer))
+        connection.submit([("PING",)], lambda *answer: answered.append(answer))
         assert len(answered) == 2  # not at once
         await until(lambda: len(answered) == 3, "the late one is answered")
         with pytest.raises(LayerUnavailable):
-            await link.execute([("PING",)])
+            await connection.execute([("PING",)])
 
     run(test())
 
@@ -87,10 +86,12 @@ def test_what_is_unanswered_when_redis_hangs_up_is_answered(redis_server):
 def test_closing_on_purpose_is_no_outage(redis_server):
     async def test():
         lost, answered = [], []
-        link = await open_connection(connector(redis_server.port), timeout=5, on_lost=lost.append)
-        link.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
-        link.close()
-        link.close()
+        connection = await open_connection(
+            target(redis_server.port), timeout=5, on_lost=lost.append
+        )
+        connection.submit([("BLPOP", "nothing", 0)], lambda *answer: answered.append(answer))
+        connection.close()
+        connection.close()
         assert lost == []
         assert isinstance(answered[0][1], LayerUnavailable)
 
@@ -100,12 +101,12 @@ def test_closing_on_purpose_is_no_outage(redis_server):
 @pytest.mark.redis
 def test_errors_are_passed_on_in_their_place(redis_server):
     async def test():
-        link = await open_connection(connector(redis_server.port), timeout=5)
-        answers = await link.execute([("SET", "k", "v"), ("LPUSH", "k", "x"), ("GET", "k")])
+        connection = await open_connection(target(redis_server.port), timeout=5)
+        answers = await connection.execute([("SET", "k", "v"), ("LPUSH", "k", "x"), ("GET", "k")])
         assert answers[0] == b"OK"
         assert "WRONGTYPE" in str(answers[1])
         assert answers[2] == b"v"
-        link.close()
+        connection.close()
 
     run(test())
 
@@ -113,12 +114,12 @@ def test_errors_are_passed_on_in_their_place(redis_server):
 @pytest.mark.redis
 def test_a_wait_that_is_given_up_does_not_shift_the_answers(redis_server):
     async def test():
-        link = await open_connection(connector(redis_server.port), timeout=5)
-        waiting = asyncio.ensure_future(link.execute([("BLPOP", "nothing", 0.2)]))
+        connection = await open_connection(target(redis_server.port), timeout=5)
+        waiting = asyncio.ensure_future(connection.execute([("BLPOP", "nothing", 0.2)]))
         await asyncio.sleep(0.05)
         waiting.cancel()
-        assert await link.execute([("ECHO", "mine")]) == [b"mine"]
-        link.close()
+        assert await connection.execute([("ECHO", "mine")]) == [b"mine"]
+        connection.close()
 
     run(test())
 
@@ -126,11 +127,11 @@ def test_a_wait_that_is_given_up_does_not_shift_the_answers(redis_server):
 @pytest.mark.redis
 def test_an_answer_in_pieces_is_put_together(redis_server):
     async def test():
-        link = await open_connection(connector(redis_server.port), timeout=5)
+        connection = await open_connection(target(redis_server.port), timeout=5)
         big = b"x" * 3_000_000
-        answers = await link.execute([("SET", "big", big), ("GET", "big"), ("DEL", "big")])
+        answers = await connection.execute([("SET", "big", big), ("GET", "big"), ("DEL", "big")])
         assert answers == [b"OK", big, 1]
-        link.close()
+        connection.close()
 
     run(test())
 
@@ -145,6 +146,6 @@ def test_garbage_ends_the_connection():
     async def test():
         async with server(babble) as port:
             with pytest.raises(LayerUnavailable):
-                await open_connection(connector(port), timeout=0.5)
+                await open_connection(target(port), timeout=0.5)
 
     run(test())
