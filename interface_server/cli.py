@@ -39,19 +39,19 @@ class CommandLineInterface:
     Attributes:
         parser: Knows the arguments.
         server: The server, once :meth:`run` has made it.
-        held_hangups: SIGHUPs that came while it started, to be heeded once it is ready.
+        early_hangups: SIGHUPs that came while it started, which count once it is ready.
     """
 
     def __init__(self) -> None:
         self.parser = build_parser()
         self.server: Server | None = None
-        self.held_hangups: list[int] = []
+        self.early_hangups: list[int] = []
 
     @classmethod
     def entrypoint(cls) -> NoReturn:
         """Run with the arguments of the process, and exit."""
         command = cls()
-        command.held_hangups = hold_hangups()
+        command.early_hangups = hold_hangups()
         sys.exit(command.run(sys.argv[1:]))
 
     def run(self, args: list[str]) -> int:
@@ -91,8 +91,8 @@ class CommandLineInterface:
         return 0
 
     def _heed_hangups(self) -> None:
-        if self.held_hangups:
-            signal.raise_signal(self.held_hangups.pop())
+        if self.early_hangups:
+            signal.raise_signal(self.early_hangups.pop())
 
 
 def main() -> NoReturn:
@@ -225,6 +225,6 @@ def set_up_logging(verbosity: int, log_format: LogFormat = "text") -> None:
         root.addHandler(handler)
     root.setLevel(_LEVELS[verbosity])
 
-    from channels.interface_server.net.twisted_log import forward_twisted_log
+    from channels.interface_server.net.reactor import forward_twisted_log
 
     forward_twisted_log(everything=verbosity >= 2)

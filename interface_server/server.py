@@ -182,7 +182,7 @@ class Server:
         Raises:
             StartError: It could not start.
         """
-        from channels.interface_server.net.reactor import install_reactor
+        from channels.interface_server.net.reactor import close_event_loop, install_reactor
 
         reactor: Any
         reactor, loop = install_reactor()
@@ -190,7 +190,7 @@ class Server:
             self._reactor, self._loop = reactor, loop
             if self._stop_asked:
                 self._loop = None
-                _close(loop)
+                close_event_loop(loop)
                 return
         reactor.callWhenRunning(self._begin)
         try:
@@ -198,7 +198,7 @@ class Server:
         finally:
             with self._lock:
                 self._loop = None
-            _close(loop)
+            close_event_loop(loop)
         if self._error is not None:
             raise self._error
 
@@ -357,7 +357,7 @@ class Server:
             log.warning("stopped before every disconnect had left for the layer")
 
     async def _wait_until(self, done: Callable[[], bool], until: float) -> None:
-        """Wait until ``done``, a time, or somebody is in a hurry."""
+        """Wait until ``done``, a time, or a second request to stop."""
         while not done() and not self._hurry.is_set() and time.monotonic() < until:
             await asyncio.sleep(STOP_CHECK)
 
@@ -403,15 +403,3 @@ def _settle_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what still runs, and close the loop."""
-    pending = asyncio.all_tasks(loop)
-    for task in pending:
-        task.cancel()
-    if pending:
-        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    asyncio.set_event_loop(None)

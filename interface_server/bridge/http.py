@@ -11,7 +11,8 @@ from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
 from channels.interface_server.bridge.interfaces import BodySource, HttpPort
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
-from channels.interface_server.protocol.http import Fail, Malformed, Response, Start, State, Write
+from channels.interface_server.protocol.http import Fail, Response, Start, State, Write
+from channels.interface_server.protocol.messages import Malformed
 from channels.layers.clients import EXPIRED, Unread
 
 log = logging.getLogger(__name__)

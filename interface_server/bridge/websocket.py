@@ -21,6 +21,7 @@ from channels.interface_server.bridge.disconnect import DISCONNECT, Disconnect
 from channels.interface_server.bridge.inbound import InboundBuffer, Message
 from channels.interface_server.bridge.interfaces import WebSocketPort
 from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
+from channels.interface_server.protocol.messages import Malformed
 from channels.interface_server.protocol.websocket import (
     CLOSING,
     CONNECTING,
@@ -29,7 +30,6 @@ from channels.interface_server.protocol.websocket import (
     Accept,
     Action,
     Close,
-    Malformed,
     Send,
     Socket,
 )

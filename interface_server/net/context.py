@@ -1,8 +1,9 @@
-"""What every connection of one server shares."""
+"""What every connection of one server shares, and what all ask of their transports."""
 
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,13 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.interface_server.access import ActionLogger
 from channels.interface_server.counters import ConnectionCounters
-from channels.interface_server.protocol.headers import (
-    Address,
-    Pairs,
-    parse_x_forwarded_for,
-    request_headers,
-    take_root_path,
-)
+from channels.interface_server.protocol.headers import Origin, find_origin
 from channels.interface_server.settings import Settings
 from channels.interface_server.timers import TimerWheel
 
@@ -25,6 +20,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RawHeaders = Iterable[tuple[bytes, Iterable[bytes]]]
+
+#: Seconds of silence before the kernel asks, between its questions, and how many.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
 
 class Pending(Protocol):
     """A request that is not answered yet."""
@@ -32,44 +32,6 @@ class Pending(Protocol):
     def give_up(self) -> None:
         """Wait for the application no longer."""
         ...
-
-
-class Connected(Protocol):
-    """A WebSocket in whatever state."""
-
-    transport: Any
-
-
-@dataclass(slots=True)
-class Origin:
-    """Where a request comes from, by its socket or by a trusted proxy.
-
-    Attributes:
-        client: Who asks; ``None`` on a UNIX socket without a proxy's word.
-        server: Where it was asked.
-        scheme: ``http`` or ``https``.
-        root_path: Part of the path that belongs to the server.
-        headers: As the application gets them.
-        forwarded: Whether a proxy named the client.
-    """
-
-    client: Address | None
-    server: Address | None
-    scheme: str
-    root_path: str
-    headers: Pairs
-    forwarded: bool = False
-
-    def describe(self) -> str | None:
-        """Return the client for the logs; ``None`` if nobody knows it.
-
-        The port that a proxy reports is the one that it was asked on, so it tells nothing
-        about the client.
-        """
-        if self.client is None:
-            return None
-        host, port = self.client
-        return str(host) if self.forwarded else f"{host}:{port}"
 
 
 @dataclass(slots=True)
@@ -96,7 +58,7 @@ class Context:
     action_logger: ActionLogger | None = None
     upgrade: Callable[[Any], None] | None = None
     requests: set[Pending] = field(default_factory=set)
-    sockets: set[Connected] = field(default_factory=set)
+    sockets: set[Any] = field(default_factory=set)
     draining: bool = False
     health_path: bytes = field(init=False)
 
@@ -112,56 +74,43 @@ class Context:
         except Exception:
             log.exception("the action logger failed on %s %s", protocol, action)
 
-    def origin(
+    def log_response(
         self,
-        raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
-        peer: Any,
-        host: Any,
-        secure: bool,
-        websocket: bool,
-    ) -> Origin:
-        """Work out client, scheme, root path and headers (docs/channels1.md#request-headers).
-
-        Args:
-            raw_headers: As they came.
-            peer: Twisted address of the other end.
-            host: Twisted address of this end.
-            secure: Whether the connection uses TLS.
-            websocket: Whether it is a handshake, which keeps all of its headers.
-        """
-        settings = self.settings
-        headers = request_headers(raw_headers)
-        socket_client = client = address(peer)
-        scheme = "https" if secure else "http"
-        if settings.proxy_forwarded_address_header:
-            client, forwarded_scheme = parse_x_forwarded_for(
-                _gathered(headers),
-                settings.proxy_forwarded_address_header,
-                settings.proxy_forwarded_port_header,
-                settings.proxy_forwarded_proto_header,
-                client,
-                scheme,
-                settings.trusted_proxies,
-            )
-            # Of a handshake it is told again as ws or wss, where its message is made.
-            scheme = (forwarded_scheme or scheme).replace("ws", "http")
-        asked, rest = take_root_path(headers)
-        trusted = settings.trust_root_path_header and asked is not None
-        return Origin(
+        method: bytes,
+        uri: bytes,
+        status: int,
+        client: str | None,
+        seconds: float = 0.0,
+        size: int = 0,
+    ) -> None:
+        """Tell the action logger of an answer, whoever has given it."""
+        self.log_action(
+            "http",
+            "complete",
+            path=uri.decode("latin-1"),
+            status=status,
+            method=method.decode("latin-1"),
             client=client,
-            server=address(host),
-            scheme=scheme,
-            root_path=asked if trusted and asked is not None else settings.root_path,
-            headers=headers if websocket else rest,
-            forwarded=client is not socket_client,
+            time_taken=seconds,
+            size=size,
         )
 
+    def find_origin(self, headers: RawHeaders, channel: Any, websocket: bool = False) -> Origin:
+        """Work out where a request comes from.
 
-def address(twisted_address: Any) -> Address | None:
-    """Return ``[host, port]`` of a TCP address, ``None`` of any other kind."""
-    host = getattr(twisted_address, "host", None)
-    port = getattr(twisted_address, "port", None)
-    return None if host is None or port is None else [str(host), int(port)]
+        Args:
+            headers: As they came.
+            channel: Of HTTP/1.1 or HTTP/2, which it came on.
+            websocket: Whether it is a handshake.
+        """
+        return find_origin(
+            self.settings,
+            headers,
+            channel.getPeer(),
+            channel.getHost(),
+            channel.isSecure(),
+            websocket,
+        )
 
 
 def unsent_bytes(transport: Any) -> int:
@@ -179,7 +128,7 @@ def unsent_bytes(transport: Any) -> int:
     return total
 
 
-def untaken_bytes(transport: Any) -> int:
+def undelivered_bytes(transport: Any) -> int:
     """Return how much was written to a transport and did not reach its client yet.
 
     The kernel holds megabytes of it, and takes no more before a good part of them was
@@ -194,14 +143,26 @@ def untaken_bytes(transport: Any) -> int:
     import termios
 
     try:
-        held = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
+        queued = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
     except (OSError, ValueError):  # closed, or an operating system that does not tell
         return total
-    return total + int.from_bytes(held, sys.byteorder, signed=True)
+    return total + int.from_bytes(queued, sys.byteorder, signed=True)
 
 
-def _gathered(headers: Pairs) -> dict[bytes, list[bytes]]:
-    gathered: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        gathered.setdefault(name, []).append(value)
-    return gathered
+def detect_dead_peer(transport: Any) -> None:
+    """Let the kernel find out whether the other end is dead; harmless on UNIX sockets."""
+    handle = getattr(transport, "getHandle", lambda: None)()
+    handle = getattr(transport, "socket", handle)
+    if not isinstance(handle, socket.socket) or handle.family not in (
+        socket.AF_INET,
+        socket.AF_INET6,
+    ):
+        return
+    try:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            option = getattr(socket, name, None)
+            if option is not None:
+                handle.setsockopt(socket.IPPROTO_TCP, option, value)
+    except OSError:
+        return  # the connection is on its way out

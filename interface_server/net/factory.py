@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolNegotia
 from twisted.web import http
 from zope.interface import implementer
 
-from channels.interface_server.net.channel import HttpChannel
+from channels.interface_server.net.connection import HttpConnection
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import RequestMaker
 from channels.interface_server.net.upgrade import WebSocketUpgrade
@@ -24,7 +24,7 @@ class _Negotiating(_Generic):  # type: ignore[misc]  # Twisted makes its base at
     """
 
     def readConnectionLost(self) -> None:
-        """Take note that the client sends nothing more."""
+        """Called when the client sends nothing more."""
         self._channel.read_closed()
 
     def writeConnectionLost(self) -> None:
@@ -49,7 +49,7 @@ class ServerFactory(http.HTTPFactory):
 
     def protocol(self) -> Any:
         """Return what reads a connection until TLS has negotiated something else."""
-        return _Negotiating(HttpChannel())
+        return _Negotiating(HttpConnection())
 
     def buildProtocol(self, addr: Any) -> Any:
         """Return what reads a new connection: HTTP/1.1, or HTTP/2 if TLS negotiated it."""
@@ -65,7 +65,7 @@ class ServerFactory(http.HTTPFactory):
         """Do nothing: Twisted would keep a timer of one second for its access log."""
 
     def stopFactory(self) -> None:
-        """Do nothing; see :meth:`startFactory`."""
+        """Do nothing, as :meth:`startFactory`."""
 
     def log(self, request: http.Request) -> None:
         """Do nothing: the access log is :mod:`channels.interface_server.access`."""

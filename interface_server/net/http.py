@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any
+import tempfile
+from typing import IO, Any
 
 from twisted.web import http
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import implementer
 
-from channels.interface_server.net.bodies import INLINE_LIMIT, SpooledBody, spool
 from channels.interface_server.net.context import Context
-from channels.interface_server.net.response import HttpExchange
+from channels.interface_server.net.response import ResponseWriter
 from channels.interface_server.timers import Timer
+
+#: How much of a body stays in memory and travels inside the request's message, in bytes; a
+#: larger one is spooled on disk.
+INLINE_LIMIT = 64 * 1024
 
 #: How long the rest of a refused body is read and thrown away, in seconds: closing
 #: at once would reset the connection before the client has read our answer.
@@ -30,6 +34,30 @@ REFUSED_BODY_LIMIT = 1024 * 1024
 
 # RFC 9112 section 3.2, RFC 3986 section 3.2: what the name and port of a host are made of.
 _HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
+
+
+class SpooledBody:
+    """The rest of a body, behind what was sent inline.
+
+    Args:
+        file: Positioned at the first byte of the rest; closed by :meth:`close`.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer only at the end; never blocks on the client."""
+        return b"" if self._file.closed else self._file.read(size)
+
+    def close(self) -> None:
+        """Forget the body and delete what was spooled; harmless afterwards."""
+        self._file.close()
+
+
+def _spool() -> IO[bytes]:
+    """Return a file for a body; it moves to disk when it grows past the inline limit."""
+    return tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)
 
 
 @implementer(INonQueuedRequestFactory)
@@ -54,7 +82,7 @@ class HttpRequest(http.Request):
     def __init__(self, channel: Any, context: Context) -> None:
         super().__init__(channel)
         self.context = context
-        self.exchange: HttpExchange | None = None
+        self.response: ResponseWriter | None = None
         self._size = 0
         self._refused = False
         self._linger: Timer | None = None
@@ -75,7 +103,7 @@ class HttpRequest(http.Request):
         if length is not None and length <= INLINE_LIMIT:
             self.content = io.BytesIO()
         else:
-            self.content = spool()
+            self.content = _spool()
         if limit and length is not None and length > limit:
             self._refuse_body()
 
@@ -106,15 +134,14 @@ class HttpRequest(http.Request):
 
     def _answer_refused(self) -> None:
         """Write the page, once; the response stays open while the body comes in."""
-        if self.exchange is not None:
+        if self.response is not None:
             return
         if self.method == b"(no method yet)":
             # Twisted tells these only when the body is complete.
             self.method, self.uri, self.clientproto = self._request_line()
-        exchange = self._open_exchange()
-        exchange.identify()
-        exchange.close_afterwards()
-        exchange.write_page(413, "Request body too large.", finish=False)
+        response = self._open_response()
+        response.close_afterwards()
+        response.write_page(413, "Request body too large.", finish=False)
 
     def _request_line(self) -> tuple[bytes, bytes, bytes]:
         """Return method, target and version from what reads the request."""
@@ -126,11 +153,11 @@ class HttpRequest(http.Request):
     def _end_refused(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
-        if self.exchange is not None and not self._disconnected and not self.finished:
-            self.exchange.end_page()
+        if self.response is not None and not self._disconnected and not self.finished:
+            self.response.end_page()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Take note that the whole request is here."""
+        """Called when the whole request is here."""
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
         if self._refused:
@@ -145,26 +172,23 @@ class HttpRequest(http.Request):
     def process(self) -> None:
         """Pass the request on."""
         if not self._has_host():
-            exchange = self._open_exchange()
-            exchange.identify()
-            exchange.close_afterwards()
-            exchange.fail(400, "A request needs one valid Host header.")
+            response = self._open_response()
+            response.close_afterwards()
+            response.fail(400, "A request needs one valid Host header.")
             return
         upgrade = self.requestHeaders.getRawHeaders(b"upgrade", [b""])
         wanted = upgrade[0].lower() == b"websocket"
         if wanted and self.owns_connection and self.context.upgrade is not None:
             self.context.upgrade(self)
             return
-        exchange = self._open_exchange()
+        response = self._open_response()
         if self.context.settings.health_path and self.path == self.context.health_path:
-            exchange.identify()
-            exchange.answer_health()
+            response.answer_health()
             return
         if not self.uri.isascii():
-            exchange.identify()
-            exchange.fail(400, "Invalid characters in path")
+            response.fail(400, "Invalid characters in path")
             return
-        exchange.announce()
+        response.announce()
 
     def _has_host(self) -> bool:
         """Whether the request names one host, as HTTP/1.1 demands (RFC 9112 section 3.2)."""
@@ -174,9 +198,9 @@ class HttpRequest(http.Request):
             return not required or not self.context.settings.require_host
         return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
-    def _open_exchange(self) -> HttpExchange:
-        self.exchange = HttpExchange(self, self.context)
-        return self.exchange
+    def _open_response(self) -> ResponseWriter:
+        self.response = ResponseWriter(self, self.context)
+        return self.response
 
     def take_body(self) -> tuple[bytes, SpooledBody | None]:
         """Return what travels inside the message, and the rest."""
@@ -188,9 +212,9 @@ class HttpRequest(http.Request):
         return start, None
 
     def connectionLost(self, reason: Any) -> None:
-        """Take note that the client is gone."""
+        """Called when the client is gone."""
         super().connectionLost(reason)
         if self._linger is not None:
             self._linger.cancel()
-        if self.exchange is not None:
-            self.exchange.lost()
+        if self.response is not None:
+            self.response.lost()

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.http_headers import InvalidHeaderName
 
-from channels.interface_server.health import health_page
 from channels.interface_server.net.context import (
     Context,
-    Origin,
+    undelivered_bytes,
     unsent_bytes,
-    untaken_bytes,
 )
 from channels.interface_server.protocol.messages import http_request
-from channels.interface_server.protocol.pages import error_headers, error_page
+from channels.interface_server.protocol.pages import error_headers, error_page, health_page
 from channels.interface_server.timers import TimerWheel
 
 if TYPE_CHECKING:
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: How long a client may take nothing of a response that ends its connection, in seconds.
-LAST_WORDS_TIMEOUT = 60.0
-
-#: What a client that got 503 is told to wait, in seconds.
-RETRY_AFTER = 5
+CLOSING_TIMEOUT = 60.0
 
 # Twisted decides how a response is framed; what an application says about it would
 # contradict that.
@@ -37,7 +32,7 @@ _FRAMING = frozenset([b"transfer-encoding", b"keep-alive", b"proxy-connection", 
 _BODILESS = (204, 304)
 
 
-class HttpExchange:
+class ResponseWriter:
     """The bridge's side of one request: :class:`.bridge.interfaces.HttpPort`.
 
     Also a producer for Twisted, which says when the client is slow, and an entry in
@@ -52,11 +47,12 @@ class HttpExchange:
         "_end",
         "_left",
         "_logged",
+        "_origin",
         "_over",
+        "_read",
         "_request",
         "_started",
         "_started_at",
-        "_taken",
         "_touched",
         "unsent",
         "wheel_slot",
@@ -66,13 +62,16 @@ class HttpExchange:
         self._request = request
         self._context = context
         self._end: HttpEnd | None = None
-        self._client: str | None = None
+        self._origin = context.find_origin(
+            request.requestHeaders.getAllRawHeaders(), request.channel
+        )
+        self._client = self._origin.describe()
         self._started = False
         self._over = False
         self._choked = False
         self._logged = False
         self._left: int | None = None
-        self._taken: int | None = None
+        self._read: int | None = None
         self._started_at = self._touched = context.wheel.clock()
         self.unsent = 0
         self.wheel_slot = 0
@@ -83,35 +82,11 @@ class HttpExchange:
         """Whether a part of the response was written."""
         return self._started
 
-    def identify(self) -> Origin:
-        """Work out whose request it is."""
-        request = self._request
-        origin = self._context.origin(
-            request.requestHeaders.getAllRawHeaders(),
-            request.client,
-            request.host,
-            request.isSecure(),
-            websocket=False,
-        )
-        self._client = origin.describe()
-        return origin
-
     def announce(self) -> None:
         """Send the request to the application."""
         request, context = self._request, self._context
-        origin = self.identify()
         body, rest = request.take_body()
-        message = http_request(
-            method=request.method,
-            target=request.uri,
-            http_version=request.clientproto,
-            scheme=origin.scheme,
-            root_path=origin.root_path,
-            headers=origin.headers,
-            body=body,
-            client=origin.client,
-            server=origin.server,
-        )
+        message = http_request(request.method, request.uri, request.clientproto, self._origin, body)
         context.counters.requests += 1
         request.registerProducer(self, True)
         try:
@@ -247,7 +222,7 @@ class HttpExchange:
     ) -> None:
         """Write an error page; leave the response open if the body is still to be read."""
         if status == 503 and retry_after is None:
-            retry_after = RETRY_AFTER
+            retry_after = self._context.settings.retry_after
         page = error_page(status, reason)
         self.start(status, error_headers(page, retry_after))
         self.write(page)
@@ -273,7 +248,7 @@ class HttpExchange:
         self._log()  # before the next request of a pipeline, which starts in finish()
         request.finish()
         if transport is not None and unsent_bytes(transport):
-            LastWords(self._context.wheel, transport)
+            ClosingConnection(self._context.wheel, transport)
 
     def _abort(self) -> None:
         """Cut the connection (the stream, in HTTP/2): the client must see a broken response."""
@@ -287,7 +262,7 @@ class HttpExchange:
         self._log()
 
     def lost(self) -> None:
-        """Take note that the client went away."""
+        """End it: the client went away."""
         if not self._over:
             self._leave()
             if self._started:
@@ -305,15 +280,13 @@ class HttpExchange:
             return
         self._logged = True
         request = self._request
-        self._context.log_action(
-            "http",
-            "complete",
-            path=request.uri.decode("latin-1"),
-            status=request.code,
-            method=request.method.decode("latin-1"),
-            client=self._client,
-            time_taken=self._context.wheel.clock() - self._started_at,
-            size=request.sentLength,
+        self._context.log_response(
+            request.method,
+            request.uri,
+            request.code,
+            self._client,
+            self._context.wheel.clock() - self._started_at,
+            request.sentLength,
         )
 
     def _describe(self) -> str:
@@ -347,17 +320,17 @@ class HttpExchange:
         """Whether the client took something since the last look."""
         if not self._request.owns_connection:
             return False  # the window of a stream is small: Twisted says when it moves
-        taken = self._request.sentLength - untaken_bytes(self._request.channel.transport)
-        before, self._taken = self._taken, taken
-        return before is None or taken > before
+        read = self._request.sentLength - undelivered_bytes(self._request.channel.transport)
+        before, self._read = self._read, read
+        return before is None or read > before
 
     def pauseProducing(self) -> None:
-        """Take note that the client is slow."""
+        """Called when the client is slow."""
         self._choked = True
-        self._taken = None
+        self._read = None
 
     def resumeProducing(self) -> None:
-        """Take note that the client took everything."""
+        """Called when the client took everything."""
         self._choked = False
         self._touched = self._context.wheel.clock()
         self.unsent = 0
@@ -365,31 +338,31 @@ class HttpExchange:
             self._end.drained()
 
     def stopProducing(self) -> None:
-        """Take note that the connection is being closed; ``lost`` follows."""
+        """Called when the connection is being closed; ``lost`` follows."""
 
 
-class LastWords:
-    """Watches over a connection that closes once its client has read everything.
+class ClosingConnection:
+    """Times out a connection that closes once its client has read everything.
 
     Twisted would wait for ever for a client that never reads: nothing else times out
     once the response is complete.
     """
 
-    __slots__ = ("_transport", "_untaken", "wheel_slot")
+    __slots__ = ("_transport", "_undelivered", "wheel_slot")
 
     def __init__(self, wheel: TimerWheel, transport: Any) -> None:
         self.wheel_slot = 0
         self._transport = transport
-        self._untaken = untaken_bytes(transport)
-        wheel.add(self, LAST_WORDS_TIMEOUT)
+        self._undelivered = undelivered_bytes(transport)
+        wheel.add(self, CLOSING_TIMEOUT)
 
     def expired(self, now: float) -> float | None:
         """Cut the connection unless something was read since the last look."""
         if not unsent_bytes(self._transport):
             return None
-        untaken = untaken_bytes(self._transport)
-        if untaken == self._untaken:
+        undelivered = undelivered_bytes(self._transport)
+        if undelivered == self._undelivered:
             self._transport.abortConnection()
             return None
-        self._untaken = untaken
-        return LAST_WORDS_TIMEOUT
+        self._undelivered = undelivered
+        return CLOSING_TIMEOUT

@@ -76,21 +76,10 @@ class WebSocketUpgrade:
     def __call__(self, request: HttpRequest) -> None:
         """Take the connection of a request whose headers ask for it."""
         context = self._context
-        origin = context.origin(
-            request.requestHeaders.getAllRawHeaders(),
-            request.client,
-            request.host,
-            request.isSecure(),
-            websocket=True,
+        origin = context.find_origin(
+            request.requestHeaders.getAllRawHeaders(), request.channel, websocket=True
         )
-        connect = websocket_connect(
-            target=request.uri,
-            scheme=origin.scheme,
-            root_path=origin.root_path,
-            headers=origin.headers,
-            client=origin.client,
-            server=origin.server,
-        )
+        connect = websocket_connect(request.uri, origin)
         request_line = (request.method, request.uri)
         protocol = self._protocol(request_line, origin.describe(), connect)
         offered = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Extensions", ())

@@ -19,9 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport
 
 from channels.interface_server.net.autobahn import CLOSED, CONNECTING, OPEN, CompactServerProtocol
-from channels.interface_server.net.context import Context, unsent_bytes
-from channels.interface_server.net.keepalive import detect_dead_peer
-from channels.interface_server.protocol.pulse import Due, look
+from channels.interface_server.net.context import Context, detect_dead_peer, unsent_bytes
+from channels.interface_server.protocol.websocket import Due, look
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.interfaces import WebSocketEnd
@@ -61,7 +60,7 @@ class WebSocketConnection(CompactServerProtocol):
     _paused_at: float | None = None
     _reading = False
     _choked = False
-    _held_back = False
+    _early_paused = False
     _pinged_at: float | None = None
     _born = _heard_at = 0.0
 
@@ -101,8 +100,8 @@ class WebSocketConnection(CompactServerProtocol):
             self._read()
         elif self._handshake is not None:
             self.consumeData()
-        elif len(self.data) > EARLY_LIMIT and not self._held_back:
-            self._held_back = True
+        elif len(self.data) > EARLY_LIMIT and not self._early_paused:
+            self._early_paused = True
             self.transport.pauseProducing()
             detect_dead_peer(self.transport)
 
@@ -125,7 +124,7 @@ class WebSocketConnection(CompactServerProtocol):
             self._hang_up()
 
     def connectionLost(self, reason: Any = None) -> None:
-        """Take note that the connection is gone."""
+        """Called when the connection is gone."""
         self.context.sockets.discard(self)
         self._connectionLost(reason)
 
@@ -170,8 +169,8 @@ class WebSocketConnection(CompactServerProtocol):
         self._log("connected")
         self._schedule()
         self.data = early
-        if self._held_back:
-            del self._held_back
+        if self._early_paused:
+            del self._early_paused
             self.transport.resumeProducing()
         if early and self._end is not None:
             self._read()
@@ -190,7 +189,8 @@ class WebSocketConnection(CompactServerProtocol):
         """Answer with a status line, and close."""
         self._deaf = True
         if self._handshake is not None:  # it was never announced, so nothing else tells of it
-            self._log_refused(code)
+            lasted = self.context.wheel.clock() - self._born
+            self.context.log_response(*self._request_line, code, self._client, lasted)
         self.wasNotCleanReason = reason
         self.sendHttpErrorResponse(code, reason, responseHeaders)
         self.dropConnection(abort=False)
@@ -246,11 +246,11 @@ class WebSocketConnection(CompactServerProtocol):
             self.sendData(frame)
 
     def pauseProducing(self) -> None:
-        """Take note that the client reads slowly."""
+        """Called when the client reads slowly."""
         self._choked = True
 
     def resumeProducing(self) -> None:
-        """Take note that the client has read everything."""
+        """Called when the client has read everything."""
         self._choked = False
 
     def stopProducing(self) -> None:
@@ -350,26 +350,12 @@ class WebSocketConnection(CompactServerProtocol):
             return self.localCloseCode or 1000
         return 1005 if code is None else code
 
-    def _log_refused(self, status: int) -> None:
-        context = self.context
-        method, uri = self._request_line
-        context.log_action(
-            "http",
-            "complete",
-            path=uri.decode("latin-1"),
-            status=status,
-            method=method.decode("latin-1"),
-            client=self._client,
-            time_taken=context.wheel.clock() - self._born,
-            size=0,
-        )
-
     def _log(self, action: str) -> None:
         context = self.context
         if context.action_logger is not None:
-            taken = context.wheel.clock() - self._born
+            lasted = context.wheel.clock() - self._born
             context.log_action(
-                "websocket", action, path=self._path, client=self._client, time_taken=taken
+                "websocket", action, path=self._path, client=self._client, time_taken=lasted
             )
 
     # -- deadlines -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What request headers say about a request, beyond being passed on.
+"""Where a request comes from, by its headers and its socket.
 
 By docs/channels1.md#request-headers: which headers the application sees, which client
 address a proxy reports, and the root path.  No I/O; names and values are bytes.
@@ -6,9 +6,12 @@ address a proxy reports, and the root path.  No I/O; names and values are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from channels.interface_server.settings import Settings
 
 #: Header that sets ``root_path`` of one request (docs/channels1.md#root-path: anyone can
 #: send it, so it is believed only where a proxy is said to overwrite it).
@@ -19,8 +22,74 @@ Pairs = list[tuple[bytes, bytes]]
 #: What an address is in a message.
 Address = list[Any]
 
-#: Schemes that a proxy can report; a client may have written anything else into its header.
-_SCHEMES = frozenset(["http", "https", "ws", "wss"])
+#: Schemes that a proxy can report, and what they are without the WebSocket; a client may have
+#: written anything else into its header.
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
+
+@dataclass(slots=True)
+class Origin:
+    """Where a request comes from, by its socket or by a trusted proxy.
+
+    Attributes:
+        client: Who asks; ``None`` on a UNIX socket without a proxy's word.
+        server: Where it was asked.
+        scheme: ``http`` or ``https``.
+        root_path: Part of the path that belongs to the server.
+        headers: As the application gets them.
+        forwarded: Whether a proxy named the client.
+    """
+
+    client: Address | None
+    server: Address | None
+    scheme: str
+    root_path: str
+    headers: Pairs
+    forwarded: bool = False
+
+    def describe(self) -> str | None:
+        """Return the client for the logs; ``None`` if nobody knows it.
+
+        The port that a proxy reports is the one that it was asked on, so it tells nothing
+        about the client.
+        """
+        if self.client is None:
+            return None
+        host, port = self.client
+        return str(host) if self.forwarded else f"{host}:{port}"
+
+
+def find_origin(
+    settings: Settings,
+    raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
+    peer: Any,
+    host: Any,
+    secure: bool,
+    websocket: bool,
+) -> Origin:
+    """Work out client, scheme, root path and headers.
+
+    Args:
+        settings: Say what is believed.
+        raw_headers: As they came.
+        peer: Twisted address of the other end.
+        host: Twisted address of this end.
+        secure: Whether the connection uses TLS.
+        websocket: Whether it is a handshake, which keeps all of its headers.
+    """
+    headers = request_headers(raw_headers)
+    forwarded, forwarded_scheme = parse_forwarded(headers, settings)
+    asked, rest = take_root_path(headers)
+    if asked is None or not settings.trust_root_path_header:
+        asked = settings.root_path
+    return Origin(
+        client=_address(peer) if forwarded is None else forwarded,
+        server=_address(host),
+        scheme=forwarded_scheme or ("https" if secure else "http"),
+        root_path=asked,
+        headers=headers if websocket else rest,
+        forwarded=forwarded is not None,
+    )
 
 
 def request_headers(raw: Iterable[tuple[bytes, Iterable[bytes]]]) -> Pairs:
@@ -56,51 +125,31 @@ def take_root_path(pairs: Pairs) -> tuple[str | None, Pairs]:
     return None, pairs
 
 
-def parse_x_forwarded_for(
-    headers: Any,
-    address_header_name: str | None = "X-Forwarded-For",
-    port_header_name: str | None = "X-Forwarded-Port",
-    proto_header_name: str | None = "X-Forwarded-Proto",
-    original_addr: Address | None = None,
-    original_scheme: str | None = None,
-    trusted_proxies: int = 0,
-) -> tuple[Address | None, str | None]:
+def parse_forwarded(headers: Pairs, settings: Settings) -> tuple[Address | None, str | None]:
     """Return the client's address and scheme as a proxy reports them.
 
-    Args:
-        headers: A dict (names ``str`` or ``bytes`` in any case, values ``bytes``, ``str``
-            or a list of them) or Twisted ``Headers``.
-        address_header_name: Header with the addresses; empty or absent from the
-            request, or without an address: both originals are returned.  A port
-            behind an address, and brackets round one, are not part of it.
-        port_header_name: Header with the port; 0 is returned without a valid one.
-        proto_header_name: Header with the scheme, in any case; the original is
-            returned without one of ``http``, ``https``, ``ws`` and ``wss``.
-        original_addr: Address of the socket's other end.
-        original_scheme: Scheme of the connection.
-        trusted_proxies: How many proxies of ours append to the headers: what the
-            outermost of them wrote counts, the item that is this many from the
-            right (the first, if there are fewer).  0 takes the leftmost, which any
-            client can forge (docs/channels1.md#x-forwarded-for).
+    Nothing is reported without an address.  A port behind it, and brackets round it, are not
+    part of it; 0 stands for a port that is none, ``None`` for a scheme that is not known.  With
+    ``trusted_proxies`` what the outermost of them wrote counts, the item that is this many from
+    the right (the first, if there are fewer); 0 takes the leftmost, which any client can forge
+    (docs/channels1.md#x-forwarded-for).
     """
-    if not address_header_name:
-        return original_addr, original_scheme
-    values = _by_name(headers)
+    if not settings.proxy_forwarded_address_header:
+        return None, None
+    proxies = settings.trusted_proxies
 
-    def item(name: str | None) -> str:
-        return _item(values.get(name.lower(), []) if name else [], trusted_proxies)
+    def item(header: str | None) -> str:
+        name = (header or "").lower().encode()
+        values = b",".join(value for key, value in headers if key == name)
+        items = values.decode("latin-1").split(",")
+        return items[max(0, len(items) - proxies) if proxies else 0].strip()
 
-    host = _without_port(item(address_header_name))
+    host = _without_port(item(settings.proxy_forwarded_address_header))
     if not host:
-        return original_addr, original_scheme
-    scheme = item(proto_header_name).lower()
-    return [host, _port(item(port_header_name))], scheme if scheme in _SCHEMES else original_scheme
-
-
-def _item(lines: list[str], trusted_proxies: int) -> str:
-    """Return the item of a list that counts, empty if there is none."""
-    items = ",".join(lines).split(",")
-    return items[max(0, len(items) - trusted_proxies) if trusted_proxies else 0].strip()
+        return None, None
+    port = _port(item(settings.proxy_forwarded_port_header))
+    scheme = item(settings.proxy_forwarded_proto_header).lower()
+    return [host, port], _SCHEMES.get(scheme)
 
 
 def _without_port(address: str) -> str:
@@ -116,21 +165,8 @@ def _port(text: str) -> int:
     return port if port <= 65535 else 0
 
 
-def _by_name(headers: Any) -> dict[str, list[str]]:
-    """Return the values of each header by lowercased name, as text."""
-    pairs: Iterable[tuple[Any, Any]]
-    if isinstance(headers, Mapping):
-        pairs = headers.items()
-    elif hasattr(headers, "getAllRawHeaders"):
-        pairs = headers.getAllRawHeaders()
-    else:
-        pairs = headers
-    found: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values = value if isinstance(value, (list, tuple)) else [value]
-        found.setdefault(_text(name).lower(), []).extend(_text(one) for one in values)
-    return found
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def _address(twisted_address: Any) -> Address | None:
+    """Return ``[host, port]`` of a TCP address, ``None`` of any other kind."""
+    host = getattr(twisted_address, "host", None)
+    port = getattr(twisted_address, "port", None)
+    return None if host is None or port is None else [str(host), int(port)]

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from channels.interface_server.protocol.messages import Malformed
 from channels.names import FAILED
+from channels.replies import mistyped
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -56,13 +58,6 @@ class Finish:
 
 
 @dataclass(slots=True)
-class Malformed:
-    """Log that a message could not be carried out, and why."""
-
-    problem: str
-
-
-@dataclass(slots=True)
 class Fail:
     """Abort the response: it has started, and cannot be completed."""
 
@@ -98,12 +93,12 @@ class Response:
         return [malformed, Fail(500)]
 
     def end(self) -> None:
-        """Take note that there is nobody left to answer."""
+        """Do nothing more: nobody is left to answer."""
         self.state = State.COMPLETE
 
     def _carry_out(self, message: Mapping[str, Any]) -> list[Action]:
         if not isinstance(message, Mapping):
-            raise _Problem(f"a reply must be a dict, not {type(message).__name__}")
+            raise _Problem(mistyped("a reply", "a dict", message))
         actions: list[Action] = []
         if self.state is State.WAITING:
             if "status" not in message:
@@ -133,7 +128,7 @@ class _Problem(Exception):
 
 def _status(status: object) -> int:
     if not isinstance(status, int) or isinstance(status, bool):
-        raise _Problem(f"status must be an int, not {type(status).__name__}")
+        raise _Problem(mistyped("status", "an int", status))
     if not 200 <= status <= 999:
         raise _Problem(f"status {status} cannot be sent: use 200 to 599")
     return status
@@ -143,7 +138,7 @@ def _content(content: object) -> bytes:
     if content is None:
         return b""
     if not isinstance(content, bytes):
-        raise _Problem(f"content must be bytes, not {type(content).__name__}")
+        raise _Problem(mistyped("content", "bytes", content))
     return content
 
 
@@ -151,11 +146,11 @@ def _headers(headers: object) -> Headers:
     if headers is None:
         return []
     if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):
-        raise _Problem(f"headers must be a list of pairs, not {type(headers).__name__}")
+        raise _Problem(mistyped("headers", "a list of pairs", headers))
     pairs = [_header(pair) for pair in headers]
     lengths = {value.strip() for name, value in pairs if name.lower() == b"content-length"}
     if len(lengths) > 1:
-        # Whoever is in front may believe the other one, and take content for a response.
+        # A proxy in front may believe the other one, and take content for a response.
         told = ", ".join(sorted(length.decode("latin-1") for length in lengths))
         raise _Problem(f"more than one Content-Length: {told:.80}")
     return pairs
@@ -174,7 +169,7 @@ def _octets(part: object, what: str) -> bytes:
     if isinstance(part, bytes):
         return part
     if not isinstance(part, str):
-        raise _Problem(f"a header {what} must be bytes, not {type(part).__name__}")
+        raise _Problem(mistyped(f"a header {what}", "bytes", part))
     try:
         return part.encode("latin-1")
     except UnicodeEncodeError:

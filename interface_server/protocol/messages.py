@@ -7,10 +7,18 @@ any other.  No I/O.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from channels.interface_server.protocol.headers import Address, Pairs, joined
+from channels.interface_server.protocol.headers import Origin, joined
+
+
+@dataclass(slots=True)
+class Malformed:
+    """What became of a message in the other direction: log why it could not be carried out."""
+
+    problem: str
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:
@@ -26,16 +34,7 @@ def split_target(target: bytes) -> tuple[str, bytes]:
 
 
 def http_request(
-    *,
-    method: bytes,
-    target: bytes,
-    http_version: bytes,
-    scheme: str,
-    root_path: str,
-    headers: Pairs,
-    body: bytes,
-    client: Address | None,
-    server: Address | None,
+    method: bytes, target: bytes, http_version: bytes, origin: Origin, body: bytes
 ) -> dict[str, Any]:
     """Return the ``http.request`` message (docs/channels1.md#http-messages).
 
@@ -43,49 +42,37 @@ def http_request(
         method: As the client spelled it.
         target: The whole request target.
         http_version: ``b"HTTP/1.1"`` and the like.
-        scheme: ``"http"`` or ``"https"``, or what a trusted proxy said.
-        root_path: Part of the path that belongs to the server.
-        headers: Lowercased, repeats as separate pairs.
+        origin: Where the request comes from, with its headers.
         body: The whole body, or its start if the rest follows elsewhere.
-        client: ``[host, port]``, ``None`` if it has none.
-        server: The socket's own address.
     """
     path, query_string = split_target(target)
     return {
         "http_version": http_version.rpartition(b"/")[2].decode("latin-1"),
         "method": method.decode("latin-1"),
-        "scheme": scheme or "http",
+        "scheme": origin.scheme,
         "path": path,
         "query_string": query_string,
-        "root_path": root_path,
-        "headers": headers,
+        "root_path": origin.root_path,
+        "headers": origin.headers,
         "body": body,
-        "client": client,
-        "server": server,
+        "client": origin.client,
+        "server": origin.server,
     }
 
 
-def websocket_connect(
-    *,
-    target: bytes,
-    scheme: str,
-    root_path: str,
-    headers: Pairs,
-    client: Address | None,
-    server: Address | None,
-) -> dict[str, Any]:
+def websocket_connect(target: bytes, origin: Origin) -> dict[str, Any]:
     """Return the ``websocket.connect`` message (docs/channels1.md#websocket-messages).
 
     ``scheme`` and ``root_path`` are the optional keys that the original never sent
-    (docs/channels1.md#connect-messages).  ``headers`` may hold repeats; they are joined here.
+    (docs/channels1.md#connect-messages).  Repeated headers are joined.
     """
     path, query_string = split_target(target)
     return {
         "path": path,
-        "headers": joined(headers),
+        "headers": joined(origin.headers),
         "query_string": query_string,
-        "client": client,
-        "server": server,
-        "scheme": "wss" if scheme in ("https", "wss") else "ws",
-        "root_path": root_path,
+        "client": origin.client,
+        "server": origin.server,
+        "scheme": "wss" if origin.scheme == "https" else "ws",
+        "root_path": origin.root_path,
     }

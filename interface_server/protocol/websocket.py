@@ -13,6 +13,9 @@ A socket is in one of four states and only ever moves to the right::
 What a reply may hold, and in which order its parts count: docs/channels1.md#websocket-messages.
 One thing differs for the better: an empty frame can be sent
 (docs/channels1.md#empty-and-wrong-frames) by a reply that says nothing else.
+
+What is due on an open socket as time passes is told by :func:`look`, which has no state; times
+are seconds on the caller's clock.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from channels.interface_server.protocol.messages import Malformed
+from channels.interface_server.settings import Settings
 from channels.names import FAILED
 from channels.replies import close_problem, content_problem, foreign_keys
 
@@ -71,13 +76,6 @@ class Close:
     code: int
 
 
-@dataclass(slots=True)
-class Malformed:
-    """Log that a reply could not be carried out, and why."""
-
-    problem: str
-
-
 Action = Accept | Reject | Send | Close | Malformed
 
 
@@ -112,7 +110,7 @@ class Socket:
         return self._end(status, code)
 
     def gone(self) -> None:
-        """Take note that the connection is no more."""
+        """Do nothing more: the connection is gone."""
         self.state = CLOSED
 
     def _carry_out(self, message: Mapping[str, Any], actions: list[Action]) -> str | None:
@@ -166,3 +164,48 @@ class Socket:
         connecting = self.state is CONNECTING
         self.state = CLOSING
         return [Reject(status) if connecting else Close(code)]
+
+
+class Due(enum.Enum):
+    """What to do now."""
+
+    NOTHING = "nothing"
+    PING = "ping"
+    DROP = "drop"
+    END = "end"
+
+
+def look(
+    settings: Settings,
+    now: float,
+    *,
+    born: float,
+    heard_at: float,
+    pinged_at: float | None,
+    paused: bool,
+) -> tuple[Due, float | None]:
+    """Return what is due, and in how many seconds to look again (``None``: no need to).
+
+    Args:
+        settings: Holds the limits.
+        now: The time.
+        born: When the socket came: it ends after ``websocket_timeout``.
+        heard_at: When its client sent something last: it is pinged after
+            ``ping_interval`` of silence.
+        pinged_at: When the ping was sent that is not answered yet, if any: the
+            socket is dropped after ``ping_timeout``.
+        paused: Whether it is not read at the moment, so that no pong could be seen.
+    """
+    deadlines = []
+    if settings.websocket_timeout >= 0:
+        deadlines.append((born + settings.websocket_timeout, Due.END))
+    if paused:
+        pass  # the bridge watches for how long
+    elif pinged_at is not None:
+        deadlines.append((pinged_at + settings.ping_timeout, Due.DROP))
+    elif settings.ping_interval > 0:
+        deadlines.append((heard_at + settings.ping_interval, Due.PING))
+    if not deadlines:
+        return Due.NOTHING, None
+    time, due = min(deadlines, key=lambda deadline: deadline[0])
+    return (due, None) if time <= now else (Due.NOTHING, time - now)

@@ -38,10 +38,15 @@ def problem_when_open(message: object) -> str | None:
     return problem
 
 
+def mistyped(name: str, expected: str, value: object) -> str:
+    """Return what is wrong with a value of another type than expected."""
+    return f"{name} must be {expected}, not {type(value).__name__}"
+
+
 def foreign_keys(message: object) -> str | None:
     """Return which keys of a reply are unknown."""
     if not isinstance(message, Mapping):
-        return f"a reply must be a dict, not {type(message).__name__}"
+        return mistyped("a reply", "a dict", message)
     if message.keys() <= _KEYS:
         return None
     foreign = message.keys() - _KEYS - {CONSUMER}
@@ -57,9 +62,9 @@ def content_problem(message: Mapping[str, Any]) -> str | None:
     if text and data:
         return "both text and bytes: send two messages"
     if data and not isinstance(data, bytes):
-        return f"bytes must be bytes, not {type(data).__name__}"
+        return mistyped("bytes", "bytes", data)
     if text and not isinstance(text, str):
-        return f"text must be str, not {type(text).__name__}"
+        return mistyped("text", "str", text)
     return None
 
 
@@ -68,7 +73,7 @@ def close_problem(close: object) -> str | None:
     if not close or close is True:
         return None
     if not isinstance(close, int):
-        return f"close must be True or an int, not {type(close).__name__}"
+        return mistyped("close", "True or an int", close)
     if not is_sendable_close_code(close):
         return f"close code {close} cannot be sent: use True, {SENDABLE_CLOSE_CODES}"
     return None

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from twisted.web.http_headers import Headers
+from twisted.internet.address import IPv4Address, UNIXAddress
 
 from channels.interface_server.protocol.headers import (
+    Origin,
+    find_origin,
     joined,
-    parse_x_forwarded_for,
+    parse_forwarded,
     request_headers,
     take_root_path,
 )
+from channels.interface_server.settings import Settings
 
-FORWARDED = {"X-Forwarded-For": b"10.1.2.3", "X-Forwarded-Port": b"1234"}
+FORWARDED = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": "1234"}
+
+
+def forwarded(headers, address="X-Forwarded-For", **settings):
+    """Return what is told by these headers, each a value or several."""
+    pairs = [
+        (name.lower().encode(), value.encode())
+        for name, values in headers.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    given = {
+        "proxy_forwarded_address_header": address,
+        "proxy_forwarded_port_header": "X-Forwarded-Port",
+        "proxy_forwarded_proto_header": "X-Forwarded-Proto",
+        **settings,
+    }
+    return parse_forwarded(pairs, Settings(**given))
 
 
 def test_names_are_lowercased_and_repeats_stay_apart():
@@ -41,34 +62,23 @@ def test_without_the_header_there_is_no_root_path():
     assert take_root_path(pairs) == (None, pairs)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        FORWARDED,
-        {name.lower().encode(): value for name, value in FORWARDED.items()},
-        {name.upper(): [value] for name, value in FORWARDED.items()},
-        {name: value.decode() for name, value in FORWARDED.items()},
-        Headers({name.encode(): [value] for name, value in FORWARDED.items()}),
-        [(name.encode(), value) for name, value in FORWARDED.items()],
-    ],
-)
-def test_an_address_is_found_whatever_holds_the_headers(headers):
-    assert parse_x_forwarded_for(headers) == (["10.1.2.3", 1234], None)
+def test_an_address_and_a_port_are_found():
+    assert forwarded(FORWARDED) == (["10.1.2.3", 1234], None)
 
 
 def test_the_leftmost_address_is_taken_by_default():
     headers = {"X-Forwarded-For": "10.1.2.3 , 10.1.2.4"}
 
-    assert parse_x_forwarded_for(headers) == (["10.1.2.3", 0], None)
+    assert forwarded(headers) == (["10.1.2.3", 0], None)
 
 
 @pytest.mark.parametrize(
     ("proxies", "expected"), [(1, "10.0.0.3"), (2, "10.0.0.2"), (3, "10.0.0.1"), (9, "10.0.0.1")]
 )
 def test_trusted_proxies_count_from_the_right(proxies, expected):
-    headers = {"X-Forwarded-For": [b"10.0.0.1, 10.0.0.2", b"10.0.0.3"]}
+    headers = {"X-Forwarded-For": ["10.0.0.1, 10.0.0.2", "10.0.0.3"]}
 
-    address, _ = parse_x_forwarded_for(headers, trusted_proxies=proxies)
+    address, _ = forwarded(headers, trusted_proxies=proxies)
 
     assert address == [expected, 0]
 
@@ -83,11 +93,11 @@ def test_trusted_proxies_count_from_the_right(proxies, expected):
     ],
 )
 def test_an_address_is_taken_without_its_port(item, address):
-    assert parse_x_forwarded_for({"X-Forwarded-For": item})[0] == [address, 0]
+    assert forwarded({"X-Forwarded-For": item})[0] == [address, 0]
 
 
 def test_ipv6_addresses_pass_through():
-    assert parse_x_forwarded_for({"X-Forwarded-For": "1043::a321:0001"})[0] == [
+    assert forwarded({"X-Forwarded-For": "1043::a321:0001"})[0] == [
         "1043::a321:0001",
         0,
     ]
@@ -97,14 +107,14 @@ def test_ipv6_addresses_pass_through():
 def test_a_header_without_an_address_is_no_header(addresses):
     headers = {"X-Forwarded-For": addresses, "X-Forwarded-Proto": "https"}
 
-    assert parse_x_forwarded_for(headers, original_addr=["::1", 5]) == (["::1", 5], None)
+    assert forwarded(headers) == (None, None)
 
 
 @pytest.mark.parametrize("port", ["abc", "-5", "65536", "", "4_4", "\uff19", "9" * 5000])
 def test_a_bad_port_is_0(port):
     headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": port}
 
-    assert parse_x_forwarded_for(headers)[0] == ["10.1.2.3", 0]
+    assert forwarded(headers)[0] == ["10.1.2.3", 0]
 
 
 @pytest.mark.parametrize(
@@ -112,22 +122,23 @@ def test_a_bad_port_is_0(port):
     [
         ("https,http", "https"),
         ("HTTPS", "https"),
-        (" wss ,ws", "wss"),
-        ("javascript", "http"),
-        ("javascript, https", "http"),
-        ("", "http"),
+        (" wss ,ws", "https"),
+        ("ws", "http"),
+        ("javascript", None),
+        ("javascript, https", None),
+        ("", None),
     ],
 )
 def test_the_first_scheme_counts_if_it_is_a_known_one(proto, scheme):
     headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": proto}
 
-    assert parse_x_forwarded_for(headers, original_scheme="http")[1] == scheme
+    assert forwarded(headers)[1] == scheme
 
 
 def test_the_first_port_counts():
     headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Port": " 443 ,80"}
 
-    assert parse_x_forwarded_for(headers)[0] == ["10.1.2.3", 443]
+    assert forwarded(headers)[0] == ["10.1.2.3", 443]
 
 
 def test_behind_proxies_that_append_all_three_headers_count_from_the_right():
@@ -137,30 +148,59 @@ def test_behind_proxies_that_append_all_three_headers_count_from_the_right():
         "X-Forwarded-Proto": "http, https, http",
     }
 
-    assert parse_x_forwarded_for(headers, trusted_proxies=2) == (["10.1.2.3", 443], "https")
+    assert forwarded(headers, trusted_proxies=2) == (["10.1.2.3", 443], "https")
 
 
 def test_the_scheme_is_taken_if_there_is_one():
-    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": b"https"}
+    headers = {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"}
 
-    assert parse_x_forwarded_for(headers, original_scheme="http")[1] == "https"
-    assert parse_x_forwarded_for(FORWARDED, original_scheme="http")[1] == "http"
+    assert forwarded(headers)[1] == "https"
+    assert forwarded(FORWARDED)[1] is None
 
 
 @pytest.mark.parametrize("name", [None, "", "X-Real-IP"])
-def test_without_the_address_header_the_originals_stay(name):
-    headers = {**FORWARDED, "X-Forwarded-Proto": b"https"}
-
-    found = parse_x_forwarded_for(
-        headers, name, original_addr=["127.0.0.1", 80], original_scheme="http"
-    )
-
-    assert found == (["127.0.0.1", 80], "http")
+def test_without_the_address_header_nothing_is_reported(name):
+    assert forwarded({**FORWARDED, "X-Forwarded-Proto": "https"}, name) == (None, None)
 
 
 def test_port_and_proto_headers_can_be_left_out():
-    headers = {**FORWARDED, "X-Forwarded-Proto": b"https"}
+    headers = {**FORWARDED, "X-Forwarded-Proto": "https"}
 
-    found = parse_x_forwarded_for(headers, port_header_name=None, proto_header_name=None)
+    found = forwarded(headers, proxy_forwarded_port_header=None, proxy_forwarded_proto_header=None)
 
     assert found == (["10.1.2.3", 0], None)
+
+
+PROXIED = Settings(proxy_forwarded_address_header="X-Forwarded-For", root_path="/root")
+PEER, HOST = IPv4Address("TCP", "10.0.0.9", 5), IPv4Address("TCP", "10.0.0.1", 80)
+
+
+def test_the_socket_tells_where_a_request_comes_from_if_no_proxy_does():
+    origin = find_origin(PROXIED, [(b"Host", [b"x"])], PEER, HOST, secure=True, websocket=False)
+
+    assert origin == Origin(["10.0.0.9", 5], ["10.0.0.1", 80], "https", "/root", [(b"host", b"x")])
+    assert origin.describe() == "10.0.0.9:5"
+
+
+def test_a_proxy_names_the_client_whose_port_is_not_known():
+    raw = [(b"X-Forwarded-For", [b"1.2.3.4"])]
+
+    origin = find_origin(PROXIED, raw, PEER, HOST, secure=False, websocket=False)
+
+    assert (origin.client, origin.scheme, origin.forwarded) == (["1.2.3.4", 0], "http", True)
+    assert origin.describe() == "1.2.3.4"
+
+
+@pytest.mark.parametrize(("trusted", "root_path"), [(False, "/root"), (True, "/other")])
+@pytest.mark.parametrize("websocket", [False, True])
+def test_the_root_path_of_a_request_is_believed_only_if_that_was_said(
+    trusted, root_path, websocket
+):
+    settings = replace(PROXIED, trust_root_path_header=trusted)
+    raw = [(b"Daphne-Root-Path", [b"/other"])]
+
+    origin = find_origin(settings, raw, UNIXAddress("/a"), UNIXAddress("/b"), False, websocket)
+
+    assert (origin.client, origin.root_path) == (None, root_path)
+    assert origin.describe() is None
+    assert origin.headers == ([(b"daphne-root-path", b"/other")] if websocket else [])

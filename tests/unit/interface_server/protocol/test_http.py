@@ -5,12 +5,12 @@ import pytest
 from channels.interface_server.protocol.http import (
     Fail,
     Finish,
-    Malformed,
     Response,
     Start,
     State,
     Write,
 )
+from channels.interface_server.protocol.messages import Malformed
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import logging
 
 from twisted.logger import LogLevel
 
-from channels.interface_server.net.twisted_log import WARNING_PAUSE, Forwarder
+from channels.interface_server.net.reactor import WARNING_PAUSE, Forwarder
 from tests.support.clock import Clock
 
 EXHAUSTED = {

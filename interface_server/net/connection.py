@@ -9,9 +9,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from channels.interface_server.net.context import Context, unsent_bytes
-from channels.interface_server.net.keepalive import detect_dead_peer
-from channels.interface_server.net.response import LastWords
+from channels.interface_server.net.context import Context, detect_dead_peer, unsent_bytes
+from channels.interface_server.net.response import ClosingConnection
 from channels.interface_server.timers import TimerWheel
 
 #: How much of a malformed request line is shown in the access log, in bytes.
@@ -22,7 +21,7 @@ LONGEST_LOGGED = 500
 FIRST_QUESTION = 1.0
 
 
-class HttpChannel(http.HTTPChannel):
+class HttpConnection(http.HTTPChannel):
     """Reads the requests of one connection, and refuses more of them than Twisted does."""
 
     # Twisted's, whose types are wider than it says.
@@ -68,54 +67,41 @@ class HttpChannel(http.HTTPChannel):
         """Leave a line in the access log, with what is known of the request."""
         context: Context = self.factory.context
         headers = self.requests[-1].requestHeaders.getAllRawHeaders() if self.requests else ()
-        here = self.transport
-        origin = context.origin(
-            headers, here.getPeer(), here.getHost(), self.isSecure(), websocket=False
-        )
+        client = context.find_origin(headers, self).describe()
         method, _, rest = self._line[:LONGEST_LOGGED].partition(b" ")
-        target = rest.rpartition(b" ")[0] or rest
-        context.log_action(
-            "http",
-            "complete",
-            path=target.decode("latin-1"),
-            status=400,
-            method=method.decode("latin-1"),
-            client=origin.describe(),
-            time_taken=0.0,
-            size=0,
-        )
+        context.log_response(method, rest.rpartition(b" ")[0] or rest, 400, client)
 
     # -- a client that sends nothing more ------------------------------------------
 
     def read_closed(self) -> None:
-        """Take note that the client has closed its half: it still gets what it has asked for.
+        """Called when the client has closed its half: it still gets what it has asked for.
 
-        Unless a part of the answer was written already: who leaves in the middle of one
-        has left for good, as browsers do, and its application should know.
+        Unless a part of the answer was written already: a client that leaves in the middle of
+        one has left for good, as browsers do, and its application should know.
         """
-        exchange = self.requests[0].exchange if self.requests and self._handlingRequest else None
-        if exchange is None:
+        response = self.requests[0].response if self.requests and self._handlingRequest else None
+        if response is None:
             self.loseConnection()  # once everything is written
             if unsent_bytes(self.transport):
-                LastWords(self.factory.context.wheel, self.transport)
+                ClosingConnection(self.factory.context.wheel, self.transport)
         elif self._read_closed:
             return  # Twisted reads on, and so comes here again, after each answer of a pipeline
-        elif exchange.started:
+        elif response.started:
             self.transport.connectionLost(Failure(ConnectionDone()))
         else:
             self._read_closed = True
             if not self._dataBuffer:
-                exchange.close_afterwards()
-            WaitingClient(self.factory.context.wheel, self)
+                response.close_afterwards()
+            HalfClosedClient(self.factory.context.wheel, self)
 
     def requestDone(self, request: Any) -> None:
-        """Take note that a response is complete."""
+        """Called when a response is complete."""
         super().requestDone(request)
         if self._read_closed and not self._handlingRequest:
             self.loseConnection()
 
 
-class WaitingClient:
+class HalfClosedClient:
     """Looks whether a client that closed its half still waits, as its silence does not tell.
 
     Only what is sent to it does: one that is gone answers with a reset.  So it is told to
@@ -125,7 +111,7 @@ class WaitingClient:
 
     __slots__ = ("_asked", "_channel", "_delay", "wheel_slot")
 
-    def __init__(self, wheel: TimerWheel, channel: HttpChannel) -> None:
+    def __init__(self, wheel: TimerWheel, channel: HttpConnection) -> None:
         self.wheel_slot = 0
         self._channel = channel
         self._asked = False
@@ -137,7 +123,7 @@ class WaitingClient:
         """Ask, and a second later look for the answer; then again after twice the time."""
         channel = self._channel
         request = channel.requests[0] if channel.requests else None
-        if request is None or request.exchange is None or request.exchange.started:
+        if request is None or request.response is None or request.response.started:
             return None  # what is written tells
         if self._asked:
             if _has_failed(channel.transport):
