@@ -54,23 +54,23 @@ class Option:
     arguments: Mapping[str, Any]
 
 
-def _option(*flags: str, default: Any, group: str = "", **arguments: Any) -> Any:
+def _option(flags: str, default: Any, text: str, *, group: str = "", **arguments: Any) -> Any:
     """Return a field that is an option; ``on_command_line`` if its default is another one there."""
-    shown = arguments.pop("on_command_line", default)
-    option = Option(group, flags, {**arguments, "default": shown})
+    arguments.update(default=arguments.pop("on_command_line", default), help=text)
+    option = Option(group, tuple(flags.split()), arguments)
     return field(default=default, metadata={"option": option})
 
 
-def _time(*flags: str, **arguments: Any) -> Any:
-    return _option(*flags, group="times", type=_seconds, metavar="SECONDS", **arguments)
+def _time(flags: str, default: float, text: str, **arguments: Any) -> Any:
+    if "(default" not in text:
+        text += " (default: %(default)s)"
+    arguments.update(group="times", type=_seconds, metavar="SECONDS")
+    return _option(flags, default, text, **arguments)
 
 
-def _size(*flags: str, **arguments: Any) -> Any:
-    return _option(*flags, group="limits", type=_count, metavar="BYTES", **arguments)
-
-
-def _proxy(*flags: str, **arguments: Any) -> Any:
-    return _option(*flags, group="behind a proxy", **arguments)
+def _size(flags: str, default: int, text: str) -> Any:
+    text += " (default: %(default)s)"
+    return _option(flags, default, text, group="limits", type=_count, metavar="BYTES")
 
 
 @dataclass(frozen=True)
@@ -102,142 +102,137 @@ class Settings:
     """
 
     http_timeout: float = _time(
-        *("-t", "--http-timeout", "--http_timeout"),
-        default=120,
-        help="longest wait for the next piece of a response, then 503 (default: %(default)s)",
+        "-t --http-timeout --http_timeout",
+        120,
+        "longest wait for the next piece of a response, then 503",
     )
     keep_alive_timeout: float = _time(
         "--keep-alive-timeout",
-        default=75,
-        help="close a connection whose client is silent that long between two requests, or in the"
+        75,
+        "close a connection whose client is silent that long between two requests, or in the"
         " middle of one; 0 for never. More than the same of a proxy or balancer in front, which is"
-        " often 60, so that it is never the one to be surprised (default: %(default)s)",
+        " often 60, so that it is never the one to be surprised",
     )
     worker_wait: float = _time(
         "--worker-wait",
-        default=30.0,
-        help="how long requests and handshakes wait while no worker listens at all, as when they"
+        30.0,
+        "how long requests and handshakes wait while no worker listens at all, as when they"
         " are being restarted; then 503 until one does; -1 for as long as the other time-outs"
-        " allow (default: %(default)s)",
+        " allow",
     )
     websocket_timeout: float = _time(
-        *("--websocket-timeout", "--websocket_timeout"),
-        default=86400.0,
+        "--websocket-timeout --websocket_timeout",
+        86400.0,
+        "longest life of a WebSocket; -1 for no limit (default: the layer's group_expiry)",
         on_command_line=None,
-        help="longest life of a WebSocket; -1 for no limit (default: the layer's group_expiry)",
     )
     websocket_connect_timeout: float = _time(
-        *("--websocket-connect-timeout", "--websocket_connect_timeout"),
-        default=20,
+        "--websocket-connect-timeout --websocket_connect_timeout",
+        20,
+        "longest wait for the application to accept a WebSocket, then 403; -1 for no limit",
         on_command_line=5,
-        help="longest wait for the application to accept a WebSocket, then 403; -1 for no"
-        " limit (default: %(default)s)",
     )
     ping_interval: float = _time(
-        *("--ping-interval", "--ping_interval"),
-        default=20,
-        help="ping a WebSocket that was silent that long; 0 for never (default: %(default)s)",
+        "--ping-interval --ping_interval",
+        20,
+        "ping a WebSocket that was silent that long; 0 for never",
     )
     ping_timeout: float = _time(
-        *("--ping-timeout", "--ping_timeout"),
-        default=30,
-        help="drop a WebSocket that did not answer a ping (default: %(default)s)",
+        "--ping-timeout --ping_timeout", 30, "drop a WebSocket that did not answer a ping"
     )
     stall_timeout: float = _time(
         "--stall-timeout",
-        default=120.0,
-        help="longest time that a WebSocket is not read because the application is behind,"
-        " then it is closed with 1013 (default: %(default)s)",
+        120.0,
+        "longest time that a WebSocket is not read because the application is behind,"
+        " then it is closed with 1013",
     )
     drain: float = _time(
         "--drain",
-        default=0.0,
+        0.0,
+        "longest wait on shutdown for open requests, for clients and for workers that have"
+        " not answered; closing the WebSockets is spread over most of it",
         on_command_line=10.0,
-        help="longest wait on shutdown for open requests, for clients and for workers that have"
-        " not answered; closing the WebSockets is spread over most of it (default: %(default)s)",
     )
     max_body: int = _size(
-        "--max-body",
-        default=1024 * 1024 * 1024,
-        help="largest request body, past it 413; 0 for no limit (default: %(default)s)",
+        "--max-body", 1024 * 1024 * 1024, "largest request body, past it 413; 0 for no limit"
     )
     max_message: int = _size(
         "--max-message",
-        default=1024 * 1024,
-        help="largest WebSocket message, past it close code 1009; 0 for no limit (default:"
-        " %(default)s)",
+        1024 * 1024,
+        "largest WebSocket message, past it close code 1009; 0 for no limit",
     )
     send_buffer: int = _size(
         "--send-buffer",
-        default=1024 * 1024,
-        help="most that may be unsent to a WebSocket that is to be sent more, past it close code"
-        " 1008 (default: %(default)s)",
+        1024 * 1024,
+        "most that may be unsent to a WebSocket that is to be sent more, past it close code 1008",
     )
     spool_limit: int = _size(
         "--spool-limit",
-        default=64 * 1024 * 1024,
-        help="largest part of a response that is kept on disk for a slow client (default:"
-        " %(default)s)",
+        64 * 1024 * 1024,
+        "largest part of a response that is kept on disk for a slow client",
     )
-    trusted_proxies: int = _proxy(
+    trusted_proxies: int = _option(
         "--trusted-proxies",
-        type=_count,
-        default=0,
-        metavar="N",
-        help="proxies of yours that append to X-Forwarded-For: the client is the Nth address"
+        0,
+        "proxies of yours that append to X-Forwarded-For: the client is the Nth address"
         " from the right; 0 takes the leftmost, which clients can forge (default: %(default)s)",
+        group="behind a proxy",
+        type=_count,
+        metavar="N",
     )
-    root_path: str = _proxy(
-        *("--root-path", "--root_path"),
+    root_path: str = _option(
+        "--root-path --root_path",
+        "",
+        "part of the path that belongs to the server, URL-encoded",
+        group="behind a proxy",
         type=unquote,
-        default="",
         metavar="PATH",
-        help="part of the path that belongs to the server, URL-encoded",
     )
-    trust_root_path_header: bool = _proxy(
+    trust_root_path_header: bool = _option(
         "--trust-root-path-header",
-        action="store_true",
-        default=False,
-        help="let the request header Daphne-Root-Path override it: for a proxy of yours that sets"
+        False,
+        "let the request header Daphne-Root-Path override it: for a proxy of yours that sets"
         " or removes it in every request, as clients can send it, too (default: ignored)",
+        group="behind a proxy",
+        action="store_true",
     )
     ws_protocols: tuple[str, ...] = _option(
-        *("--ws-protocol", "--ws_protocol"),
+        "--ws-protocol --ws_protocol",
+        (),
+        "WebSocket subprotocols that are accepted; may be repeated",
+        on_command_line=None,
         metavar="NAME",
         nargs="*",
         action="extend",
-        default=(),
-        on_command_line=None,
-        help="WebSocket subprotocols that are accepted; may be repeated",
     )
     compression: bool = _option(
         "--compression",
+        False,
+        "offer permessage-deflate to WebSocket clients (costs CPU and memory)",
         action="store_true",
-        default=False,
-        help="offer permessage-deflate to WebSocket clients (costs CPU and memory)",
     )
     on_lost_message: Literal["skip", "close"] = _option(
         "--on-lost-message",
-        choices=("skip", "close"),
-        default="skip",
-        help="what happens to a WebSocket whose message was lost with a worker, expired, or"
+        "skip",
+        "what happens to a WebSocket whose message was lost with a worker, expired, or"
         " could not be read: go on, or close it with 1011 (default: %(default)s)",
+        choices=("skip", "close"),
     )
     health_path: str | None = _option(
         "--health-path",
+        None,
+        "path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
+        " layer does not answer, no worker listens (see --worker-wait) or it is stopping",
         type=_path,
         metavar="PATH",
-        default=None,
-        help="path that the server answers itself, in JSON: 200 while it can serve, 503 when the"
-        " layer does not answer, no worker listens (see --worker-wait) or it is stopping",
     )
     require_host: bool = _option(
         "--allow-missing-host",
+        True,
+        "serve HTTP/1.1 requests without a Host header, as clients of old may send them;"
+        " they get 400 otherwise",
         group="legacy",
         action="store_false",
-        default=True,
-        help="serve HTTP/1.1 requests without a Host header, as clients of old may send them;"
-        " they get 400 otherwise",
     )
     proxy_forwarded_address_header: str | None = None
     proxy_forwarded_port_header: str | None = None

@@ -7,13 +7,17 @@ refuse its handshake.  Only a header that is no list of offers at all is one.  N
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-# A separator stands for itself, a token has a "t" before it, one that was quoted a quote.
-_LEXEME = re.compile(
-    r"""[ \t]*(?:([,;=])|([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|"((?:[^"\\]|\\.)*)")""", re.DOTALL
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+
+# A name with its value, if any, as a token or quoted, and what separates it from the next.
+_PART = re.compile(
+    rf"""[ \t]*({_TOKEN})(?:[ \t]*=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)"))?[ \t]*([,;]|\Z)""",
+    re.DOTALL,
 )
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# An element of the list that says nothing.
+_EMPTY = re.compile(r"[ \t]*(?:,|\Z)")
 
 # Sizes of a window, as powers of two, that RFC 7692 allows, without leading zeroes.
 _WINDOWS = frozenset(str(bits) for bits in range(8, 16))
@@ -31,9 +35,31 @@ def parse_offers(values: Iterable[bytes]) -> list[Offer]:
     Raises:
         ValueError: They are no list of offers; the handshake must be refused.
     """
-    text = b",".join(values).decode("latin-1").rstrip(" \t")
-    elements = _split(list(_lexemes(text)), ",")
-    return [_parse_offer(element) for element in elements if element]
+    text = b",".join(values).decode("latin-1")
+    offers: list[Offer] = []
+    parts: list[tuple[str, str | None]] = []  # of the offer that is being read
+    at = 0
+    while at < len(text) or parts:
+        empty = None if parts else _EMPTY.match(text, at)
+        if empty is not None:
+            at = empty.end()
+            continue
+        found = _PART.match(text, at)
+        if found is None:
+            raise ValueError(f"the extensions can't be read at {text[at : at + 20]!r}")
+        at = found.end()
+        name, value, quoted, separator = found.groups()
+        if quoted is not None:
+            value = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+            if not re.fullmatch(_TOKEN, value):
+                raise ValueError(f"a quoted value of an extension is no token: {value[:20]!r}")
+        if value is not None and not parts:
+            raise ValueError(f"the name of an extension has no value: {name[:20]!r}")
+        parts.append((name.lower(), value))
+        if separator != ";":
+            offers.append((parts[0][0], parts[1:]))
+            parts = []
+    return offers
 
 
 def choose_deflate(offers: Iterable[Offer]) -> str | None:
@@ -71,47 +97,3 @@ def _acceptable(parameters: list[tuple[str, str | None]]) -> bool:
         if not valid:
             return False
     return True
-
-
-def _lexemes(text: str) -> Iterator[str]:
-    at = 0
-    while at < len(text):
-        found = _LEXEME.match(text, at)
-        if found is None:
-            raise ValueError(f"the extensions can't be read at {text[at : at + 20]!r}")
-        separator, token, quoted = found.groups()
-        if quoted is not None:
-            token = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-            if not _TOKEN.fullmatch(token):
-                raise ValueError(f"a quoted value of an extension is no token: {token[:20]!r}")
-            yield '"' + token
-        else:
-            yield separator or "t" + token
-        at = found.end()
-
-
-def _parse_offer(lexemes: list[str]) -> Offer:
-    name, *parameters = _split(lexemes, ";")
-    return _token(*name).lower(), [_parse_parameter(*part) for part in parameters]
-
-
-def _parse_parameter(*lexemes: str) -> tuple[str, str | None]:
-    if len(lexemes) == 3 and lexemes[1] == "=" and lexemes[2] not in (",", ";", "="):
-        return _token(lexemes[0]).lower(), lexemes[2][1:]
-    return _token(*lexemes).lower(), None
-
-
-def _token(*lexemes: str) -> str:
-    if len(lexemes) != 1 or not lexemes[0].startswith("t"):
-        raise ValueError("the extensions are no list of tokens with parameters")
-    return lexemes[0][1:]
-
-
-def _split(lexemes: list[str], separator: str) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    for lexeme in lexemes:
-        if lexeme == separator:
-            parts.append([])
-        else:
-            parts[-1].append(lexeme)
-    return parts
