@@ -21,25 +21,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import decimal
+import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
-from typing import Any, TypeVar
+from typing import Any
 
 from asgiref.sync import SyncToAsync, async_to_sync
 from django.conf import settings
 from django.core.cache import caches
 from django.urls import set_script_prefix
 
-_T = TypeVar("_T")
+logger = logging.getLogger("django.channels")
 
 #: What the variable of ``decimal`` is called, in C and in Python.
 _DECIMAL = "decimal_context"
 
 
 class CleanContexts:
-    """Calls functions, each in a context of its own; for one thread.
+    """Makes a context for each message; for one thread.
 
     What the context of the first call has, all have.
     """
@@ -48,12 +49,12 @@ class CleanContexts:
         self._base: Context | None = None
         self._decimals: decimal.Context | None = None
 
-    def run(self, function: Callable[[], _T]) -> _T:
-        """Return what the function returns, or raise what it raises."""
+    def make(self) -> Context:
+        """Return a new one, in which nothing has run."""
         context = (self._prepare() if self._base is None else self._base).copy()
         if self._decimals is not None:
             context.run(decimal.setcontext, self._decimals.copy())
-        return context.run(function)
+        return context
 
     def _prepare(self) -> Context:
         base = self._base = Context()
@@ -79,58 +80,42 @@ def _prepare_django() -> None:
         # django.setup() set it too, but perhaps in another thread.
         set_script_prefix(settings.FORCE_SCRIPT_NAME)
     for alias in settings.CACHES:
-        with contextlib.suppress(Exception):  # whoever uses it is told what is wrong with it
+        with contextlib.suppress(Exception):  # what uses it is told what is wrong with it
             caches[alias] = caches.create_connection(alias)
 
 
-class CoroutineRunner:
-    """Runs coroutines to their end, one at a time; for one thread, which must close it.
+def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what the coroutine returns, or raise what it raises.
 
-    Outside of :meth:`as_program_loop` asgiref makes a loop for each.
+    In :func:`program_loop` if that is open, else asgiref makes a loop for it.
     """
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+    async def await_it() -> Any:
+        return await coroutine
 
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return what the coroutine returns, or raise what it raises."""
+    return async_to_sync(await_it)()
 
-        async def await_it() -> Any:
-            return await coroutine
 
-        return async_to_sync(await_it)()
+@contextlib.contextmanager
+def program_loop() -> Iterator[None]:
+    """Have asgiref use one loop for all that this thread runs; at the end cancel what still runs.
 
-    @contextlib.contextmanager
-    def as_program_loop(self) -> Iterator[None]:
-        """Tell asgiref, for this thread, to use the companion's loop."""
-        told = SyncToAsync.threadlocal
-        before = (
-            getattr(told, "main_event_loop", None),
-            getattr(told, "main_event_loop_pid", None),
-        )
-        told.main_event_loop, told.main_event_loop_pid = self._running_loop(), os.getpid()
+    What goes wrong at the end is logged.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="worker-asyncio", daemon=True)
+    thread.start()
+    told = SyncToAsync.threadlocal
+    before = (getattr(told, "main_event_loop", None), getattr(told, "main_event_loop_pid", None))
+    told.main_event_loop, told.main_event_loop_pid = loop, os.getpid()
+    try:
+        yield
+    finally:
+        told.main_event_loop, told.main_event_loop_pid = before
         try:
-            yield
-        finally:
-            told.main_event_loop, told.main_event_loop_pid = before
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
-                target=self._loop.run_forever, name="worker-asyncio", daemon=True
-            )
-            self._thread.start()
-        return self._loop
-
-    def close(self) -> None:
-        """Cancel what still runs in the loop, and end it."""
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=5)
+            asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=5)
+        except Exception:
+            logger.exception("What a worker ran asynchronously did not end cleanly")
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=5)
         if not thread.is_alive():

@@ -12,20 +12,19 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.db import close_old_connections, connections
 
-from channels.channel import Group
-from channels.layers.clients import GroupSend, Operation, Send
+from channels.layers.clients import Operation, Send
 from channels.message import Message
-from channels.outbox import Item
+from channels.outbox import Appended, Item
+from channels.replies import payload_of
 from channels.routing import connect_consumer, null_consumer
 from channels.security.websockets import check_origin
 from channels.signals import consumer_finished, consumer_started
 from channels.unrouted import tell_if_unrouted, tell_of_default, tell_of_no_match
-from channels.worker.contexts import CleanContexts, CoroutineRunner
+from channels.worker.contexts import run_coroutine
 from channels.worker.outcome import (
     accept_if_asked,
     is_real_interrupt,
@@ -56,7 +55,7 @@ class Ran:
     later: bool = False
     consumer: object = None
     sends: list[Operation] = field(default_factory=list)
-    others: list[tuple[Any, Operation]] = field(default_factory=list)
+    others: list[Item] = field(default_factory=list)
     interrupt: BaseException | None = None
 
 
@@ -64,8 +63,8 @@ class Dispatcher:
     """Runs messages for one worker.
 
     Attributes:
-        coroutines: Runs what ``async def`` consumers return.
-        timers: What they want to be called for later.
+        scheduled: What consumers want to be called for later; to be closed.
+        sent: What the consumer has sent: this thread's outbox puts it here.
 
     Args:
         layer: Wrapper of the layer that the messages come from.
@@ -88,36 +87,17 @@ class Dispatcher:
         self._callback = callback
         self._retries = retries
         self._leaves = leaves
-        self.coroutines = CoroutineRunner()
-        self.timers = ScheduledCalls(time.time)
-        self._contexts = CleanContexts()
-        self._items: list[Item] = []
-
-    def collect(self, items: list[Item]) -> None:
-        """Take what a consumer has sent: the sink of this thread's outbox."""
-        self._items += items
-
-    def close(self) -> None:
-        """End the event loop of ``async def`` consumers, if there is one."""
-        self.coroutines.close()
+        self.scheduled = ScheduledCalls(time.time)
+        self.sent: list[Item] = []
 
     def run(self, channel: str, content: dict[str, Any], ordered: bool = False) -> Ran:
-        """Run one message, in a clean context; never raises.
-
-        Args:
-            channel: Where it was taken from.
-            content: Its content, which the consumer may change.
-            ordered: Becomes :attr:`Message.ordered`.
-        """
-        return self._contexts.run(partial(self._run, channel, content, ordered))
-
-    def _run(self, channel: str, content: dict[str, Any], ordered: bool) -> Ran:
+        """Run a message that was taken from a channel; never raises."""
         ran = Ran()
         message = None
         verdict = "failed"
         try:
             message = Message(content, channel, self._layer)
-            message.worker_timers = self.timers
+            message.worker_timers = self.scheduled
             message.worker_leaves = self._leaves
             if ordered:
                 message.ordered = True
@@ -136,10 +116,9 @@ class Dispatcher:
         except BaseException as error:
             self._guard(error, ran)
         ran.later = verdict == "later"
-        self._sort_items(ran, message)
         if message is not None:
-            if ran.sends:
-                sign_malformed(message, ran.sends, ran.consumer)
+            if self.sent:
+                self._sort_sent(ran, message)
             if verdict == "failed":
                 rescue(message, ran.sends)
         return ran
@@ -148,24 +127,29 @@ class Dispatcher:
         assert self._callback is not None
         try:
             self._callback(channel, message)
-        except BaseException as error:  # it only watches: the message runs all the same
+        except BaseException as error:  # it only looks on: the message runs all the same
             self._guard(error, ran, self._callback)
 
     def _consume(self, message: Message, consumer: Any, kwargs: dict[str, Any], ran: Ran) -> str:
         """Call the consumer between the two signals and say what becomes of the message."""
         verdict = "done"
+        connects = message.channel.name == "websocket.connect"
         try:
-            # What idled since the last consumer may have been closed by the
-            # database's end, as between two requests.
-            _forget_queries()
+            # As before a request: what DEBUG keeps of queries is forgotten, but not while a test
+            # counts those of several messages; and what idled since the last consumer may
+            # have been closed by the database's end.
+            for connection in connections.all(initialized_only=True):
+                if not connection.force_debug_cursor:
+                    connection.queries_log.clear()
             close_old_connections()
             consumer_started.send(sender=self._sender, environ={})
-            if message.channel.name == "websocket.connect":
+            if connects:
                 check_origin(message)
             result = consumer(message, **kwargs)
             if inspect.iscoroutine(result):
-                self.coroutines.run(result)
-            accept_if_asked(message)
+                run_coroutine(result)
+            if connects:
+                accept_if_asked(message)
         except BaseException as error:
             try:
                 if is_real_interrupt(error):
@@ -184,34 +168,21 @@ class Dispatcher:
             ran.interrupt = error
         log_error(error, ran.consumer if culprit is None else culprit)
 
-    def _sort_items(self, ran: Ran, message: Message | None) -> None:
-        """Turn what the consumer sent into operations, the worker's own layer apart."""
-        if not self._items:
-            return
-        items, self._items = self._items, []
-        # Whoever asks for a reply on a channel receives there, route or not.
-        asked = message.reply_channel if message is not None else None
-        reply = None if asked is None else asked.name
-        for sender, content in items:
-            operation: Operation
-            if isinstance(sender, Group):
-                operation = GroupSend(sender.name, content)
-            else:
-                operation = Send(sender.name, content)
-                if "!" not in sender.name and sender.name != reply:
-                    tell_if_unrouted(sender.channel_layer, sender.name, ran.consumer)
-            layer = sender.channel_layer
-            if layer is self._layer or layer is self._layer.channel_layer:
+    def _sort_sent(self, ran: Ran, message: Message) -> None:
+        """Keep what goes to the worker's own layer apart from the rest."""
+        reply = None if message.reply_channel is None else message.reply_channel.name
+        own, wrapped = self._layer, self._layer.channel_layer
+        for layer, operation in self.sent:
+            if isinstance(layer, Appended):
+                layer = layer.channel_layer
+            if isinstance(operation, Send):
+                if operation.channel != reply:
+                    tell_if_unrouted(layer, operation.channel, ran.consumer)
+                elif payload_of(operation.message) is None:
+                    # What asks for a reply on a channel receives there, route or not.
+                    operation = sign_malformed(operation, message, ran.consumer)
+            if layer is own or layer is wrapped:
                 ran.sends.append(operation)
             else:
                 ran.others.append((layer, operation))
-
-
-def _forget_queries() -> None:
-    """Empty the lists of queries that ``DEBUG`` keeps, as before a request.
-
-    Not while a test counts the queries of several messages.
-    """
-    for connection in connections.all(initialized_only=True):
-        if not connection.force_debug_cursor:
-            connection.queries_log.clear()
+        self.sent.clear()

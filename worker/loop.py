@@ -1,33 +1,30 @@
 """The worker: takes messages, runs their consumers, flushes what these sent.
 
 By docs/channels1.md#worker.  The loop owns nothing but the message in hand: taking and
-giving back is a *source* (:mod:`channels.worker.source` by the frame, or
-:mod:`channels.worker.plain` one by one), running is the *dispatcher*
+giving back is the *source* (:mod:`channels.worker.source`), running is the *dispatcher*
 (:mod:`channels.worker.dispatch`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
-from itertools import groupby
-from operator import itemgetter
 from types import FrameType
 from typing import Any
 
 from channels.backoff import Backoff
-from channels.layers.base import clients_may_replace
+from channels.flush import deliver
 from channels.outbox import pending_message_store
 from channels.process_signals import SignalHandlers
 from channels.signals import worker_ready
+from channels.worker.contexts import CleanContexts, program_loop
 from channels.worker.dispatch import Callback, Dispatcher, Ran
-from channels.worker.flush import flush_plainly
-from channels.worker.plain import PlainSource
-from channels.worker.source import FrameSource
+from channels.worker.source import Source
 
 logger = logging.getLogger("django.channels")
 
@@ -82,7 +79,7 @@ class Worker:
         #: Whether another thread of this process says what they all listen on, and that the
         #: layer is away.
         self.told_elsewhere = False
-        self._source: FrameSource | PlainSource | None = None
+        self._source: Source | None = None
         self._stopping = False
         self._leave_at = math.inf
         self._signals = SignalHandlers()
@@ -133,11 +130,9 @@ class Worker:
         only, exclude = list(self.only_channels or ()), list(self.exclude_channels or ())
         if not only and not exclude:
             return channels
-        return [
-            channel
-            for channel in channels
-            if (not only or _any_matches(only, channel)) and not _any_matches(exclude, channel)
-        ]
+        if only:
+            channels = [one for one in channels if any(fnmatchcase(one, glob) for glob in only)]
+        return [one for one in channels if not any(fnmatchcase(one, glob) for glob in exclude)]
 
     def ready(self) -> None:
         """Tell that this worker is about to run."""
@@ -170,33 +165,55 @@ class Worker:
             self.message_retries,
             lambda: time.monotonic() >= self._leave_at,
         )
-        source = self._source = self._open_source(channels)
+        source = self._source = Source(
+            self.channel_layer,
+            channels,
+            listening=self.listening,
+            backoff=Backoff(),
+            clock=time.monotonic,
+            sleep=time.sleep,
+            pause=self.pause,
+            quiet=self.told_elsewhere,
+        )
+        contexts, scheduled = CleanContexts(), dispatcher.scheduled
         try:
             with (
-                pending_message_store.collecting(dispatcher.collect),
-                dispatcher.coroutines.as_program_loop(),
+                program_loop(),
+                self._closing(scheduled, source),
+                pending_message_store.collecting(dispatcher.sent.extend),
             ):
                 while not self.termed:
                     self.in_job = False
-                    taken = source.next()
-                    if taken is not None:
+                    delivery = source.next()
+                    if delivery is not None:
                         self.in_job = True
-                        self._handle(source, dispatcher.run(*taken), taken[1])
-                    if dispatcher.timers.pending:
+                        ran = contexts.make().run(dispatcher.run, *delivery)
+                        self._finish(source, ran, delivery.content)
+                    if scheduled.calls and scheduled.pending:
                         self.in_job = True
-                        dispatcher.timers.run()
+                        scheduled.run()
         finally:
-            self.in_job = False
-            self._close(source, dispatcher)
             # Not before: a first signal that comes meanwhile must not cut this short.
             self._source = None
             self._signals.restore()
 
-    def _handle(self, source: FrameSource | PlainSource, ran: Ran, content: dict[str, Any]) -> None:
+    @contextlib.contextmanager
+    def _closing(self, *parts: Any) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.in_job = False
+            for part in parts:
+                try:
+                    part.close()
+                except Exception:
+                    logger.exception("The worker could not end cleanly")
+
+    def _finish(self, source: Source, ran: Ran, content: dict[str, Any]) -> None:
         """Flush what running a message left, and give the message back or be done with it."""
         try:
-            if ran.others:
-                self._flush_others(ran)
+            if ran.others:  # first, as the receipt leaves with the rest
+                deliver(ran.others, ran.consumer)
             if ran.later:
                 source.later(ran.sends, ran.consumer, content)
             else:
@@ -206,59 +223,12 @@ class Worker:
         if ran.interrupt is not None:
             raise ran.interrupt
 
-    def _flush_others(self, ran: Ran) -> None:
-        """Send what is meant for other layers than the worker's, first and one by one."""
-        for layer, group in groupby(ran.others, key=itemgetter(0)):
-            flush_plainly(layer, [operation for _, operation in group], ran.consumer)
+    def pause(self, seconds: float) -> bool:
+        """Wait so many seconds; False, at once, if the worker was told to stop.
 
-    def _close(self, source: FrameSource | PlainSource, dispatcher: Dispatcher) -> None:
-        for close in (dispatcher.timers.close, source.close, dispatcher.close):
-            try:
-                close()
-            except Exception:
-                logger.exception("The worker could not end cleanly")
-
-    # -- the layer -------------------------------------------------------------------
-
-    def _open_source(self, channels: Collection[str]) -> FrameSource | PlainSource:
-        layer = self.channel_layer
-        common: dict[str, Any] = {
-            "listening": self._tell_listening,
-            "backoff": Backoff(),
-            "clock": time.monotonic,
-            "sleep": time.sleep,
-            "pause": self._pause,
-        }
-        if channels and _has_client(layer):
-            raw = layer.channel_layer
-            source = FrameSource(layer, lambda held: raw.open_worker(channels, held=held), **common)
-            source.quiet = self.told_elsewhere
-            return source
-        return PlainSource(layer, channels, **common)
-
-    def _tell_listening(self) -> None:
-        if self.listening is not None:
-            self.listening()
-
-    def wait_to_restart(self, seconds: float) -> bool:
-        """Wait so many seconds; False, at once, if the worker was told to stop."""
-        self._pause(seconds)
-        return not self._stopping
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, in slices: a signal handler can't wake a sleep, only be noticed after it."""
+        In slices: a signal handler can't wake a sleep, only be noticed after it.
+        """
         end = time.monotonic() + seconds
-        while not self._stopping:
-            left = end - time.monotonic()
-            if left <= 0:
-                return
+        while not self._stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, PAUSE_SLICE))
-
-
-def _has_client(wrapper: Any) -> bool:
-    """Whether messages can be taken by the frame, and nobody wants to see each one."""
-    return clients_may_replace(wrapper.channel_layer) and not wrapper.replaced_methods()
-
-
-def _any_matches(globs: list[str], channel: str) -> bool:
-    return any(fnmatchcase(channel, glob) for glob in globs)
+        return not self._stopping

@@ -39,7 +39,7 @@ from channels.layers.clients import Operation, Send
 from channels.message import Message
 from channels.names import CONSUMER, FAILED
 from channels.outbox import pending_message_store
-from channels.replies import payload_of, problem_when_open
+from channels.replies import problem_when_open
 from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
@@ -72,21 +72,18 @@ def accept_if_asked(message: Message) -> None:
         and reply is not None
         and conf.implicit_accept()
         and not any(
-            sender.name == reply.name and ("accept" in content or content.get("close"))
-            for sender, content in pending_message_store.kept()
+            isinstance(sent, Send)
+            and sent.channel == reply.name
+            and ("accept" in sent.message or sent.message.get("close"))
+            for _, sent in pending_message_store.kept()
         )
     ):
-        pending_message_store.keep_first(reply, {"accept": True})
+        accept = Send(reply.name, {"accept": True})
+        pending_message_store.keep(reply.channel_layer, accept, first=True)
 
 
 def judge(error: BaseException, message: Message, consumer: object, retries: int) -> str:
     """Act on what a consumer raised, while its sends are still being collected.
-
-    Args:
-        error: What was raised; logged here if it is an error.
-        message: The message that was run.
-        consumer: Whose exception it is.
-        retries: How often a message may be put back.
 
     Returns:
         ``"done"``, ``"later"`` (put it back) or ``"failed"`` (see :func:`rescue`).
@@ -146,29 +143,22 @@ def rescue(message: Message, sends: list[Operation]) -> None:
         sends.append(Send(reply.name, dict(_ERROR_REPLY)))
 
 
-def sign_malformed(message: Message, sends: list[Operation], consumer: object) -> None:
-    """Write the consumer's name onto replies to its own client that are malformed.
+def sign_malformed(send: Send, message: Message, consumer: object) -> Send:
+    """Return a reply with the consumer's name on it if the server will find it malformed.
 
     Only the server sees what a reply does, and only here is it known whose it is: the server
-    logs both.  To be called for every message, so ordinary replies pass with one look.
+    logs both.  To be called for replies that are no plain frame for a socket.
     """
-    reply = message.reply_channel
-    if reply is None or "!" not in reply.name:
-        return  # not a server's: whoever reads there would find a key that nobody sent
-    channel, name = message.channel.name, reply.name
-    of_socket = channel in _OF_SOCKETS
-    if not of_socket and channel != "http.request":
-        return
-    for at, send in enumerate(sends):
-        if type(send) is not Send or send.channel != name:
-            continue
-        content = send.message
-        if of_socket:
-            malformed = payload_of(content) is None and problem_when_open(content) is not None
-        else:
-            malformed = "status" not in content  # or a later part of a response: no matter
-        if malformed and FAILED not in content:
-            sends[at] = Send(name, {**content, CONSUMER: name_that_thing(consumer)})
+    if "!" not in send.channel:
+        return send  # not a server's: what reads there would find a key that nobody sent
+    content, channel = send.message, message.channel.name
+    if channel == "http.request":
+        malformed = "status" not in content  # or a later part of a response: no matter
+    else:
+        malformed = channel in _OF_SOCKETS and problem_when_open(content) is not None
+    if not malformed or FAILED in content:
+        return send
+    return Send(send.channel, {**content, CONSUMER: name_that_thing(consumer)})
 
 
 def last_word(
@@ -178,11 +168,6 @@ def last_word(
 
     A full mailbox or a layer that does not answer is another matter: neither is the
     consumer's fault, and a further message would fare no better.
-
-    Args:
-        channel: Where the message came from whose consumer replied.
-        content: That message.
-        refused: What was not carried out, and why.
     """
     reply = content.get("reply_channel")
     spoilt = any(

@@ -27,18 +27,21 @@ Call = Callable[[bool], object]
 class ScheduledCalls:
     """Calls of one worker, each under a key; used by its thread only.
 
+    Attributes:
+        calls: What there is to call, by key, and when; empty most of the time.
+
     Args:
         clock: Wall-clock time, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._calls: dict[Hashable, tuple[float, Call]] = {}
+        self.calls: dict[Hashable, tuple[float, Call]] = {}
         self._next = float("inf")
 
     def set(self, key: Hashable, due: float, call: Call) -> None:
         """Have something called at a time or soon after it; the first under a key counts."""
-        self._calls.setdefault(key, (due, call))
+        self.calls.setdefault(key, (due, call))
         self._next = min(self._next, due)
 
     @property
@@ -49,16 +52,16 @@ class ScheduledCalls:
     def run(self) -> None:
         """Call what is due; what raises is logged, and tried again after a pause."""
         now = self._clock()
-        due = [key for key, (when, _) in self._calls.items() if when <= now][:BATCH]
+        due = [key for key, (when, _) in self.calls.items() if when <= now][:BATCH]
         close_old_connections()
         for key in due:
-            _, call = self._calls.pop(key)
+            _, call = self.calls.pop(key)
             try:
                 call(False)
             except Exception:
                 logger.exception("What was due failed; trying again in %d s", RETRY_PAUSE)
                 self.set(key, now + RETRY_PAUSE, call)
-        self._next = min((when for when, _ in self._calls.values()), default=float("inf"))
+        self._next = min((when for when, _ in self.calls.values()), default=float("inf"))
         close_old_connections()
 
     def close(self) -> None:
@@ -67,7 +70,7 @@ class ScheduledCalls:
         Raises:
             Exception: What the first call that failed has raised; the rest is left out.
         """
-        calls, self._calls, self._next = self._calls, {}, float("inf")
+        calls, self.calls, self._next = self.calls, {}, float("inf")
         if calls:
             close_old_connections()
         for _, call in calls.values():

@@ -1,4 +1,4 @@
-"""Messages by the frame: the fast way, for layers that have a worker's client.
+"""What the loop runs next, and what becomes of it: messages by the frame.
 
 One round trip per consumer run: the flush of message N, with the receipt if it was
 the last of its frame, takes the next frame too, and only an empty answer falls
@@ -26,16 +26,10 @@ from typing import Any, NamedTuple
 
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import (
-    Answer,
-    Frame,
-    GiveBack,
-    GroupSend,
-    Operation,
-    Send,
-    WorkerClient,
-)
-from channels.worker.flush import Flush, Refused, flush_plainly, report_unknown
+from channels.flush import Refused, deliver, report_unknown, settle
+from channels.layers.base import is_customised
+from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send
+from channels.layers.plain import PlainWorkerClient, open_worker
 from channels.worker.outcome import last_word
 
 logger = logging.getLogger("django.channels")
@@ -50,57 +44,61 @@ class Delivery(NamedTuple):
     ordered: bool
 
 
-class FrameSource:
+class Source:
     """Takes frames from a worker's client and gives their messages out one by one.
 
-    Not thread-safe but for :meth:`stop` and :meth:`held`.
+    Not thread-safe but for :meth:`stop` and :meth:`unanswered`.
 
     Args:
         layer: The wrapper; sends go through it if its methods were replaced.
-        open_client: Called once with :meth:`held`; returns the client.
-        listening: Called once, when the client has started for the first time.
+        channels: Names to take from.
+        listening: Called once, if given, when the client has started.
         backoff: Pauses between tries while the layer does not answer.
         clock: Monotonic time, in seconds.
         sleep: Waits for so many seconds.
         pause: The same, but ends early once the worker is told to stop.
-    """
+        quiet: Whether another thread of this process says that the layer does not answer.
 
-    #: Stopping is safe at any time: no frame is lost (docs/channels1.md#a-worker-that-stops).
-    interruptible = True
+    Attributes:
+        interruptible: Whether :meth:`stop` ends a take that waits.  Then stopping is safe at any
+            time: no frame is lost (docs/channels1.md#a-worker-that-stops).  If not, only an
+            exception from a signal handler leaves it.
+    """
 
     def __init__(
         self,
         layer: Any,
-        open_client: Callable[[Callable[[], Collection[bytes]]], WorkerClient],
+        channels: Collection[str],
         *,
-        listening: Callable[[], None],
+        listening: Callable[[], object] | None,
         backoff: Backoff,
         clock: Callable[[], float],
-        sleep: Callable[[float], None],
-        pause: Callable[[float], None],
+        sleep: Callable[[float], object],
+        pause: Callable[[float], object],
+        quiet: bool = False,
     ) -> None:
-        #: Whether another thread of this process says that the layer does not answer.
-        self.quiet = False
         self._layer = layer
-        self._clock = clock
-        self._sleep = sleep
-        self._held: dict[bytes, None] = {}
-        self._client = open_client(self.held)
-        self._flush = Flush(self._exchange, self._accept, clock=clock, sleep=sleep)
         self._listening = listening
         self._backoff = backoff
+        self._clock = clock
+        self._sleep = sleep
         self._pause = pause
+        self._quiet = quiet
+        self._unanswered: dict[bytes, None] = {}
+        self._client = open_worker(layer, channels, self.unanswered)
+        self.interruptible = not isinstance(self._client, PlainWorkerClient)
         self._started = False
         self._stopping = False
         self._down = False
         self._ready: deque[Frame] = deque()
         self._frame: Frame | None = None
         self._position = 0
-        self._owed: list[bytes] = []
+        #: Receipts whose answer may not have left.
+        self._doubtful: list[bytes] = []
 
-    def held(self) -> Collection[bytes]:
-        """Return the receipts in hand; called by the heartbeat's thread."""
-        return list(self._held)
+    def unanswered(self) -> Collection[bytes]:
+        """Return the receipts of the frames in hand; called by the heartbeat's thread."""
+        return list(self._unanswered)
 
     # -- taking --------------------------------------------------------------------
 
@@ -114,7 +112,8 @@ class FrameSource:
         if frame is None:
             if not self._ready and not self._stopping:
                 self._take()
-            if not self._ready or self._stopping:
+            # What can't go back to the head of its queue is run.
+            if not self._ready or (self._stopping and self.interruptible):
                 return None
             frame = self._frame = self._ready.popleft()
             self._position = 0
@@ -125,34 +124,32 @@ class FrameSource:
             if not self._started:
                 self._client.start()
                 self._started = True
-                self._listening()
-            if self._owed:
-                self._answer_owed()
+                if self._listening is not None:
+                    self._listening()
+            if self._doubtful:
+                # The only push that is safe to repeat.
+                self._exchange([Answer(receipt) for receipt in self._doubtful], None, take=True)
             if not self._ready:
                 self._accept(self._client.take())
         except LayerUnavailable as error:
-            self._wait_for_layer(error)
+            log = logger.debug if self._down or self._quiet else logger.warning
+            self._down = True
+            log("The channel layer does not answer (%s); trying again until it does", error)
+            self._pause(self._backoff.pause())
         except Exception:
             logger.exception("Taking from the channel layer failed; the worker goes on")
             self._pause(self._backoff.pause())
         else:
             if self._down:
                 self._down = False
-                (logger.debug if self.quiet else logger.info)("The channel layer answers again")
+                (logger.debug if self._quiet else logger.info)("The channel layer answers again")
             self._backoff.reset()
 
     def _accept(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             if frame.receipt is not None:
-                self._held[frame.receipt] = None
+                self._unanswered[frame.receipt] = None
             self._ready.append(frame)
-
-    def _wait_for_layer(self, error: Exception) -> None:
-        pause = self._backoff.pause()
-        log = logger.debug if self._down or self.quiet else logger.warning
-        self._down = True
-        log("The channel layer does not answer (%s); trying again until it does", error)
-        self._pause(pause)
 
     # -- giving back -----------------------------------------------------------------
 
@@ -171,11 +168,11 @@ class FrameSource:
                 sends.append(Answer(receipt))
         if not sends:
             return
-        refused = self._carry(sends, consumer, receipt, take=last)
+        refused = self._flush(sends, consumer, receipt, take=last)
         if refused:
             end = last_word(frame.channel, content, refused)
             if end:
-                self._carry(end, consumer, None, take=False)
+                self._flush(end, consumer, None, take=False)
 
     def later(self, sends: list[Operation], consumer: object, content: dict[str, Any]) -> None:
         """Flush, and put the message back at the end of its channel.
@@ -189,18 +186,12 @@ class FrameSource:
             sends.append(Send(frame.channel, content))
             self.done(sends, consumer)
             return
+        rest = [content, *frame.messages[self._position + 1 :]]
         back = GiveBack(
-            Frame(
-                frame.channel,
-                [content, *frame.messages[self._position + 1 :]],
-                frame.receipt,
-                frame.ordered,
-                frame.expires,
-            ),
-            at_head=False,
+            Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires), at_head=False
         )
         sends.append(back)
-        refused = self._carry(sends, consumer, None, take=True)
+        refused = self._flush(sends, consumer, None, take=True)
         if any(
             operation is back and not isinstance(error, LayerUnavailable)
             for operation, error in refused
@@ -209,70 +200,64 @@ class FrameSource:
             # counts as dropped, and what is behind it runs here and now.
             self.done([], consumer)
             return
-        self._held.pop(frame.receipt, None)
+        self._unanswered.pop(frame.receipt, None)
         self._frame = None
 
-    def _carry(
-        self,
-        operations: list[Operation],
-        consumer: object,
-        receipt: bytes | None,
-        *,
-        take: bool,
+    def _flush(
+        self, operations: list[Operation], consumer: object, receipt: bytes | None, *, take: bool
     ) -> list[Refused]:
-        """Flush; a receipt whose answer may not have left is owed and goes with the next one."""
-        if operations and self._layer.replaced_methods():
-            operations = self._carry_plainly(operations, consumer)
-        if self._owed:
-            operations += [Answer(owed) for owed in self._owed]
-        take = take and not self._stopping and not self._ready
+        """Carry out operations; return what was refused for good.
+
+        A receipt whose answer may not have left is answered again with the next flush.
+        """
+        if self.interruptible and operations and is_customised(self._layer):
+            # Something counts what is sent; only the client can do the rest.
+            sends = [one for one in operations if isinstance(one, Send | GroupSend)]
+            deliver(
+                [(self._layer, one) for one in sends],
+                consumer,
+                clock=self._clock,
+                sleep=self._sleep,
+            )
+            operations = [one for one in operations if not isinstance(one, Send | GroupSend)]
+        operations += [Answer(doubtful) for doubtful in self._doubtful]
         if receipt is not None:
             # Until it is known to be answered, whatever goes wrong: a socket waits for it.
-            self._owed.append(receipt)
+            self._doubtful.append(receipt)
         try:
-            refused = self._flush(operations, consumer, take=take)
+            return self._exchange(operations, consumer, take=take)
         except LayerUnavailable as error:
             report_unknown(operations, consumer, error)
             return []
-        self._settle_owed(refused)
-        return refused
 
-    def _carry_plainly(self, operations: list[Operation], consumer: object) -> list[Operation]:
-        """Send through the wrapper, where somebody counts; return what only the client can do."""
-        sends = [one for one in operations if isinstance(one, Send | GroupSend)]
-        flush_plainly(self._layer, sends, consumer, clock=self._clock, sleep=self._sleep)
-        return [one for one in operations if not isinstance(one, Send | GroupSend)]
-
-    def _answer_owed(self) -> None:
-        """Answer again what may not have been answered: the only push that is safe to repeat.
+    def _exchange(
+        self, operations: list[Operation], consumer: object, *, take: bool
+    ) -> list[Refused]:
+        """Carry out operations, and take a frame if there is none to run.
 
         Raises:
-            LayerUnavailable: Still no answer.
+            LayerUnavailable: It is not known which of them happened.
         """
-        operations: list[Operation] = [Answer(receipt) for receipt in self._owed]
-        self._settle_owed(self._flush(operations, None, take=not self._stopping))
-
-    def _settle_owed(self, refused: Sequence[Refused]) -> None:
-        """Forget the receipts that were answered; keep those whose host did not answer."""
-        if not refused:
-            for receipt in self._owed:
-                self._held.pop(receipt, None)
-            self._owed.clear()
-            return
-        still = {
+        take = take and not self._stopping and not self._ready
+        outcomes, frames = self._client.exchange(operations, take=take)
+        if frames:
+            self._accept(frames)  # at once: what goes wrong now must not lose them
+        refused: list[Refused] = []
+        if outcomes.count(None) != len(outcomes):
+            refused = settle(
+                self._client, operations, outcomes, consumer, clock=self._clock, sleep=self._sleep
+            )
+        # Those whose host did not answer are answered again.
+        again = [
             operation.receipt
             for operation, error in refused
             if isinstance(operation, Answer) and isinstance(error, LayerUnavailable)
-        }
-        for receipt in self._owed:
-            if receipt not in still:
-                self._held.pop(receipt, None)
-        self._owed = [receipt for receipt in self._owed if receipt in still]
-
-    def _exchange(
-        self, operations: Sequence[Operation], *, take: bool = True
-    ) -> tuple[list[Exception | None], list[Frame]]:
-        return self._client.exchange(operations, take=take)
+        ]
+        for receipt in self._doubtful:
+            if receipt not in again:
+                self._unanswered.pop(receipt, None)
+        self._doubtful = again
+        return refused
 
     # -- stopping --------------------------------------------------------------------
 
@@ -285,29 +270,23 @@ class FrameSource:
             logger.warning("The channel layer does not answer; the take in progress ends by itself")
 
     def close(self) -> None:
-        """Give back what has not run, answer what is owed, and leave the layer."""
+        """Give back what has not run, answer what may not be answered, and leave the layer."""
         self._stopping = True
-        operations: list[Operation] = [Answer(receipt) for receipt in self._owed]
-        operations += [GiveBack(frame) for frame in self._unrun()]
-        if operations:
-            try:
-                self._flush(operations, None, take=False)
-            except LayerUnavailable as error:
-                report_unknown(operations, None, error)
-        self._held.clear()
-        self._owed.clear()
+        # The one to be run first is put at the head last.
+        unrun = list(reversed(self._ready))
+        frame = self._frame
+        if frame is not None:
+            rest = frame.messages[self._position :]
+            unrun.append(Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires))
+        self._frame = None
+        self._ready.clear()
+        operations: list[Operation] = [GiveBack(frame) for frame in unrun]
+        if operations or self._doubtful:
+            self._flush(operations, None, None, take=False)
+        self._unanswered.clear()
+        self._doubtful.clear()
         if self._started:
             try:
                 self._client.close()
             except LayerUnavailable as error:
                 logger.warning("Could not take leave of the channel layer (%s)", error)
-
-    def _unrun(self) -> list[Frame]:
-        """Return the frames to put at the head, the one to be run first put there last."""
-        frames = list(reversed(self._ready))
-        self._ready.clear()
-        if self._frame is not None:
-            frame, self._frame = self._frame, None
-            rest = frame.messages[self._position :]
-            frames.append(Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires))
-        return frames

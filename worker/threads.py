@@ -47,7 +47,7 @@ class KeptThread(threading.Thread):
                     return
                 except BaseException:
                     self.logger.exception("A worker's thread died and is started again")
-                if not self.worker.wait_to_restart(self._backoff.pause()):
+                if not self.worker.pause(self._backoff.pause()):
                     return
         finally:
             connections.close_all()  # those of this thread: no other can

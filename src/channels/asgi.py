@@ -19,7 +19,6 @@ from channels import conf
 from channels.backends import IN_MEMORY, REDIS, adapt, load_backend
 from channels.conf import suggest_routing, unused_routing
 from channels.exceptions import InvalidChannelLayerError
-from channels.layers.base import is_customised
 from channels.names import DEFAULT_CHANNEL_LAYER
 from channels.routing import Router
 from channels.utils import name_that_thing
@@ -202,20 +201,6 @@ class ChannelLayerWrapper:
         local: tests rely on it.
         """
         return "inmemory" in type(self.channel_layer).__module__
-
-    def replaced_methods(self) -> bool:
-        """Whether methods of the layer were replaced, so that theirs must be called.
-
-        By assigning to the wrapper or the layer, or by subclassing the layer.
-        """
-        own = vars(self)
-        return (
-            "send" in own
-            or "send_group" in own
-            or "receive" in own
-            or "receive_many" in own
-            or is_customised(self.channel_layer)
-        )
 
 
 channel_layers = ChannelLayerManager()

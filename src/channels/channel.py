@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.asgi import channel_layers
+from channels.layers.clients import GroupSend, Send
 from channels.names import DEFAULT_CHANNEL_LAYER
 from channels.outbox import pending_message_store
 from channels.unrouted import tell_if_unrouted
@@ -57,7 +58,8 @@ class Channel(_Named):
         """
         if not isinstance(content, dict):
             raise TypeError(f"a message must be a dict, not {type(content).__name__}")
-        if immediately or not pending_message_store.keep(self, content):
+        operation = Send(self.name, content)
+        if immediately or not pending_message_store.keep(self.channel_layer, operation):
             self.channel_layer.send(self.name, content)
             tell_if_unrouted(self.channel_layer, self.name)
 
@@ -95,5 +97,6 @@ class Group(_Named):
         """
         if not isinstance(content, dict):
             raise ValueError(f"a message must be a dict, not {type(content).__name__}")
-        if immediately or not pending_message_store.keep(self, content):
+        operation = GroupSend(self.name, content)
+        if immediately or not pending_message_store.keep(self.channel_layer, operation):
             self.channel_layer.send_group(self.name, content)

@@ -26,6 +26,9 @@ logger = logging.getLogger("django.channels")
 #: Most of a path that is shown and compared: clients choose it.
 _SHOWN = 200
 
+#: What takes messages that no route of the project does.
+_DEFAULTS = {"websocket.connect": connect_consumer, "websocket.receive": null_consumer}
+
 _seldom = Seldom()
 
 
@@ -35,19 +38,14 @@ def tell_if_unrouted(layer: Any, name: Any, consumer: object = None) -> None:
     Nearly always that is a look into a set; at most once a minute for each channel that is not
     routed here it is a look at who listens, too.  Layers that can't tell are left alone, and so
     are layers in memory without any worker: those of tests.
-
-    Args:
-        layer: Layer that a message was sent on.
-        name: Channel that it was sent to.
-        consumer: What sent it, if a consumer did.
     """
     if not isinstance(name, str) or "!" in name or "?" in name:
-        return  # read by whoever made up the name
+        return  # read by what made up the name
     if not isinstance(layer, ChannelLayerWrapper) or name in layer.router.channels:
         return
     raw = layer.channel_layer
     look = getattr(raw, "listened_on", None)
-    # Only workers that take by the frame are on the register.
+    # Only workers with a client of the layer are registered.
     if look is None or not clients_may_replace(raw) or not _seldom.due((layer.alias, name)):
         return
     try:
@@ -81,45 +79,30 @@ def _advice_on_channel(layer: ChannelLayerWrapper, name: str) -> str:
 
 
 def tell_of_default(consumer: object, channel: str, content: dict[str, Any], router: Any) -> None:
-    """Say that a socket is deaf, if a default consumer took its message for want of a route.
-
-    Args:
-        consumer: What the message was routed to.
-        channel: Where it came from.
-        content: The message.
-        router: What routed it.
-    """
+    """Say that a socket is deaf, if a default consumer took its message for want of a route."""
     path = content.get("path")
-    if not isinstance(path, str):
+    if consumer is not _DEFAULTS.get(channel) or not isinstance(path, str):
         return
     path = path[:_SHOWN]
-    if channel == "websocket.connect" and consumer is connect_consumer:
-        if not _seldom.due((channel, path)):
-            return
-        own = router.own_entries()
-        if not is_wanted(own, channel, path) and not is_wanted(own, "websocket.receive", path):
-            _warn(
-                "The WebSocket at %r is accepted and deaf: no route of websocket.connect or"
-                " websocket.receive takes its path.%s",
-                path,
-                _advice_on_route(own, channel, path),
-            )
-    elif channel == "websocket.receive" and consumer is null_consumer:
-        if not _seldom.due((channel, path)):
-            return
-        own = router.own_entries()
-        # Of a socket that no route accepted it was said as it connected.
-        if is_wanted(own, "websocket.connect", path) and not is_wanted(own, channel, path):
-            _warn(
-                "What the WebSocket at %r sends is dropped: no route of websocket.receive takes"
-                " its path.%s",
-                path,
-                _advice_on_route(own, channel, path),
-            )
-
-
-def _warn(text: str, path: str, advice: str) -> None:
-    """Warn of one path for each advice: each user, or each bot, may have another path."""
+    if not _seldom.due((channel, path)):
+        return
+    own = router.own_entries()
+    connects = is_wanted(own, "websocket.connect", path)
+    receives = is_wanted(own, "websocket.receive", path)
+    if channel == "websocket.connect" and not connects and not receives:
+        text = (
+            "The WebSocket at %r is accepted and deaf: no route of websocket.connect or"
+            " websocket.receive takes its path.%s"
+        )
+    elif channel == "websocket.receive" and connects and not receives:
+        text = (
+            "What the WebSocket at %r sends is dropped: no route of websocket.receive takes"
+            " its path.%s"
+        )
+    else:
+        return  # meant so, or said as it connected
+    advice = _advice_on_route(own, channel, path)
+    # One path for each advice: each user, or each bot, may have another.
     if _seldom.due((text, advice)):
         logger.warning(text, path, advice)
 

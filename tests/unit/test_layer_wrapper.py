@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from channels.asgi import ChannelLayerWrapper
-from channels.layers.base import BaseChannelLayer
+from channels.layers.base import BaseChannelLayer, is_customised
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import Router, route
 from tests.support.recording import RecordingLayer
@@ -33,25 +33,25 @@ def test_a_wrapper_is_its_layer_with_a_routing(wrapper):
 def test_everything_on_a_wrapper_may_be_assigned(wrapper):
     calls = []
 
-    assert not wrapper.replaced_methods()
+    assert not is_customised(wrapper)
     wrapper.send = lambda *args: calls.append(args)
     wrapper.routing, wrapper.router = [], Router([])
     wrapper.send("a.one", {})
 
-    assert wrapper.replaced_methods()
+    assert is_customised(wrapper)
     assert calls == [("a.one", {})]
     assert wrapper.channel_layer.sent == []
     assert wrapper.router.channels == set()
 
     del wrapper.send
-    assert not wrapper.replaced_methods()
+    assert not is_customised(wrapper)
 
 
 @pytest.mark.parametrize("method", ["send", "send_group", "receive", "receive_many"])
 def test_a_method_that_was_put_on_a_wrapper_is_noticed(wrapper, method):
     setattr(wrapper, method, None)
 
-    assert wrapper.replaced_methods()
+    assert is_customised(wrapper)
 
 
 def test_methods_of_a_subclass_of_our_layers_are_noticed():
@@ -59,8 +59,8 @@ def test_methods_of_a_subclass_of_our_layers_are_noticed():
         def send(self, channel, message):
             super().send(channel, message)
 
-    assert ChannelLayerWrapper(Mine(), "default", []).replaced_methods()
-    assert not ChannelLayerWrapper(InMemoryChannelLayer(), "default", []).replaced_methods()
+    assert is_customised(ChannelLayerWrapper(Mine(), "default", []))
+    assert not is_customised(ChannelLayerWrapper(InMemoryChannelLayer(), "default", []))
 
 
 class OldNameOnly:

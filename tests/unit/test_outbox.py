@@ -8,8 +8,10 @@ import threading
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
-from channels import Channel, Group, outbox
+from channels import Channel, Group
 from channels.exceptions import ChannelFull
+from channels.flush import dropped
+from channels.layers.clients import Send
 from channels.outbox import pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.support.recording import RecordingLayer
@@ -43,7 +45,7 @@ def run(consumer):
 
 
 def names(items):
-    return [(sender.name, content) for sender, content in items]
+    return [(operation.channel, operation.message) for _, operation in items]
 
 
 def test_sends_wait_until_the_consumer_ends_and_keep_their_order(layer, channel):
@@ -124,7 +126,7 @@ def test_the_same_object_is_kept_not_a_copy(channel, collected):
 
     run(lambda: channel.send(content))
 
-    assert collected[0][0][1] is content
+    assert collected[0][0][1].message is content
 
 
 def test_the_sink_gets_each_run_once_and_nothing_is_sent(layer, channel, collected):
@@ -173,7 +175,8 @@ def test_after_the_sink_is_gone_messages_are_sent_here(layer, channel):
 def test_a_response_goes_first(channel, collected):
     def consumer():
         channel.send({"n": 1})
-        assert pending_message_store.keep_first(channel, {"status": 200})
+        response = Send("a.one", {"status": 200})
+        assert pending_message_store.keep(channel.channel_layer, response, first=True)
 
     run(consumer)
 
@@ -181,8 +184,8 @@ def test_a_response_goes_first(channel, collected):
 
 
 def test_outside_of_a_run_nothing_is_kept(layer, channel):
-    assert not pending_message_store.keep(channel, {"n": 1})
-    assert not pending_message_store.keep_first(channel, {"n": 2})
+    assert not pending_message_store.keep(layer, Send("a.one", {"n": 1}))
+    assert not pending_message_store.keep(layer, Send("a.one", {"n": 2}), first=True)
     assert layer.sent == []
 
     pending_message_store.append(channel, {"n": 3})
@@ -190,7 +193,7 @@ def test_outside_of_a_run_nothing_is_kept(layer, channel):
 
 
 def test_a_run_that_was_never_finished_is_forgotten(channel, collected, caplog):
-    before = outbox.dropped().get("error", 0)
+    before = dropped().get("error", 0)
     consumer_started.send(sender=run)
     channel.send({"n": 1})
     channel.send({"n": 2})
@@ -198,7 +201,7 @@ def test_a_run_that_was_never_finished_is_forgotten(channel, collected, caplog):
     run(lambda: channel.send({"n": 3}))
 
     assert [names(items) for items in collected] == [[("a.one", {"n": 3})]]
-    assert outbox.dropped()["error"] == before + 2
+    assert dropped()["error"] == before + 2
     assert "never finished; its 2 messages are lost" in caplog.text
     assert {record.name for record in caplog.records} == {"django.channels"}
 
@@ -249,7 +252,7 @@ def test_an_async_consumer_and_all_it_awaits_share_the_outbox(layer, channel, co
     run(lambda: async_to_sync(consumer)())
 
     assert layer.sent == []
-    assert [content["from"] for _, content in collected[0]] == [
+    assert [one.message["from"] for _, one in collected[0]] == [
         "coroutine",
         "sync_to_async",
         "another thread",

@@ -64,7 +64,7 @@ class FakeWorker:
     def request_stop(self):
         self.stopped = True
 
-    def wait_to_restart(self, seconds):
+    def pause(self, seconds):
         return not self.stopped
 
 

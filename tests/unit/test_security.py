@@ -223,7 +223,7 @@ def run_in_worker(channel, **content):
     dispatcher = Dispatcher(layer, object, None, 10)
     from channels.outbox import pending_message_store
 
-    with pending_message_store.collecting(dispatcher.collect):
+    with pending_message_store.collecting(dispatcher.sent.extend):
         outcome = dispatcher.run(channel, {"reply_channel": "web!a", "path": "/", **content})
     return bool(ran), outcome.sends
 

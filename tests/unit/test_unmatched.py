@@ -47,7 +47,6 @@ def run(routes, channel, **content):
     layer.router.check_default()
     dispatcher = Dispatcher(layer, object, None, 1)
     dispatcher.run(channel, {"reply_channel": "server!one", **content})
-    dispatcher.close()
 
 
 CHAT = [

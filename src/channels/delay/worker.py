@@ -36,8 +36,8 @@ from django.utils import timezone
 from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
+from channels.flush import count_dropped
 from channels.layers.clients import Frame
-from channels.outbox import count_dropped
 from channels.process_signals import SignalHandlers
 
 logger = logging.getLogger("django.channels")

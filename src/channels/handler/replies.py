@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels import exceptions
-from channels.asgi import ChannelLayerWrapper
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
+from channels.flush import count_dropped
 from channels.layers.base import DEFAULT_EXPIRY, Presence, is_customised
-from channels.layers.clients import HEARTBEAT_INTERVAL
+from channels.layers.clients import HEARTBEAT_INTERVAL, Send
 from channels.names import is_process_local
-from channels.outbox import count_dropped, pending_message_store
+from channels.outbox import pending_message_store
 
 logger = logging.getLogger("django.channels")
 
@@ -125,7 +125,9 @@ class ReplySender:
             LayerUnavailable: It may or may not have been sent.
         """
         whole = "status" in reply and not reply.get("more_content")
-        if whole and pending_message_store.keep_first(self._channel, reply):
+        channel = self._channel
+        operation = Send(channel.name, reply)
+        if whole and pending_message_store.keep(channel.channel_layer, operation, first=True):
             return True
         if not whole and self._client.gone():
             logger.debug("Nobody waits at %s any more", self._channel.name)
@@ -168,11 +170,8 @@ class ReplySender:
 def _find_body_send(channel: Any) -> BodySend | None:
     """Return the layer's way for long bodies; None if it has none or wants to see each send."""
     layer = channel.channel_layer
-    if isinstance(layer, ChannelLayerWrapper):
-        if layer.replaced_methods():
-            return None
-        layer = layer.channel_layer
     if is_customised(layer) or not is_process_local(str(channel.name)):
         return None
+    layer = getattr(layer, "channel_layer", layer)
     found: BodySend | None = getattr(layer, "send_body", None)
     return found

@@ -238,7 +238,7 @@ class BaseChannelLayer:
 
 
 #: What the clients, and ``send_body``, do past the methods of this name.
-_DONE_BY_FACES = ("send", "send_group", "receive", "receive_many")
+_DONE_BY_CLIENTS = frozenset({"send", "send_group", "receive", "receive_many"})
 
 
 def clients_may_replace(layer: Any, opener: str = "open_worker") -> bool:
@@ -248,10 +248,10 @@ def clients_may_replace(layer: Any, opener: str = "open_worker") -> bool:
     assign to one.  Then every message must go through these methods.
 
     Args:
-        layer: Any layer, not wrapped.
+        layer: Any layer, or a wrapper's.
         opener: ``"open_worker"`` or ``"open_server"``.
     """
-    found = getattr(type(layer), opener, None)
+    found = getattr(type(getattr(layer, "channel_layer", layer)), opener, None)
     return (
         found is not None
         and found is not getattr(BaseChannelLayer, opener)
@@ -260,9 +260,12 @@ def clients_may_replace(layer: Any, opener: str = "open_worker") -> bool:
 
 
 def is_customised(layer: Any) -> bool:
-    """Whether methods that the clients go past were overridden, or assigned to the layer."""
-    own = getattr(layer, "__dict__", ())
-    return any(name in own for name in _DONE_BY_FACES) or _overrides(type(layer))  # type: ignore[arg-type]  # mypy takes Any for unhashable
+    """Whether methods that the clients go past were overridden, or assigned to layer or wrapper."""
+    own: Mapping[str, Any] = getattr(layer, "__dict__", {})
+    if not _DONE_BY_CLIENTS.isdisjoint(own):
+        return True
+    wrapped = own.get("channel_layer")
+    return is_customised(wrapped) if wrapped is not None else _overrides(type(layer))  # type: ignore[arg-type]  # mypy takes Any for unhashable
 
 
 @functools.lru_cache(maxsize=64)
@@ -272,7 +275,7 @@ def _overrides(layer_class: type[Any]) -> bool:
     for one in layer_class.__mro__:
         if "open_worker" in vars(one) or "send_body" in vars(one):
             return overrides
-        overrides = overrides or any(name in vars(one) for name in _DONE_BY_FACES)
+        overrides = overrides or any(name in vars(one) for name in _DONE_BY_CLIENTS)
     return False
 
 

@@ -1,9 +1,12 @@
-"""A layer that has only the synchronous interface, as a :class:`ServerClient`.
+"""A layer that has only the synchronous interface, as our own processes use it.
 
-For layers from elsewhere.  Blocking calls run in two threads: one receives, one
-sends in order, so replies of a slow layer never hold up the event loop.  Such a layer
-knows no receipts, so a frame counts as answered as soon as it is stored; it has no
-register, so nothing is judged lost; and it has no way past a capacity.
+For layers from elsewhere, and for those whose ``send``, ``send_group`` or ``receive`` a project
+or a test replaced: :class:`PlainWorkerClient` calls nothing else, and looks each up on the layer
+(or its wrapper) at every call.  :class:`PlainServerClient` is the same in an event loop: one
+thread receives, one sends in order, so a slow layer never holds up the loop.
+
+Such a layer knows no receipts, so a frame counts as answered as soon as it is stored, and holds
+one message; it has no register, so nothing is judged lost; and it has no way past a capacity.
 """
 
 from __future__ import annotations
@@ -18,19 +21,33 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels.layers.base import clients_may_replace
 from channels.layers.clients import (
     Done,
+    Frame,
+    GiveBack,
+    GroupSend,
     Item,
     MailboxListener,
     Message,
+    Operation,
     ProcessEntry,
     Receipt,
     Reply,
+    Send,
     SocketEntry,
+    WorkerClient,
 )
 
 log = logging.getLogger(__name__)
+
+#: Pause in seconds of a worker after a receive that gave nothing: not every layer waits.
+EMPTY_PAUSE = 0.01
+
+#: Longest pause after a look that must not wait as long as the layer may, in seconds.
+LOOK_PAUSE = 0.1
 
 #: Pause in seconds between two looks into a mailbox whose layer ignores ``block``.
 POLL_PAUSE = 0.05
@@ -47,9 +64,129 @@ class PlainLayer(Protocol):
         """Store a message."""
         ...
 
-    def receive(self, channels: Any, block: bool = False, /) -> tuple[Any, Any]:
+    def receive(self, channels: Any, block: bool = False) -> tuple[Any, Any]:
         """Return the next message."""
         ...
+
+
+def open_worker(
+    layer: Any, channels: Collection[str], held: Callable[[], Collection[bytes]]
+) -> WorkerClient:
+    """Return the worker's side of a layer, or of a wrapper's: its own client or the adapter."""
+    if channels and clients_may_replace(layer):
+        raw = getattr(layer, "channel_layer", layer)
+        client: WorkerClient = raw.open_worker(channels, held=held)
+        return client
+    return PlainWorkerClient(layer, channels)
+
+
+class PlainWorkerClient:
+    """A :class:`~channels.layers.clients.WorkerClient` that calls a layer once for each message.
+
+    Args:
+        layer: Any layer, or a wrapper.
+        channels: Names to receive on; handed on as they are.
+        sleep: Waits for so many seconds.
+    """
+
+    #: A receive that waits can only be left by an exception from a signal handler.
+    interruptible = False
+
+    def __init__(
+        self,
+        layer: PlainLayer,
+        channels: Collection[str] = (),
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._layer = layer
+        self._channels = channels
+        self._sleep = sleep
+
+    def start(self) -> None:
+        """Do nothing: such a layer connects by itself."""
+
+    def take(self, longest: float | None = None) -> list[Frame]:
+        """Receive a message; without ``longest`` wait for one as long as the layer does.
+
+        Raises:
+            Exception: Whatever the layer raises.
+        """
+        frames = self._receive(block=longest is None)
+        if not frames:
+            self._sleep(EMPTY_PAUSE if longest is None else min(longest, LOOK_PAUSE))
+        return frames
+
+    def exchange(
+        self, operations: Sequence[Operation], *, take: bool = True
+    ) -> tuple[list[Exception | None], list[Frame]]:
+        """Carry out operations one by one; no frame is taken along.
+
+        What follows a message that found its channel full, for the same channel or mailbox,
+        is reported full and not sent, so that nothing overtakes.  A group may reach any mailbox.
+        After ``LayerUnavailable`` nothing more is tried: it would wait for the same answer that
+        does not come.
+        """
+        full: set[str] = set()
+        return [self._outcome(operation, full) for operation in operations], []
+
+    def unblock(self) -> None:
+        """Do nothing: the receive in progress ends by itself."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+    def _receive(self, *, block: bool) -> list[Frame]:
+        channel, message = self._layer.receive(self._channels, block=block)
+        return [] if channel is None else [Frame(channel, [message])]
+
+    def _outcome(self, operation: Operation, full: set[str]) -> Exception | None:
+        target = _target(operation)
+        if full and _waits_behind(target, full):
+            full.add(target)
+            return ChannelFull(target)
+        try:
+            if isinstance(operation, Send):
+                self._layer.send(operation.channel, operation.message)
+            elif isinstance(operation, GroupSend):
+                self._layer.send_group(operation.group, operation.message)  # type: ignore[attr-defined]  # an extension
+            elif isinstance(operation, GiveBack):
+                (message,) = operation.frame.messages  # as it was received
+                self._layer.send(operation.frame.channel, message)
+        except LayerUnavailable:
+            raise
+        except self._errors(ChannelFull):
+            full.add(target)
+            return ChannelFull(target)
+        except self._errors(MessageTooLarge):
+            return MessageTooLarge(target)
+        except Exception as error:  # a foreign layer may raise anything
+            return error
+        return None
+
+    def _errors(self, ours: type[Exception]) -> tuple[type[Exception], ...]:
+        """Return our error and the layer's own of the same name."""
+        return ours, getattr(self._layer, ours.__name__, ours)
+
+
+#: The target of all groups: their members are not known here.
+_GROUPS = "*"
+
+
+def _target(operation: Operation) -> str:
+    """Return a name that is the same for messages that must not overtake each other."""
+    if isinstance(operation, Send):
+        return names.non_local_name(str(operation.channel))
+    if isinstance(operation, GiveBack):
+        return operation.frame.channel
+    return _GROUPS
+
+
+def _waits_behind(target: str, full: set[str]) -> bool:
+    """Whether a message must wait: a group may reach every process-local channel."""
+    if target == _GROUPS:
+        return any(names.is_process_local(other) or other == _GROUPS for other in full)
+    return target in full or (names.is_process_local(target) and _GROUPS in full)
 
 
 _Job = tuple[str, Sequence[Mapping[str, Any]], int, "Done | None"]

@@ -15,7 +15,6 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import async_to_sync
 from django.db import close_old_connections
 from django.test import TestCase, TransactionTestCase
 from django.test.utils import modify_settings, override_settings
@@ -28,6 +27,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 from channels.routing import Router, include
 from channels.signals import consumer_finished, consumer_started
+from channels.worker.contexts import run_coroutine
 from channels.worker.outcome import accept_if_asked
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Client:
             consumer_started.send(sender=self.__class__)
             result = consumer(message, **kwargs)
             if inspect.iscoroutine(result):
-                result = async_to_sync(_wait_for)(result)
+                result = run_coroutine(result)
             accept_if_asked(message)
             return result
         except ChannelSocketException as error:
@@ -319,7 +319,3 @@ def _next_message(layer: Any, channel: Any) -> Message | None:
     name = str(channel)
     _, content = layer.receive([name])
     return None if content is None else Message(content, name, layer)
-
-
-async def _wait_for(coroutine: Any) -> Any:
-    return await coroutine

@@ -9,9 +9,10 @@ import pytest
 from channels.asgi import ChannelLayerWrapper
 from channels.channel import Channel
 from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.flush import dropped
 from channels.handler.replies import MAILBOX_SHARE, ReplySender
 from channels.layers.base import Presence
-from channels.outbox import dropped, pending_message_store
+from channels.outbox import pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.unit.handler.messages import REPLY_CHANNEL, Clock
 
@@ -77,7 +78,7 @@ def ways(layer):
 def _in_consumer():
     consumer_started.send(sender=None)
     yield
-    pending_message_store.drain()
+    consumer_finished.send(sender=None)
 
 
 class TestACompleteResponse:
@@ -111,7 +112,7 @@ class TestACompleteResponse:
         send_long(make_sender(layer), chunks=1)
 
         assert len(layer.sent) == 2
-        assert pending_message_store.drain() == []
+        assert pending_message_store.kept() == ()
 
 
 class TestALongResponse:

@@ -139,15 +139,15 @@ def test_connections_to_databases_and_caches_are_kept(settings):
 
 def test_each_thread_has_caches_of_its_own():
     """As without us: not every client of a cache may be shared."""
-    mine = CleanContexts().run(lambda: caches["default"])
+    mine = CleanContexts().make().run(lambda: caches["default"])
 
-    assert CleanContexts().run(lambda: caches["default"]) is not mine
+    assert CleanContexts().make().run(lambda: caches["default"]) is not mine
 
 
 def test_a_cache_that_can_not_be_made_is_told_to_whoever_uses_it(settings):
     settings.CACHES = {"default": {"BACKEND": "no.such.backend"}}
     contexts = CleanContexts()
 
-    assert contexts.run(lambda: 42) == 42
+    assert contexts.make().run(lambda: 42) == 42
     with pytest.raises(Exception, match=r"no\.such\.backend"):
-        contexts.run(lambda: caches["default"])
+        contexts.make().run(lambda: caches["default"])

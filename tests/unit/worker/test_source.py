@@ -8,7 +8,7 @@ from channels import Channel, Group
 from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, MessageTooLarge
 from channels.worker import Worker
-from channels.worker.source import FrameSource
+from channels.worker.source import Source
 from tests.unit.worker.scripted import (
     Answer,
     Clock,
@@ -314,9 +314,11 @@ class TestStopping:
 
 class TestOutages:
     def make(self, client, clock):
-        return FrameSource(
-            wrap(ScriptedLayer()),
-            lambda held: client,
+        layer = ScriptedLayer()
+        layer.client = client
+        return Source(
+            wrap(layer),
+            ["test"],
             listening=lambda: told.append(clock.seconds),
             backoff=Backoff(first=1.0, most=4.0, rand=lambda: 1.0),
             clock=clock,
@@ -388,7 +390,7 @@ class TestFullMailboxes:
 
         assert client.exchanges == [[echo(1), Answer(b"r1")]] * 3
         assert clock.slept == [0.05, pytest.approx(0.075)]
-        assert source.held() == []
+        assert list(source.unanswered()) == []
 
     def test_after_two_seconds_it_is_dropped_and_the_receipt_leaves_all_the_same(self, caplog):
         clock = Clock()
@@ -449,5 +451,5 @@ class TestFullMailboxes:
         source.next()
         source.done([echo(1)], reply)
 
-        assert source.held() == [b"r2"]
+        assert list(source.unanswered()) == [b"r2"]
         assert source.next().content["n"] == 2

@@ -79,7 +79,7 @@ class TestGroup:
         group = WorkerGroup(wrap(ScriptedLayer()), n_threads=2, signal_handlers=False)
         inner = mock.Mock(side_effect=[SystemExit(1), MemoryError(), ran.set()])
         group.workers[0].run = inner
-        group.workers[0].wait_to_restart = lambda seconds: True
+        group.workers[0].pause = lambda seconds: True
 
         with mock.patch.object(Worker, "run", side_effect=lambda: ran.wait(10)):
             group.run()
@@ -315,7 +315,7 @@ def test_a_pause_lasts_as_long_as_it_was_meant_to_and_looks_up_in_between(monkey
     time = SimpleNamespace(monotonic=clock, sleep=clock.sleep)
     monkeypatch.setattr("channels.worker.loop.time", time)
 
-    assert Worker(None).wait_to_restart(0.25) is True
+    assert Worker(None).pause(0.25) is True
 
     assert clock.slept == pytest.approx([0.1, 0.1, 0.05])
 
@@ -324,4 +324,4 @@ def test_a_pause_ends_when_the_worker_is_told_to_stop():
     worker = Worker(None)
     threading.Timer(0.05, worker.request_stop).start()
 
-    assert worker.wait_to_restart(60.0) is False
+    assert worker.pause(60.0) is False

@@ -1,12 +1,14 @@
-"""The outbox without a sink: full channels are tried again in order, other errors raised late."""
+"""Sending without a client: full channels are tried again in order, errors told at the end."""
 
 from __future__ import annotations
 
 import pytest
 
-from channels import Channel, Group, outbox
-from channels.exceptions import ChannelFull
-from channels.outbox import PendingMessageStore, deliver, pending_message_store
+from channels import Channel, outbox
+from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.flush import deliver, dropped
+from channels.layers.clients import GroupSend, Send
+from channels.outbox import PendingMessageStore, pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.support.recording import RecordingLayer
 
@@ -36,6 +38,14 @@ class Clock:
         self.slept.append(seconds)
 
 
+def sends(layer, *names):
+    """Return numbered messages for channels, and for groups by names with a ``*``."""
+    return [
+        (layer, GroupSend(name[1:], {"n": n}) if name[0] == "*" else Send(name, {"n": n}))
+        for n, name in enumerate(names)
+    ]
+
+
 def run(consumer):
     """Run a consumer as a worker does."""
     consumer_started.send(sender=run, environ={})
@@ -45,9 +55,8 @@ def run(consumer):
         consumer_finished.send(sender=run)
 
 
-def test_a_full_channel_is_tried_again_and_order_is_kept(layer, channel):
+def test_a_full_channel_is_tried_again_and_order_is_kept(layer):
     clock = Clock()
-    other = Channel("a.two", channel_layer=layer)
     layer.full.add("a.one")
 
     def sleep(seconds):
@@ -55,47 +64,40 @@ def test_a_full_channel_is_tried_again_and_order_is_kept(layer, channel):
         if len(clock.slept) == 2:
             layer.full.clear()
 
-    items = [(channel, {"n": 1}), (other, {"n": 2}), (channel, {"n": 3})]
-    errors = deliver(items, clock=clock.time, sleep=sleep)
+    errors = deliver(sends(layer, "a.one", "a.two", "a.one"), clock=clock.time, sleep=sleep)
 
     assert errors == []
-    assert layer.sent == [("a.two", {"n": 2}), ("a.one", {"n": 1}), ("a.one", {"n": 3})]
-    assert clock.slept == [0.2, 0.2]
+    assert layer.sent == [("a.two", {"n": 1}), ("a.one", {"n": 0}), ("a.one", {"n": 2})]
+    assert clock.slept == [0.05, pytest.approx(0.075)]
 
 
-def test_what_stays_full_is_dropped_in_time_and_the_rest_is_sent(layer, channel, caplog):
+def test_what_stays_full_is_dropped_in_time_and_the_rest_is_sent(layer, caplog):
     clock = Clock()
-    before = outbox.dropped().get("full", 0)
+    before = dropped().get("full", 0)
     layer.full.update({"a.one", "a.two"})
-    others = [Channel(name, channel_layer=layer) for name in ("a.two", "a.three")]
 
     errors = deliver(
-        [(one, {"n": 1}) for one in (channel, channel, *others)],
-        clock=clock.time,
-        sleep=clock.sleep,
+        sends(layer, "a.one", "a.one", "a.two", "a.three"), clock=clock.time, sleep=clock.sleep
     )
 
     assert errors == []
-    assert layer.sent == [("a.three", {"n": 1})]
-    assert clock.now == pytest.approx(2.0, abs=0.21)  # for all of them, not for each
-    assert outbox.dropped()["full"] == before + 3
+    assert layer.sent == [("a.three", {"n": 3})]
+    assert clock.now == pytest.approx(2.0)  # for all of them, not for each
+    assert dropped()["full"] == before + 3
     assert "channel 'a.one' was full for 2 seconds" in caplog.text
 
 
 def test_nothing_overtakes_a_full_mailbox(layer):
     """A group may reach any process, so it waits behind a reply, and replies behind it."""
     clock = Clock()
-    reply, neighbour = (Channel(n, channel_layer=layer) for n in ("web!a", "web!b"))
-    elsewhere, plain = (Channel(n, channel_layer=layer) for n in ("api!c", "a.one"))
-    group = Group("g", channel_layer=layer)
     layer.full.add("web!a")
 
     def sleep(seconds):
         clock.sleep(seconds)
         layer.full.clear()
 
-    order = [elsewhere, reply, neighbour, plain, group, elsewhere]
-    deliver([(sender, {"n": n}) for n, sender in enumerate(order)], clock=clock.time, sleep=sleep)
+    items = sends(layer, "api!c", "web!a", "web!b", "a.one", "*g", "api!c")
+    deliver(items, clock=clock.time, sleep=sleep)
 
     assert layer.sent == [
         ("api!c", {"n": 0}),
@@ -110,18 +112,29 @@ def test_nothing_overtakes_a_full_mailbox(layer):
 def test_only_what_could_be_overtaken_waits(layer):
     """Replies of another server behind a full mailbox, and plain channels behind a group."""
     clock = Clock()
-    reply, elsewhere, plain = (Channel(n, channel_layer=layer) for n in ("web!a", "api!b", "a.one"))
-    group = Group("g", channel_layer=layer)
     layer.full.add("web!a")
 
     def sleep(seconds):
         clock.sleep(seconds)
         layer.full.clear()
 
-    order = [reply, elsewhere, group, plain, elsewhere]
-    deliver([(sender, {"n": n}) for n, sender in enumerate(order)], clock=clock.time, sleep=sleep)
+    items = sends(layer, "web!a", "api!b", "*g", "a.one", "api!b")
+    deliver(items, clock=clock.time, sleep=sleep)
 
     assert [content["n"] for _, content in layer.sent] == [1, 3, 0, 2, 4]
+
+
+def test_two_layers_do_not_wait_for_each_other_and_a_dead_one_is_told(layer, caplog):
+    class Dead(RecordingLayer):
+        def send(self, channel, message):
+            raise LayerUnavailable("gone")
+
+    items = sends(Dead(), "a.one", "a.one") + sends(layer, "a.one")
+    (error,) = deliver(items)
+
+    assert isinstance(error, LayerUnavailable)
+    assert layer.sent == [("a.one", {"n": 0})]
+    assert "2 message(s) were on their way" in caplog.text
 
 
 def test_an_error_loses_one_message_only_and_is_raised_at_the_end(layer, channel, caplog):
@@ -130,7 +143,7 @@ def test_an_error_loses_one_message_only_and_is_raised_at_the_end(layer, channel
             raise TypeError("no such name")
 
     broken = Channel("bad name", channel_layer=Broken())
-    before = outbox.dropped().get("error", 0)
+    before = dropped().get("error", 0)
 
     def consumer():
         broken.send({"n": 1})
@@ -140,7 +153,7 @@ def test_an_error_loses_one_message_only_and_is_raised_at_the_end(layer, channel
         run(consumer)
 
     assert layer.sent == [("a.one", {"n": 2})]
-    assert outbox.dropped()["error"] == before + 1
+    assert dropped()["error"] == before + 1
     assert "Could not send to channel 'bad name'" in caplog.text
     assert not pending_message_store.active
 
@@ -156,9 +169,8 @@ def test_a_full_error_of_the_layers_own_counts_too():
             raise OwnFull(channel)
 
     clock = Clock()
-    channel = Channel("a.one", channel_layer=Elsewhere())
 
-    assert deliver([(channel, {})], clock=clock.time, sleep=clock.sleep) == []
+    assert deliver(sends(Elsewhere(), "a.one"), clock=clock.time, sleep=clock.sleep) == []
     assert clock.slept
 
 
@@ -170,22 +182,19 @@ def test_our_full_error_counts_whatever_class_the_layer_has(own):
     layer = type("Odd", (), {"send": send, **own})()
     clock = Clock()
 
-    assert (
-        deliver([(Channel("a", channel_layer=layer), {})], clock=clock.time, sleep=clock.sleep)
-        == []
-    )
+    assert deliver(sends(layer, "a"), clock=clock.time, sleep=clock.sleep) == []
     assert clock.slept
 
 
-def test_a_sender_on_a_layer_without_the_error_class_is_sent_to():
+def test_a_layer_without_an_error_class_is_sent_to():
     sent = []
 
     class Bare:
         def send(self, *args):
             sent.append(args)
 
-    assert deliver([(Channel("a.one", channel_layer=Bare()), {"n": 1})]) == []
-    assert sent == [("a.one", {"n": 1})]
+    assert deliver(sends(Bare(), "a.one")) == []
+    assert sent == [("a.one", {"n": 0})]
 
 
 def test_the_times_of_a_store_are_its_attributes(layer, channel, monkeypatch):
