@@ -40,7 +40,6 @@ class Disconnect:
         self._unsure = False
 
     def attempt(self) -> None:
-        """Send it."""
         state = self._state
         self._receipt = state.new_disconnect(self)
         state.layer.send(
@@ -54,13 +53,11 @@ class Disconnect:
         )
 
     def answered(self, receipt: int) -> None:
-        """A worker has run it."""
         if self._unsure:
             self._unsure = False
             self._state.finished()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """No worker will ever run it."""
         if self._unsure:
             self._unsure = False
             self._state.counters.disconnects_repeated += 1

@@ -28,45 +28,31 @@ def fan_out(state: BridgeState, item: GroupMessage) -> None:
     ``framing``.  Every other message, and every other member, takes the ordinary path of a
     reply.  What no socket can carry out is logged once, not once for each member.
     """
-    message = item.message
+    message, recipients = item.message, state.recipients
     payload = payload_of(message)
-    if payload is None:
-        _one_by_one(state, item)
-        return
-    recipients = state.recipients
+    problem = problem_when_open(message) if payload is None else None
+    malformed = False
     frames: dict[Hashable, bytes] = {}
     for local in tuple(item.members):
         recipient = recipients.get(local)
         if recipient is None:
             continue
         try:
-            if type(recipient) is not BridgedWebSocket or recipient.machine.state is not OPEN:
+            if type(recipient) is not BridgedWebSocket:
                 recipient.reply(message)
-                continue
-            port = recipient.port
-            frame = frames.get(port.framing)
-            if frame is None:
-                frame = frames[port.framing] = port.frame(payload)
-            port.send_frame(frame)
-        except Exception:
-            state.broken(recipient)
-
-
-def _one_by_one(state: BridgeState, item: GroupMessage) -> None:
-    problem = problem_when_open(item.message)
-    malformed = False
-    for local in tuple(item.members):
-        recipient = state.recipients.get(local)
-        if recipient is None:
-            continue
-        try:
-            if problem is not None and type(recipient) is BridgedWebSocket:
+            elif problem is not None:
                 malformed = True
-                recipient.reply_of_group(item.message)
+                recipient.reply_of_group(message)
+            elif payload is None or recipient.machine.state is not OPEN:
+                recipient.reply(message)
             else:
-                recipient.reply(item.message)
+                port = recipient.port
+                frame = frames.get(port.framing)
+                if frame is None:
+                    frame = frames[port.framing] = port.frame(payload)
+                port.send_frame(frame)
         except Exception:
-            state.broken(recipient)
+            state.broken(recipient, item.group)
     if malformed:
         state.counters.group_malformed += 1
         if state.seldom.due((item.group, problem)):

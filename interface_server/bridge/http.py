@@ -42,12 +42,12 @@ class HttpExchange:
     Attributes:
         reply_channel: Where workers send to.
         channel: Where the request went.
+        response_body: Writes what the application answers.
     """
 
     __slots__ = (
         "_body",
         "_machine",
-        "_out",
         "_path",
         "_port",
         "_receipt",
@@ -56,6 +56,7 @@ class HttpExchange:
         "channel",
         "local",
         "reply_channel",
+        "response_body",
     )
 
     def __init__(self, state: BridgeState, port: HttpPort, local: str, path: str) -> None:
@@ -69,7 +70,7 @@ class HttpExchange:
         self._body: RequestBody | None = None
         self._receipt = 0
         self._spoilt = False
-        self._out = ResponseBody(
+        self.response_body = ResponseBody(
             state, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
         )
 
@@ -95,22 +96,19 @@ class HttpExchange:
             self._ended(unfinished=self._machine.state is not State.COMPLETE)
 
     def drained(self) -> None:
-        """The client's socket took everything."""
-        self._out.drained()
+        self.response_body.drained()
 
     def timed_out(self) -> None:
-        """Give up waiting for the application."""
         self._fail(503, TOO_SLOW)
 
     # -- from the layer ----------------------------------------------------------------
 
     def reply(self, message: Mapping[str, Any]) -> None:
-        """Carry out a message on the reply channel, or from the body list."""
         for action in self._machine.reply(message):
             if self._port is None:
                 return  # one of the actions was its end
             if isinstance(action, Write):
-                self._out.write(action.data)
+                self.response_body.write(action.data)
             elif isinstance(action, Start):
                 self._port.start(action.status, action.headers)
             elif isinstance(action, Malformed):
@@ -120,14 +118,9 @@ class HttpExchange:
             elif isinstance(action, Fail):
                 self._fail(action.status, BAD_REPLY)
             else:
-                self._out.finish()
-
-    def more_body(self) -> None:
-        """The response continues on its body list."""
-        self._out.more()
+                self.response_body.finish()
 
     def broken(self) -> None:
-        """End it: carrying out a reply raised."""
         self._fail(500, PROCESSING)
 
     def answered(self, receipt: int) -> None:
@@ -139,7 +132,6 @@ class HttpExchange:
             self._fail(500, BAD_REPLY)
 
     def lost(self, receipt: int, cause: str) -> None:
-        """The request never ran, or not whole."""
         state = self._state
         if state.seldom.due((cause, self._path)):
             log.warning("request for %s given up: %s", self._path, WHY[cause])
@@ -150,7 +142,6 @@ class HttpExchange:
             self._fail(503, reason, state.settings.retry_after, known=False)
 
     def unread(self, cause: str) -> None:
-        """End it: a part of its response was dropped."""
         if self._state.seldom.due((Unread, cause, self._path)):
             log.error("response to a request for %s is %s: %s", self._path, cause, DROPPED[cause])
         self._fail(502, PROCESSING)
@@ -200,7 +191,7 @@ class HttpExchange:
             state.layer.gone(self.local)
         self._port = None
         self._machine.end()
-        self._out.stop()
+        self.response_body.stop()
         if self._body is not None:
             self._body.stop()
         state.forget(self.local)

@@ -106,8 +106,6 @@ class Hub:
         self._monitor = ReceiptMonitor(state)
         self._info = LiveInfo(state.counters, lambda: state.sockets, info)
         self._closing: deque[BridgedWebSocket] = deque()
-        self._finished: asyncio.Future[None] | None = None
-        state.on_finished = self._all_finished
 
     @property
     def sockets(self) -> int:
@@ -220,7 +218,8 @@ class Hub:
                     if recipient is not None:
                         recipient.unread(item.cause)
             except Exception:
-                self._broken(item)
+                recipient = recipients.get(getattr(item, "local", ""))
+                state.broken(recipient, type(item).__name__)
         if strangers:
             state.layer.forget(strangers)
 
@@ -244,23 +243,15 @@ class Hub:
     def _more_body(self, local: str) -> None:
         recipient = self._state.recipients.get(local)
         if isinstance(recipient, HttpExchange):
-            recipient.more_body()
+            recipient.response_body.more()
         elif recipient is None:
             self._state.layer.gone(local)
-
-    def _broken(self, item: Item) -> None:
-        """End the one socket or request that an item of the mailbox broke."""
-        recipient = self._state.recipients.get(getattr(item, "local", ""))
-        if recipient is not None:
-            self._state.broken(recipient)
-        else:
-            log.exception("%s: could not be delivered", type(item).__name__)
 
     def layer_lost(self, error: Exception) -> None:
         """Keep the sockets, and answer new ones with 503 until the layer is back."""
         log.warning("the channel layer does not answer, sockets stay open: %s", error)
         self._state.up = False
-        self._monitor.layer_lost()
+        self._state.outages += 1
 
     def layer_back(self) -> None:
         """Let everything that waited leave."""
@@ -320,19 +311,16 @@ class Hub:
         for socket in state.ending:
             state.wheel.add(socket, 0)
         if state.unfinished:
-            self._finished = asyncio.get_running_loop().create_future()
-            timer = state.wheel.call_later(state.settings.stop_timeout, self._all_finished)
-            await self._finished
+            finished = asyncio.Event()
+            state.on_finished = finished.set
+            timer = state.wheel.call_later(state.settings.stop_timeout, finished.set)
+            await finished.wait()
             timer.cancel()
         if state.unfinished:
             log.warning("stopping although %d disconnects have not left", state.unfinished)
         state.wheel.discard(self._renewal)
         state.up = False
         await state.layer.stop()
-
-    def _all_finished(self) -> None:
-        if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -346,14 +334,7 @@ class TurnedAway:
     def __init__(self, mailbox: str) -> None:
         self.reply_channel = mailbox
 
-    def received(self, payload: str | bytes) -> None:
-        """Ignore it."""
-
-    def gone(self, code: int = 0) -> None:
-        """Ignore it."""
-
-    def drained(self) -> None:
-        """Ignore it."""
-
-    def timed_out(self) -> None:
-        """Ignore it."""
+    def received(self, payload: str | bytes) -> None: ...
+    def gone(self, code: int = 0) -> None: ...
+    def drained(self) -> None: ...
+    def timed_out(self) -> None: ...

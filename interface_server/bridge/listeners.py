@@ -41,7 +41,6 @@ class Listeners:
         wheel: Tells the time.
         spawn: Reads the registry in the background.
         worker_wait: Seconds that clients wait for a worker; negative for ever.
-        seldom: What was logged already.
         ready: Whether the layer answers.
 
     Attributes:
@@ -54,14 +53,13 @@ class Listeners:
         wheel: TimerWheel,
         spawn: Spawn,
         worker_wait: float,
-        seldom: Seldom,
         ready: Callable[[], bool],
     ) -> None:
         self._layer = layer
         self._clock = wheel.clock
         self._spawn = spawn
         self._wait = worker_wait
-        self._seldom = seldom
+        self._seldom = Seldom(wheel.clock)
         self._ready = ready
         self.ran: set[str] = set()
         self._channels: set[str] | None = None
@@ -122,7 +120,7 @@ class Listeners:
                     self._tell(channel)
 
     def _tell(self, channel: str) -> None:
-        if self._seldom.due((Listeners, channel)):
+        if self._seldom.due(channel):
             wait = self._wait
             what = f", for {wait:g} s, and then get 503 until one listens" if wait >= 0 else ""
             log.warning(

@@ -220,7 +220,6 @@ class ReceiptMonitor:
             state.layer.held_as,
         )
         self._looking = False
-        self._outages = 0
         state.start_monitor = self.start
 
     def start(self) -> None:
@@ -228,10 +227,6 @@ class ReceiptMonitor:
         self._state.monitored = True
         self._note()
         self._state.wheel.add(self, CALM_INTERVAL)
-
-    def layer_lost(self) -> None:
-        """Forget what is being looked at: nothing is lost while the layer is away."""
-        self._outages += 1
 
     def expired(self, now: float) -> float | None:
         """Look once, if anything is in flight; return when to look again."""
@@ -274,19 +269,20 @@ class ReceiptMonitor:
         return suspects
 
     async def _look(self, suspects: dict[str, list[int]]) -> None:
-        state, layer, outages = self._state, self._state.layer, self._outages
+        state, layer = self._state, self._state.layer
+        outages = state.outages
         try:
             processes = await layer.processes()
             queued = {
                 channel: await layer.queued(channel, receipts)
                 for channel, receipts in suspects.items()
             }
-            if outages != self._outages:
-                return
+            if outages != state.outages:
+                return  # nothing is lost while the layer is away
             verdicts = self._policy.look(state.wheel.clock(), suspects, processes, queued)
             if verdicts:
                 await layer.mark()
-            if outages == self._outages:
+            if outages == state.outages:
                 for receipt, cause in verdicts.items():
                     state.give_up(receipt, cause)
         except LayerError as error:

@@ -98,6 +98,7 @@ class BridgeState:
 
     Attributes:
         up: Whether the layer answers.
+        outages: How often it did not.
         refusing: Whether new sockets and requests are turned away (draining).
         stopping: Whether disconnects wait for hardly anything any more.
         recipients: Sockets and requests by the local part of their reply channel.
@@ -124,6 +125,7 @@ class BridgeState:
         self.spawn = spawn
         self.counters = BridgeCounters()
         self.up = False
+        self.outages = 0
         self.refusing = False
         self.stopping = False
         self.recipients: dict[str, Recipient] = {}
@@ -140,9 +142,7 @@ class BridgeState:
         self.on_finished: Callable[[], None] = lambda: None
         self.seldom = Seldom(wheel.clock)
         self.waitlists = Waitlists(wheel.call_later, lambda: self.up)
-        self.listeners = Listeners(
-            layer, wheel, spawn, settings.worker_wait, self.seldom, lambda: self.up
-        )
+        self.listeners = Listeners(layer, wheel, spawn, settings.worker_wait, lambda: self.up)
 
     @property
     def closed(self) -> bool:
@@ -219,10 +219,12 @@ class BridgeState:
             origin = f" from consumer {consumer:.200}" if isinstance(consumer, str) else ""
             log.error("malformed %s%s: %s", what, origin, problem)
 
-    def broken(self, recipient: Recipient) -> None:
+    def broken(self, recipient: Recipient | None, item: str) -> None:
         """Log what an item of the mailbox raised, and end the one socket or request it was for."""
-        log.exception("%s: could not be delivered", recipient.reply_channel)
-        try:
-            recipient.broken()
-        except Exception:
-            log.exception("%s: could not be ended", recipient.reply_channel)
+        name = item if recipient is None else recipient.reply_channel
+        log.exception("%s: could not be delivered", name)
+        if recipient is not None:
+            try:
+                recipient.broken()
+            except Exception:
+                log.exception("%s: could not be ended", name)

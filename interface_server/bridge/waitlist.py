@@ -12,7 +12,7 @@ with :meth:`Waitlists.stored`, :meth:`Waitlists.wait` or :meth:`Waitlists.leave`
 
 from __future__ import annotations
 
-import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
@@ -35,27 +35,17 @@ class Waiter(Hashable, Protocol):
 
 
 class Waitlist:
-    """Those who wait for one channel, by the order in which they came."""
+    """Those who wait for one channel, by the order in which they came, tried or not."""
 
-    __slots__ = ("backoff", "heap", "next_ticket", "tickets", "timer", "trying", "width")
+    __slots__ = ("backoff", "timer", "trying", "waiters", "width")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, Waiter]] = []
-        self.tickets: dict[Waiter, int] = {}
+        # A dict would pass all that has left in front of the first.
+        self.waiters: OrderedDict[Waiter, None] = OrderedDict()
         self.trying: set[Waiter] = set()
-        self.next_ticket = 0
         self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, spread=0.0)
         self.width = 1
         self.timer: Timer | None = None
-
-    def pop(self) -> Waiter | None:
-        """Return the first who still waits and is not being tried."""
-        while self.heap:
-            ticket, waiter = heapq.heappop(self.heap)
-            if self.tickets.get(waiter) == ticket:
-                self.trying.add(waiter)
-                return waiter
-        return None
 
 
 class Waitlists:
@@ -88,11 +78,7 @@ class Waitlists:
         waitlist = self.by_channel.get(channel)
         if waitlist is None:
             waitlist = self.by_channel[channel] = Waitlist()
-        if waiter in waitlist.tickets:
-            return
-        ticket = waitlist.tickets[waiter] = waitlist.next_ticket
-        waitlist.next_ticket += 1
-        heapq.heappush(waitlist.heap, (ticket, waiter))
+        waitlist.waiters.setdefault(waiter)
         self._set_timer(waitlist)
 
     def wait(self, channel: str, waiter: Waiter) -> None:
@@ -102,7 +88,6 @@ class Waitlists:
             self.join(channel, waiter)
             return
         waitlist.trying.discard(waiter)
-        heapq.heappush(waitlist.heap, (waitlist.tickets[waiter], waiter))
         waitlist.width = 1
         self._set_timer(waitlist)
 
@@ -118,7 +103,7 @@ class Waitlists:
         if waitlist is None or waiter not in waitlist.trying:
             return
         self.leave(channel, waiter)
-        if waitlist.tickets:
+        if waitlist.waiters:
             waitlist.backoff.reset()
             waitlist.width = min(waitlist.width * 2, WIDEST)
             if waitlist.timer is not None:
@@ -130,10 +115,11 @@ class Waitlists:
     def leave(self, channel: str, waiter: Waiter) -> None:
         """Wait no longer; without effect if the waiter did not."""
         waitlist = self.by_channel.get(channel)
-        if waitlist is None or waitlist.tickets.pop(waiter, None) is None:
+        if waitlist is None or waiter not in waitlist.waiters:
             return
+        del waitlist.waiters[waiter]
         waitlist.trying.discard(waiter)
-        if not waitlist.tickets:
+        if not waitlist.waiters:
             if waitlist.timer is not None:
                 waitlist.timer.cancel()
             del self.by_channel[channel]
@@ -147,13 +133,15 @@ class Waitlists:
 
     def _try(self, waitlist: Waitlist, width: int) -> None:
         while self._ready() and len(waitlist.trying) < width:
-            waiter = waitlist.pop()
+            untried = (one for one in waitlist.waiters if one not in waitlist.trying)
+            waiter = next(untried, None)
             if waiter is None:
                 return
+            waitlist.trying.add(waiter)
             waiter.attempt()
 
     def _set_timer(self, waitlist: Waitlist) -> None:
-        if waitlist.timer is None and waitlist.tickets:
+        if waitlist.timer is None and waitlist.waiters:
             pause = waitlist.backoff.pause()
             waitlist.timer = self._call_later(pause, lambda: self._timed_out(waitlist))
 

@@ -108,7 +108,6 @@ class BridgedWebSocket:
         )
 
     def received(self, payload: str | bytes) -> None:
-        """Take one complete message from the client."""
         if self.machine.state is not OPEN:
             return  # said while we close
         state = self._state
@@ -126,7 +125,6 @@ class BridgedWebSocket:
             state.wheel.add(self, state.settings.stall_timeout)
 
     def gone(self, code: int) -> None:
-        """The connection ended with this close code."""
         state = self._state
         self.machine.gone()
         self._buffer.end = code
@@ -166,7 +164,6 @@ class BridgedWebSocket:
     # -- from the layer ----------------------------------------------------------------
 
     def reply(self, message: Mapping[str, Any]) -> None:
-        """Carry out a message on the reply channel."""
         if self.machine.state is OPEN:
             payload = payload_of(message)
             if payload is not None:
@@ -185,7 +182,6 @@ class BridgedWebSocket:
         self._act(self.machine.reply(message))
 
     def broken(self) -> None:
-        """End the socket: carrying out a reply raised."""
         if self.machine.state is CLOSING:
             self._act([Close(INTERNAL_ERROR)])  # the reply raised before its own close was sent
         else:
@@ -205,7 +201,6 @@ class BridgedWebSocket:
             self._relax()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """The frame in flight never ran, or not whole."""
         state, path = self._state, self._buffer.path
         if state.seldom.due((self.channel, cause, path)):
             log.warning("%s of a socket on %s given up: %s", self.channel, path, WHY[cause])
@@ -225,7 +220,6 @@ class BridgedWebSocket:
     # -- what leaves when --------------------------------------------------------------
 
     def attempt(self) -> None:
-        """Send all that waits."""
         state = self._state
         frame = self._buffer.next(state.frame_messages, state.settings.buffer_size)
         assert frame is not None  # without anything to say it would have left the waitlist
