@@ -88,12 +88,14 @@ class LostPolicy:
 
     Args:
         expiry_of: Seconds that a frame lives on a channel.
-        held_as: How :attr:`ProcessEntry.held` shows a receipt.
+        receipt_bytes: How :attr:`ProcessEntry.unanswered` shows a receipt.
     """
 
-    def __init__(self, expiry_of: Callable[[str], float], held_as: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, expiry_of: Callable[[str], float], receipt_bytes: Callable[[int], bytes]
+    ) -> None:
         self._expiry_of = expiry_of
-        self._held_as = held_as
+        self._receipt_bytes = receipt_bytes
         self._marks: deque[tuple[float, int]] = deque()
         self._evidence: dict[int, _Evidence] = {}
         self._seen: dict[str, float] = {}
@@ -137,7 +139,7 @@ class LostPolicy:
             queued: Which of them are in their queues.
         """
         workers = [process for process in processes if process.kind == "worker"]
-        unanswered = frozenset[bytes]().union(*(worker.held for worker in workers))
+        unanswered = frozenset[bytes]().union(*(worker.unanswered for worker in workers))
         left = self._left(processes)
         old, self._evidence = self._evidence, {}
         verdicts: dict[int, str] = {}
@@ -148,7 +150,7 @@ class LostPolicy:
             waiting = queued.get(channel, frozenset())
             for receipt in receipts:
                 evidence = old.get(receipt) or _Evidence(now)
-                seen = receipt in waiting or self._held_as(receipt) in unanswered
+                seen = receipt in waiting or self._receipt_bytes(receipt) in unanswered
                 cause = self._judge(now, channel, evidence, seen, listeners, left)
                 if receipt in waiting and self._age(now, evidence) > self._expiry_of(channel) + 1:
                     cause = EXPIRED  # the worker that takes it drops it
@@ -217,7 +219,7 @@ class ReceiptMonitor:
         settings = state.settings
         self._policy = LostPolicy(
             lambda channel: settings.group_expiry if channel == DISCONNECT else settings.expiry,
-            state.layer.held_as,
+            state.layer.receipt_bytes,
         )
         self._looking = False
         state.start_monitor = self.start

@@ -364,7 +364,7 @@ def report(run: Run) -> list[str]:
         counters = {
             k: v for k, v in entry.info.items() if v and k not in ("host", "pid", "version")
         }
-        print(f"  {entry.kind} {counters} held {len(entry.held)}")
+        print(f"  {entry.kind} {counters} held {len(entry.unanswered)}")
     return wrong
 
 

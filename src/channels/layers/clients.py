@@ -269,7 +269,7 @@ class ProcessEntry:
         name: Mailbox of an interface server; any unique name of a worker.
         kind: ``"server"`` or ``"worker"``.
         channels: What it listens on; empty for a server.
-        held: Receipts that it holds: taken and not yet answered.
+        unanswered: Receipts of the frames in its hands: taken and not yet answered.
         beat: Number of this heartbeat; grows by one at each.
         seen: When it was written, on the layer's clock.
         info: host, pid, version, counters.
@@ -278,7 +278,7 @@ class ProcessEntry:
     name: str
     kind: str
     channels: frozenset[str] = frozenset()
-    held: frozenset[bytes] = frozenset()
+    unanswered: frozenset[bytes] = frozenset()
     beat: int = 0
     seen: float = 0.0
     info: dict[str, Any] = field(default_factory=dict)
@@ -408,8 +408,8 @@ class ServerClient(Protocol):
         """Return which of our receipts are still on frames waiting in the channel."""
         ...
 
-    def held_as(self, receipt: int) -> bytes:
-        """Return the form in which :attr:`ProcessEntry.held` shows our receipt."""
+    def receipt_bytes(self, receipt: int) -> bytes:
+        """Return the form in which :attr:`ProcessEntry.unanswered` shows our receipt."""
         ...
 
     async def mark(self) -> None:

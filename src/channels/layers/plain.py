@@ -266,7 +266,7 @@ class PlainServerClient:
         """Return all of them: nothing is ever judged lost."""
         return set(receipts)
 
-    def held_as(self, receipt: int) -> bytes:
+    def receipt_bytes(self, receipt: int) -> bytes:
         """Return some form; nobody shows it."""
         return b"%d" % receipt
 

@@ -200,7 +200,7 @@ class FrameRules(Servers):
                         await self.sent(client, "main?abc", {}, receipt=number)
                     assert await client.queued("main?abc", {1, 2, 3, 4}) == {1, 2, 3}
                     frame = await self.taken(worker)
-                    assert frame.receipt == client.held_as(1)
+                    assert frame.receipt == client.receipt_bytes(1)
                     assert await client.queued("main?abc", {1, 3}) == {3}
                     await self.exchanged(worker, GiveBack(frame))
                     assert await client.queued("main?abc", {1}) == {1}

@@ -286,12 +286,12 @@ class ProcessRules(Servers):
                     assert server.channels == frozenset()
                     assert worker.kind == "worker"
                     assert worker.channels == {"one", "two"}
-                    assert worker.held == frozenset()
+                    assert worker.unanswered == frozenset()
                     assert abs(worker.seen - client.now()) < self.patience
 
-                    held.add(client.held_as(12))
+                    held.add(client.receipt_bytes(12))
                     await self.eventually(
-                        client.processes, lambda e: self.of_worker(e).held == held, clock
+                        client.processes, lambda e: self.of_worker(e).unanswered == held, clock
                     )
                 await self.eventually(client.processes, lambda e: len(e) == 1, clock)
 

@@ -149,7 +149,7 @@ class FakeClient:
     async def queued(self, channel, receipts):
         return self.waiting.get(channel, set()) & set(receipts)
 
-    def held_as(self, receipt):
+    def receipt_bytes(self, receipt):
         return b"held-%d" % receipt
 
     async def mark(self):

@@ -194,7 +194,7 @@ def test_it_claims_nothing_that_such_a_layer_cannot_know():
         assert await client.read_body("a", 5) == []
         assert await client.processes() == []
         assert await client.queued("c", [1, 2]) == {1, 2}
-        assert client.held_as(5) == b"5"
+        assert client.receipt_bytes(5) == b"5"
         assert client.now() > client.settled_since
         await client.mark()
         client.forget([("g", "a")])

@@ -236,7 +236,7 @@ class InMemoryServerClient:
                 channel,
                 copies,
                 size,
-                receipt=self.held_as(receipt) if receipt else None,
+                receipt=self.receipt_bytes(receipt) if receipt else None,
                 expiry=expiry,
                 past_capacity=past_capacity,
             )
@@ -280,9 +280,9 @@ class InMemoryServerClient:
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
         """Return which of our receipts are still on frames waiting in the channel."""
         waiting = self._store.queued_receipts(channel)
-        return {receipt for receipt in receipts if self.held_as(receipt) in waiting}
+        return {receipt for receipt in receipts if self.receipt_bytes(receipt) in waiting}
 
-    def held_as(self, receipt: int) -> bytes:
+    def receipt_bytes(self, receipt: int) -> bytes:
         """Return the form in which workers hold our receipt."""
         return f"{self.mailbox}{receipt}".encode()
 

@@ -166,7 +166,7 @@ class Heartbeat:
             name=self.name,
             kind=self._kind,
             channels=self._channels,
-            held=frozenset(self._held()),
+            unanswered=frozenset(self._held()),
             beat=self.beat_number,
             seen=clock.now_ms() / 1000,
             info=dict(self._info()),

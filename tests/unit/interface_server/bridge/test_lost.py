@@ -8,7 +8,7 @@ from channels.layers.clients import ProcessEntry
 CHANNEL = "websocket.receive"
 
 
-def held_as(receipt):
+def receipt_bytes(receipt):
     return b"r%d" % receipt
 
 
@@ -16,7 +16,7 @@ class Scene:
     """A policy, a register and a queue that the test moves along."""
 
     def __init__(self):
-        self.policy = LostPolicy(lambda channel: 60.0, held_as)
+        self.policy = LostPolicy(lambda channel: 60.0, receipt_bytes)
         self.now = 100.0
         # The server that looks is on the register too, and always well.
         self.workers = {"web!": ProcessEntry("web!", "server", frozenset(), beat=1, seen=self.now)}
@@ -24,7 +24,7 @@ class Scene:
 
     def worker(self, name, channels=(CHANNEL,), held=()):
         self.workers[name] = ProcessEntry(
-            name, "worker", frozenset(channels), frozenset(map(held_as, held)), 10, self.now
+            name, "worker", frozenset(channels), frozenset(map(receipt_bytes, held)), 10, self.now
         )
 
     def expire(self, name):
@@ -37,7 +37,7 @@ class Scene:
         entry = self.workers[name]
         entry.beat += 1
         entry.seen = self.now
-        entry.held = frozenset(map(held_as, held))
+        entry.unanswered = frozenset(map(receipt_bytes, held))
 
     def look(self, *receipts):
         self.now += 1

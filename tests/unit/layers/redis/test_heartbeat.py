@@ -102,7 +102,7 @@ def test_a_beat_writes_the_entry_and_the_index(host):
     beat.beat()
 
     entry = read_entry("web.abc!", host.hashes[KEYS.entry("web.abc!")])
-    assert (entry.kind, entry.channels, entry.held) == ("server", {"a", "b"}, {b"r1"})
+    assert (entry.kind, entry.channels, entry.unanswered) == ("server", {"a", "b"}, {b"r1"})
     assert (entry.beat, entry.info) == (2, {"pid": 7})
     assert entry.seen == pytest.approx(5000)
     assert host.index["web.abc!"] == pytest.approx(5_000_000)

@@ -278,7 +278,7 @@ class RedisServerClient:
         if not receipts:
             return set()
         key = self._keys.queue(channel)
-        command = scripts.FIND_RECEIPTS.call((key,), *(self.held_as(n) for n in receipts))
+        command = scripts.FIND_RECEIPTS.call((key,), *(self.receipt_bytes(n) for n in receipts))
         if names.is_on_one_host(channel):
             lanes = [self._places.lane(channel, key)]
         else:
@@ -291,7 +291,7 @@ class RedisServerClient:
             found.update(items.read_receipt(receipt)[1] for receipt in answer)
         return found
 
-    def held_as(self, receipt: int) -> bytes:
+    def receipt_bytes(self, receipt: int) -> bytes:
         """See :class:`ServerClient`."""
         return items.receipt_for(self.mailbox, receipt)
 
