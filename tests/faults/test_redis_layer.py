@@ -14,7 +14,7 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Answer, GroupSend, Send
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net.hosts import Host
-from channels.layers.redis.wire import items, reading
+from channels.layers.redis.wire import items
 from channels.seldom import Seldom
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
@@ -346,7 +346,7 @@ class TestBadFrames:
     def test_it_is_dropped_counted_logged_and_answered(
         self, layer, worker, redis_server, bad, name, how, caplog, monkeypatch
     ):
-        monkeypatch.setattr(reading, "_seldom", Seldom())
+        monkeypatch.setattr(items, "_seldom", Seldom())
         raw, receipt, counter = bad[name]
         redis_server.client.rpush(layer.keys.queue("work"), raw)
         layer.send("work", {"n": "good"})

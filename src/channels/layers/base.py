@@ -279,18 +279,6 @@ def _overrides(layer_class: type[Any]) -> bool:
     return False
 
 
-def check_message(message: object) -> None:
-    """Refuse what no layer carries.
-
-    Raises:
-        AssertionError: Not a dict, or it uses a reserved key.
-    """
-    if not isinstance(message, dict):
-        raise AssertionError(f"a message must be a dict, not {type(message).__name__}")
-    if "__asgi_channel__" in message:
-        raise AssertionError("the key '__asgi_channel__' is reserved for channel layers")
-
-
 def compile_capacities(
     channel_capacity: ChannelCapacity | None,
 ) -> list[tuple[re.Pattern[str], int]]:

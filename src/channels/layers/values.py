@@ -19,7 +19,6 @@ from typing import Any
 import msgpack
 
 from channels.exceptions import MessageTooLarge
-from channels.layers.base import check_message
 
 #: How deep containers may be nested.  msgpack ends at 511; we earlier, because the
 #: copy is recursive and a consumer's own stack may be deep already.
@@ -45,6 +44,18 @@ class _CannotTravel(Exception):
         super().__init__(reason)
         self.reason = reason
         self.path: list[object] = []
+
+
+def check_message(message: object) -> None:
+    """Refuse what no layer carries.
+
+    Raises:
+        AssertionError: Not a dict, or it uses a reserved key.
+    """
+    if not isinstance(message, dict):
+        raise AssertionError(f"a message must be a dict, not {type(message).__name__}")
+    if "__asgi_channel__" in message:
+        raise AssertionError("the key '__asgi_channel__' is reserved for channel layers")
 
 
 def packed_copy(message: Mapping[str, Any], target: str, limit: int) -> tuple[dict[str, Any], int]:

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from channels import exceptions
-from channels.layers.base import BaseChannelLayer, check_message, compile_capacities
+from channels.layers.base import BaseChannelLayer, compile_capacities
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.layers.redis import RedisChannelLayer
+from channels.layers.values import check_message
 
 
 class Recording(BaseChannelLayer):

@@ -15,15 +15,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from channels import names
-from channels.layers.base import check_message
 from channels.layers.clients import EXPIRED
 from channels.layers.redis.net.address import Target
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
-from channels.layers.redis.wire.items import Undecodable
+from channels.layers.redis.wire.codec import Undecodable
 from channels.layers.redis.wire.scripts import GROUP, Command
+from channels.layers.values import check_message
 
 #: Items at the head of a mailbox that are looked at for its oldest message.
 _LOOKED_AT = 100

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
-from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence, check_message
+from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence
 from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.extensions import Extensions
@@ -27,7 +27,7 @@ from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
-from channels.layers.redis.wire.items import Codec
+from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.wire.processes import read_entry, read_index
 from channels.layers.redis.wire.scripts import (
@@ -35,6 +35,7 @@ from channels.layers.redis.wire.scripts import (
     GLOBAL_STATISTICS_EXPIRY,
     MESSAGE,
 )
+from channels.layers.values import check_message
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -16,8 +16,8 @@ from channels import names
 from channels.layers.clients import Frame, Message
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
-from channels.layers.redis.wire import items, reading
-from channels.layers.redis.wire.items import Undecodable
+from channels.layers.redis.wire import items
+from channels.layers.redis.wire.codec import Undecodable
 from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
@@ -116,7 +116,7 @@ class Receiver:
 
     def _open(self, index: int, channel: str, raw: bytes) -> Found | None:
         store = self._store
-        frame = reading.open_frame(channel, raw, store.codec, self._ring.now_ms(index))
+        frame = items.open_frame(channel, raw, store.codec, self._ring.now_ms(index))
         if not isinstance(frame, Frame):
             self._ring.run(index, self._commands.count(channel, frame.counter))
             store.answer_all([frame.receipt], frame.cause)

@@ -15,7 +15,7 @@ from channels.layers.base import BaseChannelLayer
 from channels.layers.redis.agreement import Agreement, shown_limits
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.ring import Ring
-from channels.layers.redis.wire import items, reading
+from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import Commands
 from channels.layers.redis.wire.keys import Keys
@@ -101,7 +101,7 @@ class Store:
             LayerUnavailable: Some may not have been answered.
         """
         for receipt in receipts:
-            answer = reading.answer(self.commands, receipt, cause)
+            answer = self.commands.answer(receipt, cause)
             if answer is not None:
                 mailbox, command = answer
                 self.ring.run(self.ring.index(mailbox), [command])

@@ -31,6 +31,7 @@ from channels.layers.redis.server.lanes import Lane, call_done
 from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.server.session import ServerLayer, Session
 from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.codec import Undecodable
 from channels.layers.redis.wire.processes import read_entry, read_index
 
 
@@ -247,10 +248,10 @@ class RedisServerClient:
         if isinstance(popped, Exception):
             raise LayerUnavailable(f"a response cannot be read: {popped}") from popped
         chunks: list[Message] = []
-        for payload in items.body_payloads(popped or ()):
+        for payload in (popped or ())[1::2]:
             try:
                 chunks += self._codec.messages(payload, self._layer.group_expiry)
-            except items.Undecodable as error:
+            except Undecodable as error:
                 # Going on without it would give the client something else than was sent.
                 raise LayerError(f"a part of it cannot be read: {error}") from error
         return chunks

@@ -28,7 +28,8 @@ from channels.layers.clients import (
 )
 from channels.layers.redis.net.protocol import RedisClock
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
-from channels.layers.redis.wire.items import STAMP_SIZE, Codec, Undecodable, read_item
+from channels.layers.redis.wire.codec import Codec, Undecodable
+from channels.layers.redis.wire.items import STAMP_SIZE, read_item
 
 logger = logging.getLogger("channels.layers.redis")
 

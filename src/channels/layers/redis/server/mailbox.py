@@ -24,6 +24,7 @@ from channels.layers.redis.server.decoder import FIRST_MARK, Intake
 from channels.layers.redis.server.memberships import Drift, GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines
 from channels.layers.redis.wire import items, scripts
+from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY, Commands
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
@@ -79,7 +80,7 @@ class Mailbox:
         name: str,
         keys: Keys,
         commands: Commands,
-        codec: items.Codec,
+        codec: Codec,
         clock: RedisClock,
         registry: GroupRegistry,
         pipelines: Pipelines,

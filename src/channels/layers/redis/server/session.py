@@ -33,8 +33,9 @@ from channels.layers.redis.server.mailbox import Mailbox
 from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines
 from channels.layers.redis.server.recovery import Recovery
+from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import Commands
-from channels.layers.redis.wire.items import Codec, answer_for
+from channels.layers.redis.wire.items import answer_for
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import ASK_RUN_ID, Memory, ask_memory, read_memory
 from channels.layers.redis.wire.scripts import CONTROL

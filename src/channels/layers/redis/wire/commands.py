@@ -7,9 +7,8 @@ so that a capacity means the same whoever sends.  No I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from channels.layers.base import BaseChannelLayer
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Argument, Command
@@ -34,19 +33,43 @@ _REMEMBERED = 1000
 _T = TypeVar("_T")
 
 
+class Limits(Protocol):
+    """Capacities, in messages, and lifetimes, in seconds: a layer has them.
+
+    Attributes:
+        capacity: Of a channel that :attr:`channel_capacity` doesn't name.
+        channel_capacity: Capacities by name, if there are any.
+        expiry: How long a message lives.
+        group_expiry: How long a membership lives.
+    """
+
+    capacity: int
+    channel_capacity: Any
+    expiry: float
+    group_expiry: float
+
+    def get_capacity(self, channel: str) -> int:
+        """Return how many messages a channel may hold."""
+        ...
+
+    def configured_capacity(self, channel: str) -> int | None:
+        """Return what :attr:`channel_capacity` says of a channel, if anything."""
+        ...
+
+
 class Commands:
     """Builds commands for one layer.
 
     Args:
-        layer: Whose capacities and lifetimes count.
+        limits: Whose capacities and lifetimes count.
         keys: Names of keys.
     """
 
-    def __init__(self, layer: BaseChannelLayer, keys: Keys) -> None:
+    def __init__(self, limits: Limits, keys: Keys) -> None:
         self.keys = keys
-        self._layer = layer
-        self.ttl_ms = max(1, round(layer.expiry * 1000))
-        self.control_ttl_ms = max(self.ttl_ms, round(layer.group_expiry * 1000))
+        self._limits = limits
+        self.ttl_ms = max(1, round(limits.expiry * 1000))
+        self.control_ttl_ms = max(self.ttl_ms, round(limits.group_expiry * 1000))
         self.body_ttl_ms = max(self.ttl_ms, BODY_EXPIRY * 1000)
         self._queues: dict[str, Command] = {}
         self._mailboxes: dict[str, Command] = {}
@@ -79,7 +102,7 @@ class Commands:
         keys = self.keys
         return scripts.PUSH_QUEUE.call(
             (keys.queue(channel), keys.statistics(channel), keys.global_statistics),
-            self._layer.get_capacity(channel),
+            self._limits.get_capacity(channel),
             self.ttl_ms,
         )
 
@@ -119,21 +142,41 @@ class Commands:
             channel: Full name of the first message's channel: ``channel_capacity`` may
                 name it more closely than its mailbox.
         """
-        if channel is not None and self._layer.channel_capacity:
+        if channel is not None and self._limits.channel_capacity:
             return (*self._mailbox_head(mailbox, channel), *pairs)
         return (*_remembered(self._mailboxes, mailbox, self._mailbox_head), *pairs)
 
     def _mailbox_head(self, mailbox: str, channel: str | None = None) -> Command:
         keys = self.keys
-        configured = self._layer.configured_capacity(channel or mailbox)
+        configured = self._limits.configured_capacity(channel or mailbox)
         return scripts.PUSH_MAILBOX.call(
             (keys.mail(mailbox), keys.meta(mailbox), keys.entry(mailbox)),
-            self._layer.capacity if configured is None else configured,
+            self._limits.capacity if configured is None else configured,
             MAILBOX_BYTES,
             "0" if configured is None else "1",
             self.ttl_ms,
             self.control_ttl_ms,
         )
+
+    def answer(self, receipt: bytes | None, cause: str = "") -> tuple[str, Command] | None:
+        """Return the mailbox that waits for a receipt and the command that answers it.
+
+        Args:
+            receipt: Of a frame.
+            cause: Why it was dropped; nothing if it has run.
+
+        Returns:
+            ``None`` if there is no receipt, or it names no mailbox.
+        """
+        if receipt is None:
+            return None
+        try:
+            mailbox, item = items.answer_for(receipt, cause)
+        except ValueError:
+            return None
+        if not mailbox.endswith("!"):
+            return None
+        return mailbox, self.post(mailbox, (scripts.CONTROL, item))
 
     def announce(self, mailbox: str) -> Command:
         """Return the command by which an interface server tells what its mailbox may hold."""
@@ -191,7 +234,7 @@ class Commands:
     @property
     def group_ttl_ms(self) -> int:
         """How long a membership lives, in milliseconds."""
-        return max(1, round(self._layer.group_expiry * 1000))
+        return max(1, round(self._limits.group_expiry * 1000))
 
     def join(self, mailbox: str, local: str, group: str) -> Command:
         """Return the command that adds a channel of a process to a group."""

@@ -24,34 +24,17 @@ must still be answered, and scripts read them.
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from channels.layers.clients import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.wire.codec import ENCRYPTED, Codec, Undecodable
+from channels.seldom import Seldom
 
-__all__ = [
-    "ENCRYPTED",
-    "ORDERED",
-    "Codec",
-    "FrameHead",
-    "Item",
-    "Undecodable",
-    "answer_for",
-    "body_item",
-    "body_payloads",
-    "frame",
-    "frame_with_expiry",
-    "group_item",
-    "read_frame",
-    "read_frame_head",
-    "read_item",
-    "read_receipt",
-    "receipt_for",
-    "receipt_item",
-    "reply_item",
-]
+logger = logging.getLogger("channels.layers.redis")
+
+_seldom = Seldom()
 
 ORDERED = 1
 
@@ -66,6 +49,9 @@ _STAMP = struct.Struct(">QQQQ")
 _NUMBER = struct.Struct(">Q")
 _HEAD = struct.Struct(">BI")
 _MAX_TTL_MS = 0xFFFFFFFF
+
+#: Frames have room for what would trace them; nothing writes any.
+_NO_TRACE = b"\0"
 
 _CAUSES = {EXPIRED: b"e", UNREADABLE: b"u"}
 _CAUSE_OF = {ord(letter): cause for cause, letter in _CAUSES.items()}
@@ -111,9 +97,7 @@ def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
 # -- frames: what queues hold --------------------------------------------------------
 
 
-def frame(
-    payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0", trace: bytes = b""
-) -> bytes:
+def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0") -> bytes:
     """Return a frame without its expiry, which the push script puts in front.
 
     Args:
@@ -121,11 +105,8 @@ def frame(
         ttl_ms: Milliseconds that it lives.
         flags: ``ORDERED``, and the codec's flags.
         receipt: From :func:`receipt_for`; by default none is wanted.
-        trace: Up to 255 bytes that travel with it.
     """
-    return b"".join(
-        (_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, bytes((len(trace),)), trace, payload)
-    )
+    return b"".join((_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, _NO_TRACE, payload))
 
 
 def frame_with_expiry(frame_: Frame, codec: Codec, now_ms: int) -> bytes:
@@ -196,6 +177,45 @@ def read_frame(channel: str, raw: bytes, head: FrameHead, codec: Codec) -> Frame
     return Frame(channel, messages, head.receipt, bool(head.flags & ORDERED), head.expiry_ms / 1000)
 
 
+@dataclass(slots=True)
+class Refused:
+    """A frame that was taken and must not run.
+
+    Attributes:
+        channel: Where it was taken from.
+        cause: ``EXPIRED`` or ``UNREADABLE``.
+        receipt: What its sender waits for, if anything.
+    """
+
+    channel: str
+    cause: str
+    receipt: bytes | None
+
+    @property
+    def counter(self) -> str:
+        """Which counter of the channel it adds to."""
+        return "expired_count" if self.cause == EXPIRED else "undecodable_count"
+
+
+def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | Refused:
+    """Return the frame in ``raw``, or why there is none; says so in the log."""
+    try:
+        head = read_frame_head(raw)
+        if head.expiry_ms <= now_ms:
+            if _seldom.due((EXPIRED, channel)):
+                logger.warning(
+                    "dropped a frame of channel %s, and maybe more: nobody took it within %g s."
+                    " The workers are too few or too slow, or were away",
+                    channel,
+                    head.ttl_ms / 1000,
+                )
+            return Refused(channel, EXPIRED, head.receipt)
+        return read_frame(channel, raw, head, codec)
+    except Undecodable as error:
+        logger.warning("dropped a frame of channel %s that cannot be read: %s", channel, error)
+        return Refused(channel, UNREADABLE, error.receipt)
+
+
 # -- items: what mailboxes hold ------------------------------------------------------
 
 
@@ -239,7 +259,6 @@ class Item:
         receipt: Number of the receipt (A, N).
         cause: Why the frame was dropped (N).
         member_expiry_ms: When the membership expires, in Redis milliseconds (J).
-        fresh: Whether the channel was no member before (J).
     """
 
     kind: str
@@ -253,7 +272,6 @@ class Item:
     receipt: int = 0
     cause: str = ""
     member_expiry_ms: int = 0
-    fresh: bool = False
 
 
 def read_item(raw: bytes) -> Item:
@@ -263,8 +281,22 @@ def read_item(raw: bytes) -> Item:
         Undecodable: It is not one.
     """
     try:
-        item = Item(chr(raw[STAMP_SIZE]), *_STAMP.unpack_from(raw))
-        _READERS[item.kind](item, raw, STAMP_SIZE + 1)
+        kind = chr(raw[STAMP_SIZE])
+        item = Item(kind, *_STAMP.unpack_from(raw))
+        at = STAMP_SIZE + 1
+        if kind in "RJLB":
+            item.local, at = _read_short(raw, at)
+        if kind in "GJL":
+            item.group, at = _read_short(raw, at)
+        if kind in "RG":
+            item.payload = raw[at:]
+        elif kind in "AN":
+            (item.receipt,) = _NUMBER.unpack_from(raw, at)
+            item.cause = _CAUSE_OF[raw[at + 8]] if kind == "N" else ""
+        elif kind == "J":
+            (item.member_expiry_ms,) = _NUMBER.unpack_from(raw, at)
+        elif kind not in "LB":
+            raise Undecodable("an item of a kind that is not known")
     except (struct.error, IndexError, KeyError, UnicodeDecodeError) as error:
         raise Undecodable("not an item of a mailbox") from error
     return item
@@ -275,54 +307,3 @@ def _read_short(raw: bytes, at: int) -> tuple[str, int]:
     if end > len(raw):
         raise IndexError("too short")
     return raw[at + 1 : end].decode("ascii"), end
-
-
-def _read_reply(item: Item, raw: bytes, at: int) -> None:
-    item.local, at = _read_short(raw, at)
-    item.payload = raw[at:]
-
-
-def _read_group(item: Item, raw: bytes, at: int) -> None:
-    item.group, at = _read_short(raw, at)
-    item.payload = raw[at:]
-
-
-def _read_answer(item: Item, raw: bytes, at: int) -> None:
-    (item.receipt,) = _NUMBER.unpack_from(raw, at)
-
-
-def _read_dropped(item: Item, raw: bytes, at: int) -> None:
-    _read_answer(item, raw, at)
-    item.cause = _CAUSE_OF[raw[at + 8]]
-
-
-def _read_join(item: Item, raw: bytes, at: int) -> None:
-    item.local, at = _read_short(raw, at)
-    item.group, at = _read_short(raw, at)
-    (item.member_expiry_ms,) = _NUMBER.unpack_from(raw, at)
-    item.fresh = raw[at + 8] == 1
-
-
-def _read_leave(item: Item, raw: bytes, at: int) -> None:
-    item.local, at = _read_short(raw, at)
-    item.group, at = _read_short(raw, at)
-
-
-def _read_body(item: Item, raw: bytes, at: int) -> None:
-    item.local, at = _read_short(raw, at)
-
-
-_READERS = {
-    "R": _read_reply,
-    "G": _read_group,
-    "A": _read_answer,
-    "N": _read_dropped,
-    "J": _read_join,
-    "L": _read_leave,
-    "B": _read_body,
-}
-
-
-def body_payloads(popped: Sequence[bytes]) -> list[bytes]:
-    """Return the payloads among what was popped from a body list (stamp and payload in turn)."""
-    return list(popped[1::2])

@@ -15,12 +15,12 @@ from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
-from channels.layers.base import check_message
 from channels.layers.clients import Answer, GiveBack, GroupSend, Operation
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
+from channels.layers.values import check_message
 
 #: What packing and checking an operation may raise: its own outcome, nobody else's.
 _FAULTS = (TypeError, ValueError, AssertionError, LayerError)

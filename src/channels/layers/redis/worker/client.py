@@ -32,7 +32,7 @@ from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
-from channels.layers.redis.wire import reading
+from channels.layers.redis.wire import items
 from channels.layers.redis.worker.batch import Batch
 from channels.layers.redis.worker.fairness import FairOrder
 
@@ -222,7 +222,7 @@ class RedisWorkerClient:
             channel = store.keys.channel(answer[0].decode())
             order.took(channel)
             now_ms = self._hosts[index].clock.now_ms()
-            frame = reading.open_frame(channel, answer[1][0], store.codec, now_ms)
+            frame = items.open_frame(channel, answer[1][0], store.codec, now_ms)
             if isinstance(frame, Frame):
                 self.counters["taken"] += 1
                 return [frame]
