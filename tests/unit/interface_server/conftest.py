@@ -2,9 +2,16 @@ import pytest
 
 from channels.interface_server.bridge.hub import Hub
 from channels.interface_server.settings import Settings
-from tests.unit.interface_server.fakes import FakeClient, FakeClock, FakeSocket, run_now
+from tests.unit.interface_server.fakes import (
+    FakeClient,
+    FakeClock,
+    FakeRequest,
+    FakeSocket,
+    run_now,
+)
 
 CONNECT = {"path": "/chat", "headers": [(b"host", b"example.com")], "query_string": b"a=1"}
+REQUEST = {"path": "/upload", "method": "POST", "headers": [], "body": b"start"}
 
 
 class Bench:
@@ -37,3 +44,15 @@ class Bench:
 @pytest.fixture
 def bench():
     return Bench()
+
+
+@pytest.fixture
+def port():
+    return FakeRequest()
+
+
+@pytest.fixture
+def end(bench, port):
+    end = bench.hub.open_http(port, REQUEST, None)
+    bench.layer.resolve()
+    return end

@@ -195,6 +195,15 @@ def local_of(end):
     return end.reply_channel.partition("!")[2]
 
 
+def texts(sent):
+    return [message["text"] for message in sent.messages]
+
+
+def disconnects(bench):
+    """Return the messages that tell consumers of the end of a request."""
+    return [sent.messages[0] for sent in bench.layer.on("http.disconnect")]
+
+
 class FakeSocket:
     """The network's side of one WebSocket: writes down what it is told."""
 

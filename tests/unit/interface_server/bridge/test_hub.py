@@ -1,399 +1,22 @@
-"""WebSockets through the hub: what is announced, what leaves when, and what comes back."""
+"""What concerns all sockets and requests: the registry, the layer that goes, and the stop."""
 
-import logging
+import asyncio
 
 import pytest
 
-from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.hub import Hub
-from channels.layers.clients import Receipt, Reply
-from tests.unit.interface_server.conftest import CONNECT, Bench
-from tests.unit.interface_server.fakes import FakeClient, FakeClock, FakeSocket, local_of
+from channels.interface_server.settings import Settings
+from channels.layers.clients import Reply
+from tests.unit.interface_server.conftest import Bench
+from tests.unit.interface_server.fakes import (
+    FakeClient,
+    FakeClock,
+    texts,
+)
 
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
-
-
-def texts(sent):
-    return [message["text"] for message in sent.messages]
-
-
-class TestConnecting:
-    def test_a_socket_is_announced(self, bench):
-        _, end = bench.connecting()
-
-        (sent,) = bench.layer.sent
-        assert sent.channel == "websocket.connect"
-        assert sent.messages == [{**CONNECT, "reply_channel": end.reply_channel, "order": 0}]
-        assert sent.receipt == 1
-        assert (sent.opens.local, sent.opens.path) == (local_of(end), "/chat")
-        assert bench.hub.sockets == 1
-
-    def test_reply_channels_are_capabilities(self, bench):
-        names = {bench.connecting()[1].reply_channel for _ in range(100)}
-
-        assert len(names) == 100
-        assert all(name.startswith("web.test!") and len(name) < 100 for name in names)
-        assert all(name.count("!") == 1 for name in names)
-
-    def test_a_worker_accepts(self, bench):
-        port, end = bench.connecting()
-        bench.layer.reply(end, {"accept": True})
-        assert port.calls == [("accept",)]
-
-    def test_a_worker_denies(self, bench):
-        port, end = bench.connecting()
-        bench.layer.resolve()
-        bench.layer.reply(end, {"close": True})
-        bench.layer.answer()
-        assert port.calls == [("reject", 403, None)]
-
-        end.gone(1006)
-
-        assert bench.layer.last.channel == DISCONNECT
-        assert bench.layer.last.messages == [
-            {"reply_channel": end.reply_channel, "path": "/chat", "order": 1, "code": 1006}
-        ]
-
-    def test_a_full_channel_answers_503_and_the_application_never_hears_of_it(self, bench):
-        port, end = bench.connecting()
-
-        bench.layer.resolve(ChannelFull("websocket.connect", 1))
-        assert port.calls == [("reject", 503, 5)]
-        end.gone(1006)
-
-        assert len(bench.layer.sent) == 1
-        assert bench.counters.connects_refused == 1
-        assert bench.hub.sockets == 0
-
-    def test_a_refusal_after_the_client_left_needs_no_disconnect_either(self, bench):
-        port, end = bench.connecting()
-        end.gone(1006)
-
-        bench.layer.resolve(ChannelFull("websocket.connect", 1))
-        bench.clock.advance(60)
-
-        assert len(bench.layer.sent) == 1
-        assert port.calls == []
-
-    def test_an_announcement_that_cannot_be_carried_answers_500(self, bench):
-        port, end = bench.connecting()
-        bench.layer.resolve(MessageTooLarge("websocket.connect", 9, 1))
-        end.gone(1006)
-
-        assert port.calls == [("reject", 500, None)]
-        assert len(bench.layer.sent) == 1
-
-    def test_an_unknown_outcome_answers_503_and_is_told_of_in_the_end(self, bench):
-        port, end = bench.connecting()
-        bench.layer.resolve(LayerUnavailable("timeout"))
-        assert port.calls == [("reject", 503, 5)]
-
-        end.gone(1006)
-        assert len(bench.layer.sent) == 1
-        bench.clock.advance(10)
-
-        assert bench.layer.last.channel == DISCONNECT
-
-    def test_an_unknown_outcome_does_not_undo_an_accept(self, bench):
-        port, end = bench.connecting()
-        bench.layer.reply(end, {"accept": True})
-        bench.layer.resolve(LayerUnavailable("timeout"))
-        assert port.calls == [("accept",)]
-
-    def test_nothing_is_announced_while_the_layer_is_away(self, bench):
-        bench.hub.layer_lost(LayerUnavailable("gone"))
-        port, end = bench.connecting()
-        end.received("ignored")
-        end.gone(1006)
-
-        assert port.calls == [("reject", 503, 5)]
-        assert bench.layer.sent == []
-        assert bench.counters.connects_refused == 1
-
-    def test_nothing_is_announced_while_draining(self, bench):
-        bench.hub.refuse_new()
-        port, _ = bench.connecting()
-        assert port.calls == [("reject", 503, 5)]
-
-    def test_nothing_is_announced_before_the_start(self):
-        clock = FakeClock()
-        hub = Hub(FakeClient(clock), wheel=clock.wheel)
-        port = FakeSocket()
-        hub.open_websocket(port, CONNECT)
-        assert port.calls == [("reject", 503, 5)]
-
-
-class TestReceiving:
-    def test_a_frame_leaves_at_once_with_its_receipt(self, bench):
-        _, end = bench.open()
-
-        end.received("hello")
-
-        sent = bench.layer.last
-        assert sent.channel == RECEIVE
-        assert sent.receipt == 2
-        assert sent.messages == [
-            {"reply_channel": end.reply_channel, "path": "/chat", "order": 1, "text": "hello"}
-        ]
-
-    def test_what_comes_meanwhile_leaves_together_after_the_receipt(self, bench):
-        _, end = bench.open()
-        for text in "abcd":
-            end.received(text)
-        assert texts(bench.layer.last) == ["a"]
-
-        bench.layer.resolve()
-        bench.layer.answer()
-
-        assert texts(bench.layer.last) == ["b", "c", "d"]
-        assert [m["order"] for m in bench.layer.last.messages] == [2, 3, 4]
-
-    def test_the_receipt_may_overtake_the_news_of_being_stored(self, bench):
-        _, end = bench.open()
-        end.received("a")
-        bench.layer.answer()
-        end.received("b")
-        bench.layer.resolve()
-        assert texts(bench.layer.last) == ["b"]
-
-    def test_frames_wait_for_the_receipt_of_the_connect(self, bench):
-        _, end = bench.connecting()
-        bench.layer.reply(end, {"accept": True})
-        end.received("early")
-        assert len(bench.layer.sent) == 1
-        bench.layer.answer()
-        assert texts(bench.layer.last) == ["early"]
-
-    def test_what_is_said_during_a_close_is_not_heard(self, bench):
-        _, end = bench.open()
-        bench.layer.reply(end, {"close": True})
-        end.received("late")
-        assert len(bench.layer.on(RECEIVE)) == 0
-
-    def test_reading_pauses_when_too_many_messages_wait(self):
-        bench = Bench(buffer_messages=4)
-        port, end = bench.open()
-        for n in range(4):
-            end.received(str(n))
-        assert port.reading
-        end.received("4")
-        assert not port.reading
-        end.received("5")  # was in the same read
-
-        bench.layer.settle()
-
-        assert port.reading
-        assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [
-            ["0"],
-            ["1", "2", "3", "4", "5"],
-        ]
-
-    def test_reading_pauses_when_too_much_waits(self):
-        bench = Bench(buffer_size=1000)
-        port, end = bench.open()
-        end.received("x" * 2000)
-        assert port.reading
-        end.received(b"x" * 1000)
-        assert not port.reading
-
-    def test_reading_goes_on_although_the_outcome_was_unknown(self):
-        bench = Bench(buffer_messages=1)
-        port, end = bench.open()
-        end.received("a")
-        end.received("b")
-        bench.layer.resolve(LayerUnavailable("timeout"))
-        assert not port.reading
-        bench.layer.answer()
-        assert port.reading
-
-    def test_a_socket_that_stays_unread_is_closed_with_1013(self):
-        bench = Bench(buffer_messages=1, stall_timeout=30)
-        port, end = bench.open()
-        end.received("a")
-        end.received("b")
-        bench.layer.resolve()
-        bench.clock.advance(29.9)
-        assert port.calls == []
-
-        bench.clock.advance(0.1)
-
-        assert port.calls == [("close", 1013)]
-        assert port.reading  # the peer's answer must be read
-        assert bench.counters.stalled == 1
-        end.gone(1013)
-        bench.layer.answer()
-        assert bench.layer.last.channel == DISCONNECT
-        assert bench.layer.last.messages[0]["code"] == 1013
-        assert bench.layer.last.messages[0]["order"] == 2
-
-    def test_a_pause_that_ends_in_time_closes_nothing(self):
-        bench = Bench(buffer_messages=1, stall_timeout=30)
-        port, end = bench.open()
-        end.received("a")
-        end.received("b")
-        bench.clock.advance(29)
-        bench.layer.settle()
-        bench.clock.advance(60)
-        assert port.calls == []
-
-    def test_a_message_too_large_for_the_layer_closes_with_1009(self, bench):
-        port, end = bench.open()
-        end.received("x")
-        end.received("y")
-        bench.layer.resolve(MessageTooLarge(RECEIVE, 5, 4))
-
-        assert port.calls == [("close", 1009)]
-        assert bench.counters.too_large == 1
-        assert bench.counters.discarded == 1
-        end.gone(1009)
-        assert bench.layer.last.channel == DISCONNECT
-
-    def test_a_message_too_large_of_a_socket_that_is_gone_lets_it_leave(self, bench):
-        port, end = bench.open()
-        end.received("x")
-        end.gone(1001)
-        bench.layer.resolve(MessageTooLarge(RECEIVE, 5, 4))
-        assert port.calls == []
-        assert len(bench.layer.on(DISCONNECT)) == 1
-
-    def test_a_message_that_cannot_be_carried_closes_with_1011(self, bench):
-        port, end = bench.open()
-        end.received("x")
-        bench.layer.resolve(TypeError("odd"))
-        assert port.calls == [("close", 1011)]
-
-    def test_an_idle_socket_has_no_timer(self, bench):
-        before = bench.clock.timers
-        bench.open()
-        bench.clock.advance(10)
-        assert bench.clock.timers == before
-
-
-class TestReplies:
-    def test_frames_go_out_in_order(self, bench):
-        port, end = bench.open()
-        local = local_of(end)
-        bench.hub.deliver(
-            [
-                Reply(local, {"text": "a"}),
-                Reply(local, {"bytes": b"b"}),
-                Reply(local, {"text": "c", "bytes": None}),
-                Reply(local, {"bytes": b"d", "text": None, "close": 4000}),
-                Reply(local, {"text": "after"}),
-            ]
-        )
-        assert port.calls == [
-            ("text", "a"),
-            ("bytes", b"b"),
-            ("text", "c"),
-            ("bytes", b"d"),
-            ("close", 4000),
-        ]
-
-    def test_a_reply_to_nobody_is_counted(self, bench, caplog):
-        caplog.set_level(logging.DEBUG)
-        bench.hub.deliver([Reply("nobody", {"text": "a"})])
-        assert bench.counters.unknown == 1
-        assert [record.levelno for record in caplog.records] == [logging.DEBUG]
-        assert "nobody" in caplog.text
-
-    def test_a_malformed_reply_is_logged_and_the_socket_stays_open(self, bench, caplog):
-        port, end = bench.open()
-
-        for _ in range(3):
-            bench.layer.reply(end, {"txet": "a", "__consumer__": "app.receive"})
-        bench.layer.reply(end, {"text": "b"})
-
-        assert port.calls == [("text", "b")]
-        assert bench.counters.malformed == 3
-        (record,) = caplog.records
-        assert record.levelname == "ERROR"
-        assert record.getMessage().startswith(
-            "malformed reply to a socket on /chat from consumer app.receive: unknown key 'txet':"
-        )
-
-    def test_a_malformed_reply_rejects_with_500_once_the_connect_consumer_has_run(self, bench):
-        port, end = bench.connecting()
-        bench.layer.reply(end, {"status": 200})
-        assert port.calls == []
-        bench.layer.answer()
-        assert port.calls == [("reject", 500, None)]
-
-    def test_a_correct_reply_after_a_malformed_one_accepts(self, bench):
-        port, end = bench.connecting()
-        bench.layer.reply(end, {"status": 200})
-        bench.layer.reply(end, {"accept": True})
-        bench.layer.reply(end, {"text": "a"})
-        bench.layer.answer()
-        assert port.calls == [("accept",), ("text", "a")]
-
-    def test_what_is_right_in_a_malformed_reply_is_carried_out_first(self, bench):
-        port, end = bench.connecting()
-        bench.layer.reply(end, {"text": "bye", "close": 99})
-        bench.layer.reply(end, {"text": "again"})
-        assert port.calls == [("accept",), ("text", "bye"), ("text", "again")]
-
-    def test_a_worker_that_failed_ends_the_socket(self, bench):
-        for (port, end), call in (
-            (bench.open(), ("close", 1011)),
-            (bench.connecting(), ("reject", 500, None)),
-        ):
-            bench.layer.reply(end, {"__failed__": True})
-            assert port.calls == [call]
-        assert bench.counters.malformed == 0
-
-    def test_a_reply_that_cannot_be_carried_out_ends_its_socket_only(self, bench, caplog):
-        port, end = bench.open()
-        other, second = bench.open()
-        port.fails = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-
-        bench.hub.deliver(
-            [Reply(local_of(end), {"text": "\ud800"}), Reply(local_of(second), {"text": "b"})]
-        )
-
-        assert port.calls == [("close", 1011)]
-        assert other.calls == [("text", "b")]
-        assert "surrogates" in caplog.text
-
-    def test_a_socket_may_go_while_a_reply_is_carried_out(self, bench, caplog):
-        port, end = bench.open()
-        port.send = lambda payload: end.gone(1006)
-        bench.layer.reply(end, {"text": "a", "close": True})
-        assert caplog.records == []
-        assert len(bench.layer.on(DISCONNECT)) == 1
-
-    def test_a_socket_that_cannot_even_be_ended_stops_nobody_else(self, bench, monkeypatch):
-        port, end = bench.open()
-        other, second = bench.open()
-        port.fails = RuntimeError("broken")
-
-        def close(code, reason=""):
-            raise RuntimeError("broken, too")
-
-        port.close = close
-        bench.hub.deliver(
-            [Reply(local_of(end), {"text": "a"}), Reply(local_of(second), {"text": "b"})]
-        )
-
-        assert other.calls == [("text", "b")]
-
-    def test_an_unknown_item_is_logged(self, bench, caplog):
-        bench.hub.deliver([object()])
-        bench.hub.deliver([Receipt(77)])
-        assert bench.counters.late_receipts == 1
-
-    def test_an_item_that_raises_without_a_link_is_logged(self, bench, caplog):
-        def fails(receipt):
-            raise RuntimeError("odd")
-
-        _, end = bench.open()
-        end.received("a")
-        bench.hub._state.in_flight[bench.layer.last.receipt] = type(
-            "Odd", (), {"answered": staticmethod(fails), "channel": RECEIVE}
-        )()
-        bench.layer.answer()
-        assert "Receipt: could not be delivered" in caplog.text
 
 
 class TestRegister:
@@ -416,11 +39,198 @@ class TestRegister:
         assert bench.hub.mailbox == "web.test!"
 
 
-def test_nothing_of_it_is_logged_for_an_ordinary_life(bench, caplog):
-    caplog.set_level(logging.DEBUG)
-    _, end = bench.open()
-    end.received("a")
-    bench.layer.settle()
-    end.gone(1000)
-    bench.layer.settle()
-    assert caplog.records == []
+class TestLayerAway:
+    def test_sockets_stay_open_and_frames_wait(self, bench):
+        port, end = bench.open()
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        assert not bench.hub.up
+        end.received("a")
+        end.received("b")
+        assert port.calls == []
+        assert bench.layer.on(RECEIVE) == []
+
+        bench.hub.layer_back()
+
+        assert texts(bench.layer.last) == ["a", "b"]
+
+    def test_what_waits_is_bounded(self):
+        bench = Bench(buffer_messages=2)
+        port, end = bench.open()
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        end.received("a")
+        end.received("b")
+        assert not port.reading
+        bench.hub.layer_back()
+        bench.layer.settle()
+        assert port.reading
+
+    def test_disconnects_wait(self, bench):
+        _, end = bench.open()
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        end.gone(1001)
+        bench.clock.advance(60)
+        assert bench.layer.on(DISCONNECT) == []
+        bench.hub.layer_back()
+        assert len(bench.layer.on(DISCONNECT)) == 1
+        bench.clock.advance(60)
+        assert len(bench.layer.on(DISCONNECT)) == 1
+
+    def test_lines_stand_still_and_go_on(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve(ChannelFull(RECEIVE, 1))
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        bench.clock.advance(5)
+        assert len(bench.layer.on(RECEIVE)) == 1
+        bench.hub.layer_back()
+        assert len(bench.layer.on(RECEIVE)) == 2
+
+    def test_a_frame_of_unknown_outcome_is_not_repeated(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve(LayerUnavailable("timeout"))
+        bench.hub.layer_lost(LayerUnavailable("timeout"))
+        end.received("b")
+        bench.hub.layer_back()
+        assert len(bench.layer.on(RECEIVE)) == 1
+        bench.layer.answer()
+        assert texts(bench.layer.last) == ["b"]
+
+
+class TestStopping:
+    def test_sockets_are_closed_evenly(self, bench):
+        ports = [bench.open()[0] for _ in range(10)]
+
+        bench.hub.close_sockets(1012, 5)
+
+        closed = []
+        for _ in range(10):
+            closed.append(sum(port.calls == [("close", 1012)] for port in ports))
+            bench.clock.advance(0.5)
+        assert closed == list(range(1, 11))
+
+    def test_many_sockets_are_closed_in_small_lots(self, bench):
+        ports = [bench.open()[0] for _ in range(1000)]
+        bench.hub.close_sockets(1012, 1)
+        first = sum(bool(port.calls) for port in ports)
+        assert first == 20
+        bench.clock.advance(1)
+        assert all(port.calls for port in ports)
+
+    def test_no_time_closes_all_at_once(self, bench):
+        ports = [bench.open()[0] for _ in range(3)]
+        waiting, _ = bench.connecting()
+        bench.hub.close_sockets(1012, 0)
+        assert all(port.calls == [("close", 1012)] for port in ports)
+        assert waiting.calls == [("reject", 503, 5)]
+
+    def test_one_that_goes_by_itself_meanwhile_stops_nothing(self, bench):
+        sockets = [bench.open() for _ in range(4)]
+        bench.hub.close_sockets(1012, 4)
+        sockets[1][1].gone(1001)
+        bench.clock.advance(4)
+        assert [len(port.calls) for port, _ in sockets] == [1, 0, 1, 1]
+
+    def test_nothing_to_close_is_no_harm(self, bench):
+        bench.hub.close_sockets(1012, 5)
+
+    def test_what_the_client_said_before_the_servers_close_is_delivered(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        end.received("b")
+        bench.hub.close_sockets(1012, 0)
+        end.gone(1012)
+        bench.layer.settle()
+        assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [["a"], ["b"]]
+        assert bench.layer.last.channel == DISCONNECT
+
+    def test_stop_waits_for_every_disconnect(self, bench):
+        port, end = bench.open()
+
+        async def scenario():
+            stopping = asyncio.ensure_future(bench.hub.stop())
+            await asyncio.sleep(0)
+            assert port.calls == [("close", 1012)]
+            end.gone(1012)
+            await asyncio.sleep(0)
+            assert not stopping.done()
+            bench.layer.resolve()
+            await stopping
+
+        asyncio.run(scenario())
+        assert bench.layer.stopped
+        assert not bench.hub.up
+
+    def test_stop_without_sockets_stops_at_once(self, bench):
+        asyncio.run(bench.hub.stop())
+        assert bench.layer.stopped
+        bench.clock.advance(100_000)
+        assert bench.layer.kept == []
+        assert bench.clock.timers == 0
+
+    def test_stop_gives_up_in_the_end(self, bench, caplog):
+        _, end = bench.open()
+
+        async def scenario():
+            stopping = asyncio.ensure_future(bench.hub.stop())
+            await asyncio.sleep(0)
+            bench.hub.layer_lost(LayerUnavailable("gone"))
+            end.gone(1012)
+            bench.clock.advance(20)
+            await stopping
+
+        asyncio.run(scenario())
+        assert bench.layer.stopped
+        assert "1 disconnects have not left" in caplog.text
+
+    def test_stop_waits_for_no_receipt_but_leaves_no_disconnect_out(self, bench, caplog):
+        """One socket has gone before, one goes meanwhile; a frame of each is unanswered."""
+        _, gone = bench.open()
+        gone.received("a")
+        gone.gone(1001)
+        _, going = bench.open()
+        going.received("b")
+        assert bench.layer.on(DISCONNECT) == []
+
+        async def scenario():
+            stopping = asyncio.ensure_future(bench.hub.stop())
+            await asyncio.sleep(0)
+            going.gone(1012)
+            bench.clock.advance(0.1)
+            bench.layer.resolve()
+            bench.layer.resolve()
+            await stopping
+
+        asyncio.run(scenario())
+        codes = [sent.messages[0]["code"] for sent in bench.layer.on(DISCONNECT)]
+        assert codes == [1001, 1012]
+        assert bench.hub.unfinished == 0
+        assert caplog.text.count("go ahead") == 1
+
+    def test_the_layers_refusal_to_start_is_the_callers(self):
+        clock = FakeClock()
+        layer = FakeClient(clock)
+        layer.failing = LayerUnavailable("refused")
+        hub = Hub(layer, wheel=clock.wheel)
+        with pytest.raises(LayerUnavailable):
+            asyncio.run(hub.start())
+        assert not hub.up
+        asyncio.run(hub.stop())
+
+    def test_background_work_runs_in_the_loop(self):
+        async def scenario():
+            hub = Hub(FakeClient(FakeClock()), Settings())
+            await hub.start()
+            hub.layer_lost(LayerUnavailable("gone"))
+            done = []
+
+            async def work():
+                done.append(True)
+
+            hub._state.spawn(work())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert done == [True]
+            await hub.stop()
+
+        asyncio.run(scenario())

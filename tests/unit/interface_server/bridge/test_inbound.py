@@ -158,5 +158,5 @@ def test_discarding_nothing_is_no_harm(buffer):
     assert buffer.discard() == 0
 
 
-def test_the_farewell_of_a_silent_socket_is_number_1(buffer):
+def test_the_disconnect_of_a_silent_socket_is_number_1(buffer):
     assert buffer.disconnect()["order"] == 1

@@ -2,10 +2,17 @@
 
 import pytest
 
+from channels.exceptions import LayerUnavailable
 from channels.interface_server.bridge.lost import LostPolicy
-from channels.layers.clients import ProcessEntry
+from channels.layers.clients import NotRun, ProcessEntry, Unread
+from tests.unit.interface_server.conftest import Bench
+from tests.unit.interface_server.fakes import (
+    local_of,
+    texts,
+)
 
-CHANNEL = "websocket.receive"
+CHANNEL = RECEIVE = "websocket.receive"
+DISCONNECT = "websocket.disconnect"
 
 
 def receipt_bytes(receipt):
@@ -306,3 +313,207 @@ def test_a_worker_that_comes_back_after_the_layer_shows_what_it_holds(scene):
     scene.worker("second", held=[1])
     scene.policy.note(scene.now, last=1, settled=12)
     assert scene.look(1) == {}
+
+
+class TestLostFrames:
+    """The whole way: the watch, the register, the queue, the mailbox."""
+
+    def lose(self, bench, seconds=30):
+        """Let the worker that holds everything die; its entry stays on the register for a TTL."""
+        worker = ProcessEntry("w", "worker", frozenset([RECEIVE, DISCONNECT, "websocket.connect"]))
+        bench.layer.register = [worker]
+        for second in range(seconds):
+            bench.clock.advance(1)
+            if second == 8:
+                bench.layer.register = []
+
+    def test_a_lost_frame_is_skipped_and_the_socket_goes_on(self, bench, caplog):
+        port, end = bench.open()
+        end.received("a")
+        end.received("b")
+        bench.layer.resolve()
+
+        self.lose(bench)
+
+        assert bench.counters.lost == 1
+        assert texts(bench.layer.last) == ["b"]
+        assert port.calls == []
+        assert "websocket.receive of a socket on /chat given up" in caplog.text
+        assert bench.layer.marks == 1
+
+    def test_a_lost_frame_can_close_the_socket(self):
+        bench = Bench(on_lost_message="close")
+        port, end = bench.open()
+        end.received("a")
+        end.received("b")
+        bench.layer.resolve()
+        self.lose(bench)
+        assert port.calls == [("close", 1011)]
+        assert len(bench.layer.on(RECEIVE)) == 1
+
+    def test_a_lost_frame_of_a_socket_that_is_gone_lets_it_leave(self):
+        bench = Bench(on_lost_message="close", disconnect_timeout=100)
+        port, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        end.gone(1001)
+        self.lose(bench)
+        assert port.calls == []
+        assert len(bench.layer.on(DISCONNECT)) == 1
+
+    def test_a_receipt_in_the_mailbox_saves_a_frame(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.layer.on_mark = bench.layer.answer
+        self.lose(bench)
+        assert bench.counters.lost == 0
+
+    @pytest.mark.parametrize("cause", ["expired", "unreadable"])
+    def test_one_that_never_ran_is_skipped_or_closes_the_socket(self, cause):
+        for option, calls in (("skip", []), ("close", [("close", 1011)])):
+            bench = Bench(on_lost_message=option)
+            port, end = bench.open()
+            end.received("a")
+            bench.layer.resolve()
+            bench.layer.listener.deliver([NotRun(bench.layer.last.receipt, cause)])
+            assert port.calls == calls
+
+    def test_a_reply_that_was_dropped_refuses_a_handshake_and_leaves_an_open_socket(self, bench):
+        for (port, end), calls in (
+            (bench.open(), []),
+            (bench.connecting(), [("reject", 500, None)]),
+        ):
+            bench.layer.listener.deliver([Unread(local_of(end), "unreadable")])
+            assert port.calls == calls
+
+    def test_a_late_receipt_is_ignored(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        frame = bench.layer.last
+        self.lose(bench)
+        bench.layer.answer(frame)
+        assert bench.counters.late_receipts == 1
+
+    def test_a_frame_in_its_queue_stays(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.layer.waiting = {RECEIVE: {bench.layer.last.receipt}}
+        self.lose(bench)
+        assert bench.counters.lost == 0
+
+    def test_a_frame_that_nobody_listens_for_counts_as_expired(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        end.received("b")
+        bench.layer.resolve()
+        bench.clock.advance(70)
+        assert (bench.counters.lost, bench.counters.expired) == (0, 1)
+        assert texts(bench.layer.last) == ["b"]
+
+    def test_an_unread_disconnect_lives_for_group_expiry(self, bench):
+        _, end = bench.open()
+        end.gone(1001)
+        bench.layer.resolve()
+        bench.clock.advance(3600)
+        assert bench.counters.expired == 0
+
+    def test_nothing_is_lost_while_the_layer_is_away(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        self.lose(bench)
+        assert bench.counters.lost == 0
+        assert bench.layer.marks == 0
+
+    def test_nothing_is_lost_before_the_layer_has_settled(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.layer.settled_since = bench.clock.now + 100
+        self.lose(bench, 100)
+        assert bench.counters.lost == 0
+
+    def test_nothing_is_lost_by_a_look_that_an_outage_cut_short(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.layer.on_mark = lambda: bench.hub.layer_lost(LayerUnavailable("gone"))
+        self.lose(bench)
+        assert bench.counters.lost == 0
+        assert bench.layer.marks == 1
+
+    def test_an_outage_during_the_look_voids_it(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        queued = bench.layer.queued
+
+        async def queued_then_gone(channel, receipts):
+            bench.hub.layer_lost(LayerUnavailable("gone"))
+            return await queued(channel, receipts)
+
+        bench.layer.queued = queued_then_gone
+        self.lose(bench)
+        assert bench.counters.lost == 0
+
+    def test_a_register_that_cannot_be_read_proves_nothing(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve()
+        bench.layer.failing = LayerUnavailable("timeout")
+        self.lose(bench)
+        assert bench.counters.lost == 0
+        bench.layer.failing = None
+        self.lose(bench)
+        assert bench.counters.lost == 1
+
+    def test_suspects_are_bounded(self, bench, monkeypatch):
+        monkeypatch.setattr("channels.interface_server.bridge.lost.MOST_SUSPECTS", 2)
+        asked = []
+        queued = bench.layer.queued
+
+        async def counting(channel, receipts):
+            asked.append(list(receipts))
+            return await queued(channel, receipts)
+
+        bench.layer.queued = counting
+        for _ in range(5):
+            _, end = bench.open()
+            end.received("a")
+        bench.layer.resolve()
+        self.lose(bench, 9)
+        assert max(map(len, asked)) == 2
+
+    def test_only_old_frames_are_looked_after(self, bench):
+        _, end = bench.open()
+        for _ in range(20):
+            end.received("a")
+            bench.layer.settle()
+            bench.clock.advance(1)
+        assert bench.layer.marks == 0
+        assert bench.counters.lost == 0
+
+    def test_the_watch_rests_when_nothing_is_in_flight(self, bench):
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.settle()
+        bench.clock.advance(5)
+        end.received("b")
+        assert bench.hub._monitor.wheel_slot
+        bench.layer.settle()
+        bench.clock.advance(5)
+        assert not bench.hub._monitor.wheel_slot
+
+    @pytest.mark.parametrize("cause", ["lost", "expired", "unreadable"])
+    def test_a_connect_that_never_ran_refuses_the_handshake(self, bench, cause):
+        port, end = bench.connecting()
+        bench.layer.resolve()
+        bench.hub._state.give_up(bench.layer.last.receipt, cause)
+        assert getattr(bench.counters, cause) == 1
+        assert port.calls == [("reject", 503, 5)]
+        end.gone(1006)
+        assert bench.layer.last.channel == DISCONNECT

@@ -1,20 +1,13 @@
-"""How sockets end: their disconnect, and a server that stops."""
-
-import asyncio
-
-import pytest
+"""The end of a socket, and its last message."""
 
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.hub import Hub
-from channels.interface_server.settings import Settings
-from tests.unit.interface_server.fakes import FakeClient, FakeClock, local_of
+from tests.unit.interface_server.fakes import (
+    local_of,
+    texts,
+)
 
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
-
-
-def texts(sent):
-    return [message["text"] for message in sent.messages]
 
 
 class TestDisconnect:
@@ -170,142 +163,3 @@ class TestDisconnect:
         _, one = bench.connecting()
         _, two = bench.connecting()
         assert [local_of(one), local_of(two)] == ["same", "other"]
-
-
-class TestStopping:
-    def test_sockets_are_closed_evenly(self, bench):
-        ports = [bench.open()[0] for _ in range(10)]
-
-        bench.hub.close_sockets(1012, 5)
-
-        closed = []
-        for _ in range(10):
-            closed.append(sum(port.calls == [("close", 1012)] for port in ports))
-            bench.clock.advance(0.5)
-        assert closed == list(range(1, 11))
-
-    def test_many_sockets_are_closed_in_small_lots(self, bench):
-        ports = [bench.open()[0] for _ in range(1000)]
-        bench.hub.close_sockets(1012, 1)
-        first = sum(bool(port.calls) for port in ports)
-        assert first == 20
-        bench.clock.advance(1)
-        assert all(port.calls for port in ports)
-
-    def test_no_time_closes_all_at_once(self, bench):
-        ports = [bench.open()[0] for _ in range(3)]
-        waiting, _ = bench.connecting()
-        bench.hub.close_sockets(1012, 0)
-        assert all(port.calls == [("close", 1012)] for port in ports)
-        assert waiting.calls == [("reject", 503, 5)]
-
-    def test_one_that_goes_by_itself_meanwhile_stops_nothing(self, bench):
-        sockets = [bench.open() for _ in range(4)]
-        bench.hub.close_sockets(1012, 4)
-        sockets[1][1].gone(1001)
-        bench.clock.advance(4)
-        assert [len(port.calls) for port, _ in sockets] == [1, 0, 1, 1]
-
-    def test_nothing_to_close_is_no_harm(self, bench):
-        bench.hub.close_sockets(1012, 5)
-
-    def test_what_the_client_said_before_the_servers_close_is_delivered(self, bench):
-        _, end = bench.open()
-        end.received("a")
-        end.received("b")
-        bench.hub.close_sockets(1012, 0)
-        end.gone(1012)
-        bench.layer.settle()
-        assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [["a"], ["b"]]
-        assert bench.layer.last.channel == DISCONNECT
-
-    def test_stop_waits_for_every_disconnect(self, bench):
-        port, end = bench.open()
-
-        async def scenario():
-            stopping = asyncio.ensure_future(bench.hub.stop())
-            await asyncio.sleep(0)
-            assert port.calls == [("close", 1012)]
-            end.gone(1012)
-            await asyncio.sleep(0)
-            assert not stopping.done()
-            bench.layer.resolve()
-            await stopping
-
-        asyncio.run(scenario())
-        assert bench.layer.stopped
-        assert not bench.hub.up
-
-    def test_stop_without_sockets_stops_at_once(self, bench):
-        asyncio.run(bench.hub.stop())
-        assert bench.layer.stopped
-        bench.clock.advance(100_000)
-        assert bench.layer.kept == []
-        assert bench.clock.timers == 0
-
-    def test_stop_gives_up_in_the_end(self, bench, caplog):
-        _, end = bench.open()
-
-        async def scenario():
-            stopping = asyncio.ensure_future(bench.hub.stop())
-            await asyncio.sleep(0)
-            bench.hub.layer_lost(LayerUnavailable("gone"))
-            end.gone(1012)
-            bench.clock.advance(20)
-            await stopping
-
-        asyncio.run(scenario())
-        assert bench.layer.stopped
-        assert "1 disconnects have not left" in caplog.text
-
-    def test_stop_waits_for_no_receipt_but_leaves_no_disconnect_out(self, bench, caplog):
-        """One socket has gone before, one goes meanwhile; a frame of each is unanswered."""
-        _, gone = bench.open()
-        gone.received("a")
-        gone.gone(1001)
-        _, going = bench.open()
-        going.received("b")
-        assert bench.layer.on(DISCONNECT) == []
-
-        async def scenario():
-            stopping = asyncio.ensure_future(bench.hub.stop())
-            await asyncio.sleep(0)
-            going.gone(1012)
-            bench.clock.advance(0.1)
-            bench.layer.resolve()
-            bench.layer.resolve()
-            await stopping
-
-        asyncio.run(scenario())
-        codes = [sent.messages[0]["code"] for sent in bench.layer.on(DISCONNECT)]
-        assert codes == [1001, 1012]
-        assert bench.hub.unfinished == 0
-        assert caplog.text.count("go ahead") == 1
-
-    def test_the_layers_refusal_to_start_is_the_callers(self):
-        clock = FakeClock()
-        layer = FakeClient(clock)
-        layer.failing = LayerUnavailable("refused")
-        hub = Hub(layer, wheel=clock.wheel)
-        with pytest.raises(LayerUnavailable):
-            asyncio.run(hub.start())
-        assert not hub.up
-        asyncio.run(hub.stop())
-
-    def test_background_work_runs_in_the_loop(self):
-        async def scenario():
-            hub = Hub(FakeClient(FakeClock()), Settings())
-            await hub.start()
-            hub.layer_lost(LayerUnavailable("gone"))
-            done = []
-
-            async def work():
-                done.append(True)
-
-            hub._state.spawn(work())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            assert done == [True]
-            await hub.stop()
-
-        asyncio.run(scenario())
