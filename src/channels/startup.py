@@ -28,14 +28,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options of a command that takes messages from a layer."""
     parser.add_argument(
         "--layer",
-        dest="layer",
         default=DEFAULT_CHANNEL_LAYER,
         metavar="ALIAS",
         help="key in CHANNEL_LAYERS (default: %(default)s)",
     )
     parser.add_argument(
         "--log-format",
-        dest="log_format",
         choices=FORMATS,
         default="text",
         help="how log lines are written: text, or json for one object a line (default:"

@@ -10,7 +10,7 @@ from django.utils import autoreload
 
 from channels.checks import check_layers
 from channels.importing import import_object
-from channels.management.commands.runserver import _watch_files_of
+from channels.management.commands.runserver import _reload_after_change_of
 from channels.routing import Router
 
 MODULE = "module_with_a_slip"
@@ -102,7 +102,7 @@ def test_the_autoreloader_watches_the_file_that_has_to_be_mended(write, monkeypa
     with pytest.raises(ImproperlyConfigured) as caught:
         Router(f"{MODULE}.routes")
 
-    _watch_files_of(caught.value)
+    _reload_after_change_of(caught.value)
 
     assert str(file) in autoreload._error_files
 

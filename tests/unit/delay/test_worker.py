@@ -288,7 +288,7 @@ def test_a_layer_that_fails_leaves_the_due_messages_in_the_table(log):
 
 
 def test_pauses_after_failures_grow_to_five_seconds_and_begin_anew_after_an_answer(monkeypatch):
-    clock = Clock()
+    clock = Clock(0.0)
     monkeypatch.setattr(worker_module.time, "monotonic", clock)
     monkeypatch.setattr(worker_module.time, "sleep", clock.sleep)
     monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.1)
@@ -298,9 +298,9 @@ def test_pauses_after_failures_grow_to_five_seconds_and_begin_anew_after_an_answ
 
     def turn(error=None):
         foreign.errors = [error] if error else []
-        before = clock.seconds
+        before = clock.now
         worker._turn(intake)
-        return round(clock.seconds - before, 3)
+        return round(clock.now - before, 3)
 
     worker._pause_next = 0.1
     outage = [turn(LayerUnavailable("gone")) for _ in range(4)] + [

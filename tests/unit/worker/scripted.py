@@ -12,21 +12,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Send
 from channels.routing import route
 from channels.worker import Worker
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
+from tests.support.clock import Clock
 
 
 class ScriptedClient:

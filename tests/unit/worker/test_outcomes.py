@@ -244,6 +244,12 @@ class TestErrors:
         assert run("test", mock.Mock(side_effect=ValueError("odd"))) == [DONE]
         assert "Mock" in caplog.text
 
+    def test_a_name_that_is_no_text_is_for_the_layer_to_refuse(self):
+        def consumer(message):
+            Channel(None, channel_layer=message.channel_layer).send({"n": 1})
+
+        assert run("test", consumer) == [Send(None, {"n": 1}), DONE]
+
     def test_a_message_that_is_no_dict_is_an_error(self, caplog):
         assert run("test", mock.Mock(), ["odd"]) == [DONE]
         assert "Error processing message" in caplog.text

@@ -44,7 +44,7 @@ def _pauses_without_chance(monkeypatch):
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_it_starts_as_many_as_asked_and_then_waits_for_ever(pool, started):
 
 
 def test_one_that_lived_well_is_replaced_at_once(pool, started, clock):
-    clock.seconds = 60.0
+    clock.now = 60.0
     started[0].status = -9
 
     pool.look()
@@ -80,9 +80,9 @@ def test_one_that_keeps_dying_is_replaced_after_growing_pauses(pool, started, cl
     for _ in range(3):
         started[-1].status = 1
         due = pool.look()
-        dues.append(due - clock.seconds)
+        dues.append(due - clock.now)
         assert len(pool.children()) == 1
-        clock.seconds = due
+        clock.now = due
         pool.look()
         assert len(pool.children()) == 2
 

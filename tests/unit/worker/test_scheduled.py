@@ -21,7 +21,7 @@ from tests.unit.worker.scripted import (
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def timers(clock):
 
 
 def test_nothing_is_pending_at_first(timers, clock):
-    clock.seconds = 1e12
+    clock.now = 1e12
 
     assert not timers.pending
 
@@ -38,10 +38,10 @@ def test_nothing_is_pending_at_first(timers, clock):
 def test_a_call_is_made_once_when_its_time_has_come(timers, clock):
     called = []
     timers.set("a", 10.0, called.append)
-    clock.seconds = 9.9
+    clock.now = 9.9
     assert not timers.pending
 
-    clock.seconds = 10.0
+    clock.now = 10.0
     assert timers.pending
     timers.run()
 
@@ -54,12 +54,12 @@ def test_what_is_not_due_waits_on(timers, clock):
     timers.set("late", 20.0, lambda stopping: called.append("late"))
     timers.set("early", 10.0, lambda stopping: called.append("early"))
 
-    clock.seconds = 15.0
+    clock.now = 15.0
     timers.run()
     assert called == ["early"]
     assert not timers.pending
 
-    clock.seconds = 20.0
+    clock.now = 20.0
     assert timers.pending
     timers.run()
     assert called == ["early", "late"]
@@ -70,7 +70,7 @@ def test_the_first_call_under_a_key_counts(timers, clock):
     timers.set("a", 10.0, lambda stopping: called.append("first"))
     timers.set("a", 5.0, lambda stopping: called.append("second"))
 
-    clock.seconds = 30.0
+    clock.now = 30.0
     timers.run()
 
     assert called == ["first"]
@@ -80,11 +80,11 @@ def test_a_call_may_ask_for_another(timers, clock):
     called = []
 
     def again(stopping):
-        called.append(clock.seconds)
-        timers.set("a", clock.seconds + 10, again)
+        called.append(clock.now)
+        timers.set("a", clock.now + 10, again)
 
     timers.set("a", 10.0, again)
-    for clock.seconds in (10.0, 15.0, 20.0):
+    for clock.now in (10.0, 15.0, 20.0):
         if timers.pending:
             timers.run()
 
@@ -95,17 +95,17 @@ def test_what_fails_is_logged_and_tried_again_after_a_pause(timers, clock, caplo
     tries = []
 
     def call(stopping):
-        tries.append(clock.seconds)
+        tries.append(clock.now)
         if len(tries) == 1:
             raise OSError("the layer is down")
 
     timers.set("a", 10.0, call)
-    clock.seconds = 10.0
+    clock.now = 10.0
     timers.run()
     assert "the layer is down" in caplog.text
     assert not timers.pending
 
-    clock.seconds += RETRY_PAUSE
+    clock.now += RETRY_PAUSE
     timers.run()
 
     assert tries == [10.0, 10.0 + RETRY_PAUSE]
@@ -117,7 +117,7 @@ def test_messages_need_not_wait_for_many_calls(timers, clock):
     for key in range(BATCH + 1):
         timers.set(key, 1.0, called.append)
 
-    clock.seconds = 1.0
+    clock.now = 1.0
     timers.run()
     assert len(called) == BATCH
     assert timers.pending
@@ -155,7 +155,7 @@ def test_connections_of_the_database_are_looked_after(timers, clock, monkeypatch
     assert done == []
 
     timers.set("a", 1.0, lambda stopping: done.append("call"))
-    clock.seconds = 1.0
+    clock.now = 1.0
     timers.run()
     timers.set("a", 1.0, lambda stopping: done.append("call"))
     timers.close()

@@ -319,7 +319,7 @@ class TestOutages:
         return Source(
             wrap(layer),
             ["test"],
-            listening=lambda: told.append(clock.seconds),
+            listening=lambda: told.append(clock.now),
             backoff=Backoff(first=1.0, most=4.0, rand=lambda: 1.0),
             clock=clock,
             sleep=clock.sleep,
@@ -331,7 +331,7 @@ class TestOutages:
         told.clear()
 
     def test_a_layer_that_is_down_is_tried_again_in_growing_pauses(self, caplog):
-        clock, client = Clock(), ScriptedClient(frame(1))
+        clock, client = Clock(0.0), ScriptedClient(frame(1))
         client.outages.extend([LayerUnavailable("refused")] * 4)
         source = self.make(client, clock)
 
@@ -345,7 +345,7 @@ class TestOutages:
         assert len(warnings) == 1  # once for each outage, not once for each try
 
     def test_an_unexpected_error_of_a_layer_does_not_end_the_loop(self):
-        clock, client = Clock(), ScriptedClient(frame(1))
+        clock, client = Clock(0.0), ScriptedClient(frame(1))
         client.outages.extend([None, RuntimeError("odd")])
         source = self.make(client, clock)
 
@@ -354,7 +354,7 @@ class TestOutages:
         assert source.next().content["n"] == 1
 
     def test_pauses_start_small_again_after_an_outage(self):
-        clock, client = Clock(), ScriptedClient(frame(1), frame(2))
+        clock, client = Clock(0.0), ScriptedClient(frame(1), frame(2))
         down = LayerUnavailable("gone")
         client.outages.extend([None, down, down, None, down])
         source = self.make(client, clock)
@@ -373,7 +373,7 @@ told: list[float] = []
 
 class TestFullMailboxes:
     def test_a_full_one_is_tried_again_and_its_receipt_leaves_last(self):
-        clock = Clock()
+        clock = Clock(0.0)
         client = ScriptedClient(frame(1))
         tries = iter([True, True, False])
         state = {"full": True}
@@ -393,7 +393,7 @@ class TestFullMailboxes:
         assert list(source.unanswered()) == []
 
     def test_after_two_seconds_it_is_dropped_and_the_receipt_leaves_all_the_same(self, caplog):
-        clock = Clock()
+        clock = Clock(0.0)
         client = ScriptedClient(frame(1))
         client.outcome = lambda one: (
             ChannelFull("web.a!", 1)
@@ -404,7 +404,7 @@ class TestFullMailboxes:
         source.next()
         source.done([echo(1), echo(2)], reply)
 
-        assert clock.seconds == pytest.approx(2.0)
+        assert clock.now == pytest.approx(2.0)
         assert client.exchanges[-1] == [Answer(b"r1")]
         dropped = [record.getMessage() for record in caplog.records]
         assert len(dropped) == 2
@@ -414,7 +414,7 @@ class TestFullMailboxes:
     def test_a_message_no_second_try_can_help_is_logged_and_the_others_go(self, caplog):
         client = ScriptedClient(frame(1))
         client.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
-        source = TestOutages().make(client, Clock())
+        source = TestOutages().make(client, Clock(0.0))
         source.next()
         source.done([echo(1), echo(2)], reply)
 
@@ -432,7 +432,7 @@ class TestFullMailboxes:
     def test_a_client_whose_reply_cannot_travel_gets_a_definite_end(self, channel, end):
         client = ScriptedClient(frame(1, 2, channel=channel))
         client.outcome = lambda one: MessageTooLarge("web.a!x", 9, 5) if one == echo(1) else None
-        source = TestOutages().make(client, Clock())
+        source = TestOutages().make(client, Clock(0.0))
         source.next()
         source.done([echo(1)], reply)
         source.next()
@@ -447,7 +447,7 @@ class TestFullMailboxes:
         client = ScriptedClient(frame(1), frame(2, receipt=b"r2"))
         outcomes = iter([ChannelFull("web.a!", 1), None])
         client.outcome = lambda one: next(outcomes) if isinstance(one, Send) else None
-        source = TestOutages().make(client, Clock())
+        source = TestOutages().make(client, Clock(0.0))
         source.next()
         source.done([echo(1)], reply)
 

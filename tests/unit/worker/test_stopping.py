@@ -9,8 +9,7 @@ from unittest import mock
 
 import pytest
 
-from channels import process_signals
-from channels.process_signals import SignalHandlers, heeded
+from channels.process_signals import STOP_SIGNALS, heeded
 from channels.worker import Worker, WorkerGroup
 from tests.unit.worker.scripted import (
     Clock,
@@ -212,69 +211,23 @@ class TestGroup:
             thread.join(10)
 
 
-class TestSignals:
-    @pytest.fixture
-    def handlers(self):
-        clock = Clock()
-        handlers = SignalHandlers(clock)
-        handlers.clock = clock
-        before = {signo: signal.getsignal(signo) for signo in heeded(*process_signals.STOP_SIGNALS)}
-        yield handlers
-        for signo, handler in before.items():
-            signal.signal(signo, handler)
+@pytest.fixture
+def signals_as_before():
+    before = {signo: signal.getsignal(signo) for signo in heeded(*STOP_SIGNALS)}
+    yield
+    for signo, handler in before.items():
+        signal.signal(signo, handler)
 
-    def test_the_first_calls_the_handler_and_repeats_of_the_same_wish_do_nothing(
-        self, handlers, monkeypatch
-    ):
-        calls, deaths = [], []
-        monkeypatch.setattr(process_signals, "die_by", deaths.append)
-        handlers.install(lambda signo, frame: calls.append(signo))
 
-        signal.raise_signal(signal.SIGTERM)
-        handlers.clock.seconds = 0.9
-        signal.raise_signal(signal.SIGTERM)
-        assert (calls, deaths) == ([signal.SIGTERM], [])
+def test_a_running_worker_is_stopped_by_a_real_signal(signals_as_before):
+    layer = ScriptedLayer()
+    worker = Worker(wrap(layer, ("test", len)))
+    layer.client.when_idle = lambda: signal.raise_signal(signal.SIGTERM)
 
-        handlers.clock.seconds = 1.1
-        signal.raise_signal(signal.SIGINT)
-        assert (calls, deaths) == ([signal.SIGTERM], [signal.SIGINT])
+    worker.run()
 
-    def test_what_handled_them_before_does_so_again_after_a_normal_end(self, handlers):
-        before = signal.getsignal(signal.SIGTERM)
-        handlers.install(lambda signo, frame: None)
-
-        handlers.restore()
-
-        assert signal.getsignal(signal.SIGTERM) is before
-
-    def test_a_handler_that_came_later_stays(self, handlers):
-        def later(signo, frame):
-            pass
-
-        handlers.install(lambda signo, frame: None)
-        signal.signal(signal.SIGTERM, later)
-
-        handlers.restore()
-
-        assert signal.getsignal(signal.SIGTERM) is later
-
-    def test_a_process_that_is_on_its_way_out_keeps_its_handlers(self, handlers):
-        """Shown by the process living on: the second signal would end it."""
-        handlers.install(lambda signo, frame: None)
-        signal.raise_signal(signal.SIGTERM)
-
-        handlers.restore()
-        signal.raise_signal(signal.SIGTERM)  # would end this process otherwise
-
-    def test_a_running_worker_is_stopped_by_a_real_signal(self, handlers):
-        layer = ScriptedLayer()
-        worker = Worker(wrap(layer, ("test", len)))
-        layer.client.when_idle = lambda: signal.raise_signal(signal.SIGTERM)
-
-        worker.run()
-
-        assert worker.termed is True
-        assert (layer.client.unblocked, layer.client.closed) == (1, 1)
+    assert worker.termed is True
+    assert (layer.client.unblocked, layer.client.closed) == (1, 1)
 
 
 def test_a_worker_that_listens_nowhere_waits_without_a_client():
@@ -311,7 +264,7 @@ def test_a_pool_is_told_once_that_a_worker_takes_messages(layer_class):
 
 
 def test_a_pause_lasts_as_long_as_it_was_meant_to_and_looks_up_in_between(monkeypatch):
-    clock = Clock()
+    clock = Clock(0.0)
     time = SimpleNamespace(monotonic=clock, sleep=clock.sleep)
     monkeypatch.setattr("channels.worker.loop.time", time)
 

@@ -119,7 +119,6 @@ class Command(RunserverCommand):
         parser.add_argument(
             "--http_timeout",
             "--http-timeout",
-            dest="http_timeout",
             type=int,
             default=60,
             metavar="SECONDS",
@@ -128,7 +127,6 @@ class Command(RunserverCommand):
         parser.add_argument(
             "--websocket_handshake_timeout",
             "--websocket-handshake-timeout",
-            dest="websocket_handshake_timeout",
             type=int,
             default=5,
             metavar="SECONDS",
@@ -137,7 +135,6 @@ class Command(RunserverCommand):
         parser.add_argument(
             "--trust-root-path-header",
             action="store_true",
-            dest="trust_root_path_header",
             help="let the request header Daphne-Root-Path say what of the path belongs to the"
             " server: for a proxy that sets or removes it in every request (default: ignored)",
         )
@@ -186,7 +183,7 @@ class Command(RunserverCommand):
             if _in_main_thread():
                 raise
             # The autoreloader waits for the change of code that mends it.
-            _watch_files_of(error)
+            _reload_after_change_of(error)
             self.stderr.write(f"Error: {error}")
             return
         try:
@@ -196,9 +193,9 @@ class Command(RunserverCommand):
         channel_layer.router.check_default(http_consumer=self.get_consumer(*args, **options))
         self._check_project(options)
         self._print_banner(channel_layer)
-        workers = self._start_workers(channel_layer, options)
         from channels.interface_server.server import StartError
 
+        workers = self._start_workers(channel_layer, options)
         try:
             self._make_server(channel_layer, options).run()
             self.logger.debug("Server stopped")
@@ -375,7 +372,7 @@ def _end(workers: list[WorkerThread]) -> None:
         worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def _watch_files_of(error: BaseException | None) -> None:
+def _reload_after_change_of(error: BaseException | None) -> None:
     """Have the autoreloader watch each file that an error came through.
 
     By itself it watches modules that were imported, which one with a mistake in it is not.
@@ -388,8 +385,8 @@ def _watch_files_of(error: BaseException | None) -> None:
         error = error.__cause__
 
     # Django's own list of them, for what fails on import before this command is asked.
-    watched: list[str] = getattr(autoreload, "_error_files", [])
-    watched.extend(sorted(file for file in files if not file.startswith("<")))
+    files_of_errors: list[str] = getattr(autoreload, "_error_files", [])
+    files_of_errors.extend(sorted(file for file in files if not file.startswith("<")))
 
 
 def _interface(addr: str) -> str:

@@ -48,21 +48,18 @@ class Command(BaseCommand):
         startup.add_arguments(parser)
         parser.add_argument(
             "--only-channels",
-            dest="only_channels",
             action="append",
             metavar="GLOB",
             help="listen only on channels that match; may be repeated",
         )
         parser.add_argument(
             "--exclude-channels",
-            dest="exclude_channels",
             action="append",
             metavar="GLOB",
             help="don't listen on channels that match; may be repeated, wins over --only-channels",
         )
         parser.add_argument(
             "--threads",
-            dest="threads",
             type=startup.positive,
             default=1,
             metavar="N",
@@ -71,7 +68,6 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--processes",
-            dest="processes",
             type=startup.positive,
             default=1,
             metavar="N",
@@ -83,7 +79,6 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--drain",
-            dest="drain",
             type=startup.seconds,
             default=DEFAULT_DRAIN,
             metavar="SECONDS",
@@ -95,7 +90,6 @@ class Command(BaseCommand):
             "--disable-graceful-stop",
             dest="stop_gracefully",
             action="store_false",
-            default=True,
             help="with --threads: on a signal, end at once and lose the messages in hand",
         )
 
@@ -158,17 +152,14 @@ class Command(BaseCommand):
             "only_channels": options["only_channels"],
             "exclude_channels": options["exclude_channels"],
         }
-        if options["threads"] == 1:
-            self.logger.info("Running worker against channel layer %s", self.channel_layer)
+        threads = options["threads"]
+        several = f" with {threads} threads" if threads > 1 else ""
+        self.logger.info("Running worker%s against channel layer %s", several, self.channel_layer)
+        if threads == 1:
             return Worker(**arguments)
-        self.logger.info(
-            "Running worker with %d threads against channel layer %s",
-            options["threads"],
-            self.channel_layer,
-        )
         if not options["stop_gracefully"]:
             arguments["stop_gracefully"] = False
-        return WorkerGroup(**arguments, n_threads=options["threads"])
+        return WorkerGroup(**arguments, n_threads=threads)
 
     def consumer_called(self, channel: str, message: Message) -> None:
         """Log which channel the message came from."""

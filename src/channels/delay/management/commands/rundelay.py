@@ -39,7 +39,6 @@ class Command(BaseCommand):
         startup.add_arguments(parser)
         parser.add_argument(
             "--sleep",
-            dest="sleep",
             type=_seconds,
             default=1.0,
             metavar="SECONDS",
