@@ -1,22 +1,24 @@
 """The access log: one NCSA-like line for each request and each step of a socket.
 
 By docs/channels1.md#access-log, with the zone in the time and the seconds that it took at the end.
-Whoever wants something else passes its own action logger, a callable ``(protocol, action,
-details)``, to the server.
+For something else, pass an action logger of your own to the server: a callable ``(protocol,
+action, details)``.
 """
 
 from __future__ import annotations
 
+import functools
+import io
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from channels.interface_server.net.endpoints import close_unless_standard
 from channels.log import LogFormat, json_line
 
 log = logging.getLogger(__name__)
-
-ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
 
 _WEBSOCKET_VERBS = {
     "connecting": "WSCONNECTING",
@@ -47,14 +49,18 @@ class AccessLogGenerator:
         log_format: LogFormat = "text",
     ) -> None:
         self.stream = stream
-        self._json = log_format == "json"
+        self._entry = _json_entry if log_format == "json" else _text_entry
         self._clock = clock
-        self._second = -1
-        self._stamp = ""
         self._failing = False
 
-    def reopen(self, stream: TextIO) -> None:
-        """Write to another stream from now on, and close the one before."""
+    def reopen(self, path: str) -> None:
+        """Write to the file of that name from now on, which may be another one than before."""
+        try:
+            stream = open_access_log(path)
+        except OSError as error:
+            log.error("the access log cannot be opened anew, the file before goes on: %s", error)
+            return
+        assert stream is not None  # only a file is opened anew
         before, self.stream = self.stream, stream
         self._failing = False
         try:
@@ -62,44 +68,30 @@ class AccessLogGenerator:
         except OSError as error:  # its disk is full; then its last lines are lost
             log.warning("the access log before could not be closed: %s", error)
 
+    def close(self) -> None:
+        """Close the stream, or just flush it if it is stdout."""
+        try:
+            if self.stream is sys.stdout:
+                self.stream.flush()
+            else:
+                self.stream.close()
+        except OSError:  # nobody reads it any more, or its disk is full; it was told already
+            if self.stream is sys.stdout:
+                # Or Python would try again as it exits, and fail with a status of its own.
+                close_unless_standard(self.stream.fileno())
+
     def __call__(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
-        """Write the line of an action; actions that are not known are left out."""
-        if protocol == "http" and action == "complete":
-            self.write_entry(
-                client=details["client"],
-                request=f"{details['method']} {details['path']}",
-                status=details["status"],
-                length=details["size"],
-                seconds=details["time_taken"],
-            )
-        elif protocol == "websocket" and action in _WEBSOCKET_VERBS:
-            self.write_entry(
-                client=details["client"],
-                request=f"{_WEBSOCKET_VERBS[action]} {details['path']}",
-                seconds=details.get("time_taken"),
-            )
+        """Write the line of an action; actions that are not known are left out.
 
-    def write_entry(
-        self,
-        client: str | None,
-        request: str,
-        status: int | None = None,
-        length: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """Write one line; nothing that a client sent can forge a second one.
-
-        Args:
-            client: Who it was; ``None`` if nobody knows.
-            request: Method and URI, or what happened to the socket of which path.
-            status: Status code of the response.
-            length: Bytes of its body.
-            seconds: How long the response took, the handshake lasted or the socket lived.
+        Nothing that a client sent can forge a second one.
         """
-        if self._json:
-            line = self._as_json(client, request, status, length, seconds)
+        if protocol == "http" and action == "complete":
+            verb = details["method"]
+        elif protocol == "websocket" and action in _WEBSOCKET_VERBS:
+            verb = _WEBSOCKET_VERBS[action]
         else:
-            line = self._as_text(client, request, status, length, seconds)
+            return
+        line = self._entry(self._clock(), f"{verb} {details['path']}", details)
         try:
             self.stream.write(line)
         except OSError as error:
@@ -109,44 +101,44 @@ class AccessLogGenerator:
         else:
             self._failing = False
 
-    def _as_text(
-        self,
-        client: str | None,
-        request: str,
-        status: int | None,
-        length: int | None,
-        seconds: float | None,
-    ) -> str:
-        # With --proxy-headers the client may be whatever a client says it is.
-        shown = None if client is None else client.translate(_ESCAPES).replace(" ", "\\x20")
-        took = "-" if seconds is None else f"{seconds:.3f}"
-        return (
-            f'{shown} - - [{self._date()}] "{request.translate(_ESCAPES)}"'
-            f" {status or '-'} {length or '-'} {took}\n"
-        )
 
-    def _as_json(
-        self,
-        client: str | None,
-        request: str,
-        status: int | None,
-        length: int | None,
-        seconds: float | None,
-    ) -> str:
-        facts: dict[str, Any] = {
-            "client": client,
-            "message": request,
-            "status": status,
-            "size": length,
-        }
-        if seconds is not None:
-            facts["seconds"] = round(seconds, 6)
-        given = {key: value for key, value in facts.items() if value is not None}
-        return json_line(self._clock(), "INFO", __name__, given) + "\n"
+def open_access_log(path: str) -> TextIO | None:
+    """Return what to write the access log to: a file, or stdout for ``-``, if there is one.
 
-    def _date(self) -> str:
-        now = int(self._clock())
-        if now != self._second:
-            self._second = now
-            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(now))
-        return self._stamp
+    Raises:
+        OSError: The file can't be written.
+    """
+    if path != "-":
+        return open(path, "a", buffering=1, encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe or a file would get nothing for a long time, and the last lines never.
+        sys.stdout.reconfigure(line_buffering=True)
+    return sys.stdout
+
+
+def _text_entry(now: float, request: str, details: Mapping[str, Any]) -> str:
+    client, seconds = details["client"], details.get("time_taken")
+    # With --proxy-headers the client may be whatever a client says it is.
+    shown = None if client is None else client.translate(_ESCAPES).replace(" ", "\\x20")
+    status, size = details.get("status") or "-", details.get("size") or "-"
+    took = "-" if seconds is None else f"{seconds:.3f}"
+    quoted = request.translate(_ESCAPES)
+    return f'{shown} - - [{_date(int(now))}] "{quoted}" {status} {size} {took}\n'
+
+
+def _json_entry(now: float, request: str, details: Mapping[str, Any]) -> str:
+    seconds = details.get("time_taken")
+    facts = {
+        "client": details["client"],
+        "message": request,
+        "status": details.get("status"),
+        "size": details.get("size"),
+        "seconds": None if seconds is None else round(seconds, 6),
+    }
+    given = {key: value for key, value in facts.items() if value is not None}
+    return json_line(now, "INFO", __name__, given) + "\n"
+
+
+@functools.lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))

@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
-import io
 import logging
 import signal
 import sys
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from channels.exceptions import LayerUnavailable
-from channels.interface_server.access import AccessLogGenerator
-from channels.interface_server.descriptors import (
-    close_unless_standard,
-    fill_standard,
-    raise_limit,
-)
-from channels.interface_server.net.endpoints import choose_endpoints
+from channels.interface_server.access import AccessLogGenerator, open_access_log
+from channels.interface_server.net.endpoints import choose_endpoints, fill_standard, raise_limit
 from channels.interface_server.options import build_parser, given_settings, parse
 from channels.interface_server.server import Server, StartError
 from channels.log import LogFormat, describe_process, make_formatter
@@ -72,13 +66,12 @@ class CommandLineInterface:
         finally:
             keep_loggers()
         try:
-            access_log = open_access_log(options.access_log, verbosity)
+            writer = make_access_log(options.access_log, verbosity, options.log_format)
         except OSError as error:
             self.parser.error(f"the access log cannot be written: {error}")
-        self.server = server = make_server(layer, options, verbosity, access_log)
-        writer = server.action_logger
-        if isinstance(writer, AccessLogGenerator) and writer.stream is not sys.stdout:
-            server.reopen_logs = functools.partial(reopen_access_log, writer, options.access_log)
+        self.server = server = make_server(layer, options, verbosity, writer)
+        if writer is not None and writer.stream is not sys.stdout:
+            server.reopen_logs = functools.partial(writer.reopen, options.access_log)
         server.on_ready = self._heed_hangups
         raise_limit()
         try:
@@ -87,7 +80,8 @@ class CommandLineInterface:
             log.error("%s", error)
             return 1
         finally:
-            close_access_log(writer.stream if isinstance(writer, AccessLogGenerator) else None)
+            if writer is not None:
+                writer.close()
         return 0
 
     def _heed_hangups(self) -> None:
@@ -147,7 +141,10 @@ def keep_loggers() -> None:
 
 
 def make_server(
-    layer: Any, options: argparse.Namespace, verbosity: int, access_log: TextIO | None
+    layer: Any,
+    options: argparse.Namespace,
+    verbosity: int,
+    access_log: AccessLogGenerator | None,
 ) -> Server:
     """Return the server that the options describe."""
     return Server(
@@ -159,9 +156,7 @@ def make_server(
             options.unix_socket,
             options.file_descriptor,
         ),
-        action_logger=None
-        if access_log is None
-        else AccessLogGenerator(access_log, log_format=options.log_format),
+        action_logger=access_log,
         force_sync=options.force_sync,
         verbosity=verbosity,
         dedicated=True,
@@ -169,46 +164,18 @@ def make_server(
     )
 
 
-def open_access_log(path: str | None, verbosity: int) -> TextIO | None:
-    """Return where access is logged; ``None`` for nowhere.
+def make_access_log(
+    path: str | None, verbosity: int, log_format: LogFormat
+) -> AccessLogGenerator | None:
+    """Return what logs access, ``None`` for nothing.
 
     Raises:
         OSError: The file can't be written.
     """
-    if path == "-" or (path is None and verbosity >= 1):
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A pipe or a file would get nothing for a long time, and the last lines never.
-            sys.stdout.reconfigure(line_buffering=True)
-        return sys.stdout
-    if path is None:
+    if path is None and verbosity < 1:
         return None
-    return open(path, "a", buffering=1, encoding="utf-8")
-
-
-def reopen_access_log(writer: AccessLogGenerator, path: str) -> None:
-    """Write to the file of that name from now on, which may be another one than before."""
-    try:
-        stream = open_access_log(path, 0)
-    except OSError as error:
-        log.error("the access log cannot be opened anew, the file before goes on: %s", error)
-        return
-    assert stream is not None  # there is a path
-    writer.reopen(stream)
-
-
-def close_access_log(stream: TextIO | None) -> None:
-    """Close what :func:`open_access_log` returned, or just flush it if it is stdout."""
-    if stream is None:
-        return
-    try:
-        if stream is sys.stdout:
-            stream.flush()
-        else:
-            stream.close()
-    except OSError:  # nobody reads it any more, or its disk is full; it was told already
-        if stream is sys.stdout:
-            # Or Python would try again as it exits, and fail with a status of its own.
-            close_unless_standard(stream.fileno())
+    stream = open_access_log("-" if path is None else path)
+    return None if stream is None else AccessLogGenerator(stream, log_format=log_format)
 
 
 def set_up_logging(verbosity: int, log_format: LogFormat = "text") -> None:

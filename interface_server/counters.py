@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -78,47 +78,38 @@ class BridgeCounters:
     group_malformed: int = 0
     responses_broken: int = 0
 
-    def as_dict(self) -> dict[str, int]:
-        """Return every counter by its name."""
-        return asdict(self)
-
 
 class LiveInfo(Mapping[str, Any]):
-    """What the register shows of this process; values are current at each look.
+    """What the process registry shows of this process, as it is at each look.
 
     A heartbeat thread may read it at any time.
 
     Args:
         counters: Shown one by one.
         sockets: Returns how many there are.
-        extra: More to show; what can be called is, at each look.
+        more: Returns what else there is to show.
     """
 
     def __init__(
         self,
         counters: BridgeCounters,
         sockets: Callable[[], int],
-        extra: Mapping[str, Any] | None = None,
+        more: Callable[[], Mapping[str, Any]],
     ) -> None:
-        self._fixed = {"host": socket.gethostname(), "pid": os.getpid(), **(extra or {})}
+        self._process = {"host": socket.gethostname(), "pid": os.getpid()}
         self._counters = counters
-        self._names = tuple(field.name for field in fields(counters))
         self._sockets = sockets
+        self._more = more
+
+    def _read(self) -> dict[str, Any]:
+        sockets = {"sockets": self._sockets()}
+        return {**self._process, **self._more(), **sockets, **asdict(self._counters)}
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._fixed:
-            value = self._fixed[key]
-            return value() if callable(value) else value
-        if key == "sockets":
-            return self._sockets()
-        if key in self._names:
-            return getattr(self._counters, key)
-        raise KeyError(key)
+        return self._read()[key]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._fixed
-        yield "sockets"
-        yield from self._names
+        return iter(self._read())
 
     def __len__(self) -> int:
-        return len(self._fixed) + 1 + len(self._names)
+        return len(self._read())

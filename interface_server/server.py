@@ -21,7 +21,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from channels import exceptions
-from channels.interface_server.access import ActionLogger
 from channels.interface_server.counters import ConnectionCounters
 from channels.interface_server.net.endpoints import (
     build_endpoint_description_strings,
@@ -34,7 +33,7 @@ from channels.process_signals import Terminal, heeded, reopen_log_files
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.hub import Hub
-    from channels.interface_server.net.context import Context
+    from channels.interface_server.net.context import ActionLogger, Context
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +117,15 @@ class Server:
     ) -> None:
         self.channel_layer = getattr(channel_layer, "channel_layer", channel_layer)
         self.endpoints = list(endpoints or [])
-        self._add_deprecated(host, port, unix_socket, file_descriptor)
+        legacy = build_endpoint_description_strings(host, port, unix_socket, file_descriptor)
+        if legacy:
+            warnings.warn(
+                "host, port, unix_socket and file_descriptor are deprecated: pass endpoints, for"
+                " instance endpoints=['tcp:port=8000:interface=127.0.0.1']",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            self.endpoints = sorted(self.endpoints + legacy)
         if not self.endpoints:
             raise UserWarning("there is nothing to listen on: pass endpoints")
         self.host, self.port = host, port
@@ -152,27 +159,6 @@ class Server:
         self._stopping: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._terminal = Terminal()
-
-    def _add_deprecated(
-        self,
-        host: str | None,
-        port: int | None,
-        unix_socket: str | None,
-        file_descriptor: int | None,
-    ) -> None:
-        given = (host, port, unix_socket, file_descriptor)
-        if all(value is None for value in given):
-            return
-        warnings.warn(
-            "host, port, unix_socket and file_descriptor are deprecated: pass endpoints, for"
-            " instance endpoints=['tcp:port=8000:interface=127.0.0.1']",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-        self.endpoints = sorted(
-            self.endpoints
-            + build_endpoint_description_strings(host, port, unix_socket, file_descriptor)
-        )
 
     # -- running -------------------------------------------------------------------
 
@@ -234,8 +220,7 @@ class Server:
         _check_layer(self.channel_layer)
         client = open_client(self.channel_layer, MAILBOX_KIND)
         self.send_channel = client.mailbox
-        counters = {"connections": lambda: asdict(self._counters)}
-        return Hub(client, self.settings, info=counters)
+        return Hub(client, self.settings, info=lambda: {"connections": asdict(self._counters)})
 
     async def _connect(self) -> None:
         from channels.interface_server.net.context import Context

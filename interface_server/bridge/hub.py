@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from channels import names
@@ -78,7 +78,7 @@ class Hub:
         settings: How to behave.
         wheel: Keeps every deadline; one of the running event loop if not given.
         spawn: Runs a coroutine in the background; a task of the running loop if not given.
-        info: More to show in the process registry; what can be called is, at each heartbeat.
+        info: Returns more to show in the process registry, at each heartbeat.
 
     Attributes:
         counters: What was dropped, refused, lost or skipped.
@@ -92,7 +92,7 @@ class Hub:
         *,
         wheel: TimerWheel | None = None,
         spawn: Spawn | None = None,
-        info: Mapping[str, Any] | None = None,
+        info: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._state = state = BridgeState(

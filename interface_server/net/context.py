@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from channels.interface_server.access import ActionLogger
 from channels.interface_server.counters import ConnectionCounters
 from channels.interface_server.protocol.headers import Origin, find_origin
 from channels.interface_server.settings import Settings
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
 RawHeaders = Iterable[tuple[bytes, Iterable[bytes]]]
 
 #: Seconds of silence before the kernel asks, between its questions, and how many.

@@ -1,22 +1,29 @@
-"""Where to listen: Twisted endpoint strings, built, checked and opened.
+"""Where to listen: Twisted endpoint strings, built, checked and opened; and descriptors.
 
 By docs/channels1.md#server-options.  ``fd:fileno=N`` adopts a listening socket that was
 inherited; it is handled here instead of by a plugin file in ``twisted/plugins``,
 which would write into another distribution's folder.
+
+Most systems start processes with a soft limit of 1024 descriptors for legacy programs that use
+``select``, and a much higher hard limit that any process may go up to.  Some supervisors start
+them with standard input, output or error closed: what is opened next gets such a number, and
+uvloop ends the process when it is to close one of them.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
-
-from channels.interface_server.descriptors import close_unless_standard
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+log = logging.getLogger(__name__)
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -24,6 +31,12 @@ DEFAULT_PORT = 8000
 #: Connections that may wait to be accepted; Twisted's 50 refuses clients that all come
 #: back at once after a restart.
 BACKLOG = 1024
+
+#: What limit of open files is asked for where the hard one is no number.
+PLENTY = 1_048_576
+
+#: Standard error.
+_LAST_STANDARD = 2
 
 _WITH_BACKLOG = ("tcp", "tcp6", "ssl", "unix")
 
@@ -148,3 +161,45 @@ def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     # Twisted has its own copy; with ours open the port would never close.
     close_unless_standard(fileno)
     return port
+
+
+def raise_limit() -> int | None:
+    """Raise the soft limit to the hard one; return how many files may be open.
+
+    Never lowers it, and never raises: with the limit as it was the server still works.
+    ``None`` where there are no limits.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return None
+    wanted = PLENTY if hard == resource.RLIM_INFINITY else hard
+    if soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:  # the kernel may have a lower one of its own
+            log.debug("the limit of open files stays at %d: %s", soft, error)
+        else:
+            log.debug("raised the limit of open files from %d to %d", soft, wanted)
+            soft = wanted
+    return soft
+
+
+def fill_standard() -> None:
+    """Open the null device as whichever of the first three descriptors is closed."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        os.set_inheritable(number, True)
+    os.close(number)
+
+
+def close_unless_standard(number: int) -> None:
+    """Close a descriptor; one of the first three becomes the null device instead."""
+    if number > _LAST_STANDARD:
+        os.close(number)
+        return
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, number)
+    os.close(null)

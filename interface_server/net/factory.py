@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolNegotiationFactory
 from twisted.web import http
-from zope.interface import implementer
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import directlyProvides, implementer
 
 from channels.interface_server.net.connection import HttpConnection
 from channels.interface_server.net.context import Context
-from channels.interface_server.net.http import RequestMaker
+from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.upgrade import WebSocketUpgrade
 
 _Generic: Any = http._GenericHTTPChannelProtocol
@@ -44,7 +46,8 @@ class ServerFactory(http.HTTPFactory):
         never: Any = None  # Twisted takes it, whatever it says; 0 would be at once
         super().__init__(timeout=context.settings.keep_alive_timeout or never, reactor=reactor)
         self.context = context
-        self._requests = RequestMaker(context)
+        self._requests = functools.partial(HttpRequest, context=context)
+        directlyProvides(self._requests, INonQueuedRequestFactory)
         context.upgrade = WebSocketUpgrade(context, reactor)
 
     def protocol(self) -> Any:

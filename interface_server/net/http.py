@@ -14,8 +14,6 @@ import tempfile
 from typing import IO, Any
 
 from twisted.web import http
-from twisted.web.iweb import INonQueuedRequestFactory
-from zope.interface import implementer
 
 from channels.interface_server.net.context import Context
 from channels.interface_server.net.response import ResponseWriter
@@ -60,18 +58,6 @@ def _spool() -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)
 
 
-@implementer(INonQueuedRequestFactory)
-class RequestMaker:
-    """What Twisted makes requests with."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    def __call__(self, channel: Any, queued: bool = False) -> HttpRequest:
-        """Return a request that arrives on ``channel``."""
-        return HttpRequest(channel, self._context)
-
-
 class HttpRequest(http.Request):
     """One request while Twisted reads it, and its way to the client afterwards."""
 
@@ -79,8 +65,8 @@ class HttpRequest(http.Request):
     channel: Any
     content: Any
 
-    def __init__(self, channel: Any, context: Context) -> None:
-        super().__init__(channel)
+    def __init__(self, channel: Any, queued: bool = False, *, context: Context) -> None:
+        super().__init__(channel)  # none is queued: the channel reads one after the other
         self.context = context
         self.response: ResponseWriter | None = None
         self._size = 0

@@ -38,25 +38,10 @@ class ResponseWriter:
     Also a producer for Twisted, which says when the client is slow, and an entry in
     the wheel: the clock of the time-out starts anew at every piece that the
     application sends, and does not end the response of a client that is still reading.
-    """
 
-    __slots__ = (
-        "_choked",
-        "_client",
-        "_context",
-        "_end",
-        "_left",
-        "_logged",
-        "_origin",
-        "_over",
-        "_read",
-        "_request",
-        "_started",
-        "_started_at",
-        "_touched",
-        "unsent",
-        "wheel_slot",
-    )
+    Attributes:
+        started: Whether a part of the response was written.
+    """
 
     def __init__(self, request: Any, context: Context) -> None:
         self._request = request
@@ -66,7 +51,7 @@ class ResponseWriter:
             request.requestHeaders.getAllRawHeaders(), request.channel
         )
         self._client = self._origin.describe()
-        self._started = False
+        self.started = False
         self._over = False
         self._choked = False
         self._logged = False
@@ -76,11 +61,6 @@ class ResponseWriter:
         self.unsent = 0
         self.wheel_slot = 0
         context.requests.add(self)
-
-    @property
-    def started(self) -> bool:
-        """Whether a part of the response was written."""
-        return self._started
 
     def announce(self) -> None:
         """Send the request to the application."""
@@ -122,10 +102,10 @@ class ResponseWriter:
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Write the status line and the headers, in order."""
-        if self._over or self._started:
+        if self._over or self.started:
             return
         request = self._request
-        self._started = True
+        self.started = True
         request.setResponseCode(status)
         for name, value in headers:
             self._add_header(name, value)
@@ -176,7 +156,7 @@ class ResponseWriter:
 
     def write(self, data: bytes) -> None:
         """Write a part of the body."""
-        if self._over or not self._started or not data:
+        if self._over or not self.started or not data:
             return
         if self._left is not None:
             if len(data) > self._left:
@@ -196,7 +176,7 @@ class ResponseWriter:
         """Complete the response."""
         if self._over:
             return
-        if not self._started:
+        if not self.started:
             self.fail(500, "HTTP processing error")
             return
         if self._left:
@@ -212,7 +192,7 @@ class ResponseWriter:
         """Answer with an error page, or abort the connection if the response has started."""
         if self._over:
             return
-        if self._started:
+        if self.started:
             self._abort()
         else:
             self.write_page(status, reason, retry_after)
@@ -265,7 +245,7 @@ class ResponseWriter:
         """End it: the client went away."""
         if not self._over:
             self._leave()
-            if self._started:
+            if self.started:
                 self._log()
             if self._end is not None:
                 self._end.gone()

@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-from channels.interface_server.descriptors import raise_limit
+from channels.interface_server.net.endpoints import raise_limit
 print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 
