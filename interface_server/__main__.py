@@ -10,9 +10,9 @@ from channels.distributions import warn_if_overwritten
 def main() -> NoReturn:
     """Run the command; say so first if another distribution replaced what it needs."""
     warn_if_overwritten()
-    from channels.interface_server.cli import main as run
+    from channels.interface_server.cli import CommandLineInterface
 
-    run()
+    CommandLineInterface.entrypoint()
 
 
 if __name__ == "__main__":

@@ -89,11 +89,6 @@ class CommandLineInterface:
             signal.raise_signal(self.early_hangups.pop())
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    CommandLineInterface.entrypoint()
-
-
 def load_layer(source: str) -> Any:
     """Return the layer that a URL or ``module.path:attribute`` stands for.
 
@@ -133,7 +128,7 @@ def keep_loggers() -> None:
     """Let our loggers speak on, whatever the project's ``LOGGING`` did as its layer was loaded.
 
     ``logging.config`` silences every logger that exists and that it does not name, unless
-    ``disable_existing_loggers`` is false; nobody means the server by that.
+    ``disable_existing_loggers`` is false; that is not meant for the server.
     """
     for name, logger in logging.Logger.manager.loggerDict.items():
         if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("channels", "twisted"):

@@ -55,7 +55,7 @@ def parse(parser: argparse.ArgumentParser, args: list[str]) -> argparse.Namespac
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that the command line asks for, by name."""
-    given = {name: getattr(options, name) for name in OPTIONS}
+    given = {setting.name: getattr(options, setting.name) for setting in OPTIONS}
     if options.proxy_headers:
         given.update(
             proxy_forwarded_address_header="X-Forwarded-For",
@@ -95,9 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="accepted for command lines of old, without effect: there is one way to read replies",
     )
-    _add_listening(
-        parser.add_argument_group("listening (default: TCP, 127.0.0.1, port 8000)"),
-    )
+    _add_listening(parser.add_argument_group("listening (default: TCP, 127.0.0.1, port 8000)"))
     for heading in ("times", "limits"):
         _add_settings(parser.add_argument_group(heading), heading)
     proxy = parser.add_argument_group("behind a proxy")
@@ -113,9 +111,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(where: argparse._ActionsContainer, group: str) -> None:
-    for name, option in OPTIONS.items():
-        if option.group == group:
-            where.add_argument(*option.flags, dest=name, **option.arguments)
+    for setting in OPTIONS:
+        told = setting.metadata
+        if told["group"] == group:
+            where.add_argument(*told["flags"], dest=setting.name, **told["arguments"])
 
 
 def _add_listening(group: argparse._ArgumentGroup) -> None:

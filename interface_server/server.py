@@ -56,7 +56,7 @@ STOP_CHECK = 0.02
 
 
 class StartError(Exception):
-    """The server could not start: no layer, or no place to listen.
+    """The server could not start: no layer, or nothing to listen on.
 
     Nothing is left running.  The text says what to look at.
     """
@@ -350,13 +350,12 @@ class Server:
 def _make_settings(layer: object, options: Mapping[str, Any]) -> Settings:
     """Return the settings that the options ask for, with what follows from the layer."""
     group_expiry = getattr(layer, "group_expiry", None)
+    timeout = options.get("websocket_timeout") or group_expiry or Settings.websocket_timeout
     given = {
-        **options,
         "expiry": getattr(layer, "expiry", Settings.expiry),
         "group_expiry": Settings.group_expiry if group_expiry is None else group_expiry,
-        "websocket_timeout": options.get("websocket_timeout")
-        or group_expiry
-        or Settings.websocket_timeout,
+        **options,
+        "websocket_timeout": timeout,
         "ws_protocols": tuple(options.get("ws_protocols") or ()),
     }
     return Settings(**given)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -39,26 +38,15 @@ def _path(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
-class Option:
-    """How a setting is given on the command line.
-
-    Attributes:
-        group: Under which heading of the help it stands, ``""`` for none.
-        flags: Its spellings.
-        arguments: What ``argparse`` is told about it.
-    """
-
-    group: str
-    flags: tuple[str, ...]
-    arguments: Mapping[str, Any]
-
-
 def _option(flags: str, default: Any, text: str, *, group: str = "", **arguments: Any) -> Any:
-    """Return a field that is an option; ``on_command_line`` if its default is another one there."""
+    """Return a field that is an option of the command line, too.
+
+    Its metadata are the heading of the help that it stands under, ``""`` for none, its spellings
+    and what ``argparse`` is told; ``on_command_line`` is its default there, if that is another.
+    """
     arguments.update(default=arguments.pop("on_command_line", default), help=text)
-    option = Option(group, tuple(flags.split()), arguments)
-    return field(default=default, metadata={"option": option})
+    told = {"group": group, "flags": flags.split(), "arguments": arguments}
+    return field(default=default, metadata=told)
 
 
 def _time(flags: str, default: float, text: str, **arguments: Any) -> Any:
@@ -251,9 +239,5 @@ class Settings:
     stop_timeout: float = 2.0
 
 
-#: The settings that are options of the command line, by name, in the order of its help.
-OPTIONS: Mapping[str, Option] = {
-    setting.name: setting.metadata["option"]
-    for setting in fields(Settings)
-    if "option" in setting.metadata
-}
+#: The settings that are options of the command line, in the order of its help.
+OPTIONS = tuple(setting for setting in fields(Settings) if setting.metadata)

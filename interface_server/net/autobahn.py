@@ -28,35 +28,20 @@ if 1014 not in WebSocketServerProtocol.CLOSE_STATUS_CODES_ALLOWED:
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 #: What Autobahn remembers of the handshake, and nobody asks for.
-_HANDSHAKE_LEFTOVERS = frozenset(
-    [
-        "http_headers",
-        "http_request_data",
-        "http_request_host",
-        "http_request_params",
-        "http_request_path",
-        "http_request_uri",
-        "http_response_data",
-        "http_status_line",
-        "websocket_extensions",
-        "websocket_extensions_in_use",
-        "websocket_origin",
-        "websocket_protocols",
-        "websocket_protocol_in_use",
-        "websocket_version",
-        "_wskey",
-        "_subprotocol",
-        "_handshake",
-        "_request_line",
-    ]
-)
+_HANDSHAKE_LEFTOVERS = frozenset([
+    "http_headers", "http_request_data", "http_request_host", "http_request_params",
+    "http_request_path", "http_request_uri", "http_response_data", "http_status_line",
+    "websocket_extensions", "websocket_extensions_in_use", "websocket_origin",
+    "websocket_protocols", "websocket_protocol_in_use", "websocket_version",
+    "_wskey", "_subprotocol", "_handshake", "_request_line",
+])  # fmt: skip
 
 
 class _Ignored:
     """Stands for the futures of Autobahn that nobody waits for."""
 
     def callback(self, result: object) -> None:
-        """Do nothing."""
+        pass
 
 
 class CompactServerProtocol(WebSocketServerProtocol):
@@ -84,21 +69,14 @@ class CompactServerProtocol(WebSocketServerProtocol):
     #: What is on the class instead of on each connection.
     _initial: dict[str, Any]
 
-    def __init__(self) -> None:
-        # Autobahn's own only makes futures and a registry of events.
-        pass
-
     def shrink(self) -> None:
         """Keep only what differs from the class; to be called once the handshake is done."""
-        initial = self._initial
-        kept = {}
-        for name, value in self.__dict__.items():
-            if name in _HANDSHAKE_LEFTOVERS:
-                continue
-            if name in initial and initial[name] is value:
-                continue
-            kept[name] = value
-        self.__dict__ = kept
+        nothing = object()
+        self.__dict__ = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in _HANDSHAKE_LEFTOVERS and self._initial.get(name, nothing) is not value
+        }
 
     def unregisterProducer(self) -> None:
         """Let go of the transport, which would otherwise never close."""

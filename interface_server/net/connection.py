@@ -34,7 +34,6 @@ class HttpConnection(http.HTTPChannel):
     _read_closed = False
 
     def lineReceived(self, line: bytes) -> None:
-        """Read a line of a request's head."""
         if hasattr(self, "_command"):
             if line[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2: a folded line
                 self._respondToBadRequestAndDisconnect()
@@ -95,7 +94,6 @@ class HttpConnection(http.HTTPChannel):
             HalfClosedClient(self.factory.context.wheel, self)
 
     def requestDone(self, request: Any) -> None:
-        """Called when a response is complete."""
         super().requestDone(request)
         if self._read_closed and not self._handlingRequest:
             self.loseConnection()

@@ -31,7 +31,6 @@ class Pending(Protocol):
 
     def give_up(self) -> None:
         """Wait for the application no longer."""
-        ...
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ class Context:
         seconds: float = 0.0,
         size: int = 0,
     ) -> None:
-        """Tell the action logger of an answer, whoever has given it."""
+        """Tell the action logger of an answer, also of one that we gave ourselves."""
         self.log_action(
             "http",
             "complete",
@@ -114,7 +113,7 @@ class Context:
 
 
 def unsent_bytes(transport: Any) -> int:
-    """Return how much was written to a transport and not yet taken by the kernel.
+    """Return how much was written to a transport and is not in the kernel yet.
 
     Reads Twisted's buffers, which have no public interface; a transport without them counts
     as empty.

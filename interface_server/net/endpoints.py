@@ -128,7 +128,7 @@ def _listen(reactor: Any, description: str, factory: Any) -> Any:
 
 
 def _accepts(inherited: socket.socket) -> bool:
-    """Whether ``listen`` was called on a socket; taken for granted where nobody knows."""
+    """Whether ``listen`` was called on a socket; assumed where the system does not tell."""
     try:
         return bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError:

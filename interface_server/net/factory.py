@@ -26,11 +26,10 @@ class _Negotiating(_Generic):  # type: ignore[misc]  # Twisted makes its base at
     """
 
     def readConnectionLost(self) -> None:
-        """Called when the client sends nothing more."""
         self._channel.read_closed()
 
     def writeConnectionLost(self) -> None:
-        """Nothing to do: we never close our half of HTTP alone."""
+        pass  # we never close our half of HTTP alone
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -65,10 +64,10 @@ class ServerFactory(http.HTTPFactory):
         return [b"h2", b"http/1.1"] if http.H2_ENABLED else [b"http/1.1"]
 
     def startFactory(self) -> None:
-        """Do nothing: Twisted would keep a timer of one second for its access log."""
+        pass  # Twisted would keep a timer of one second for an access log of its own
 
     def stopFactory(self) -> None:
-        """Do nothing, as :meth:`startFactory`."""
+        pass
 
     def log(self, request: http.Request) -> None:
-        """Do nothing: the access log is :mod:`channels.interface_server.access`."""
+        pass

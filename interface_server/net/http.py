@@ -143,7 +143,6 @@ class HttpRequest(http.Request):
             self.response.end_page()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Called when the whole request is here."""
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
         if self._refused:
@@ -156,7 +155,6 @@ class HttpRequest(http.Request):
     # -- once it is complete -------------------------------------------------------
 
     def process(self) -> None:
-        """Pass the request on."""
         if not self._has_host():
             response = self._open_response()
             response.close_afterwards()
@@ -198,7 +196,6 @@ class HttpRequest(http.Request):
         return start, None
 
     def connectionLost(self, reason: Any) -> None:
-        """Called when the client is gone."""
         super().connectionLost(reason)
         if self._linger is not None:
             self._linger.cancel()

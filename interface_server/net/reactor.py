@@ -109,16 +109,13 @@ class WriteCoalescingReactor(AsyncioSelectorReactor):
         self._unwritten[writer] = None
 
     def removeWriter(self, writer: Any) -> None:
-        """Forget a writer, in whichever way it waits."""
         if self._unwritten.pop(writer, False) is False:
             super().removeWriter(writer)
 
     def getWriters(self) -> list[Any]:
-        """Return all that have something to write."""
         return [*super().getWriters(), *self._unwritten]
 
     def removeAll(self) -> list[Any]:
-        """Forget everything; return what was waited for."""
         waiting = list(self._unwritten)
         self._unwritten.clear()
         removed: list[Any] = super().removeAll()
@@ -155,7 +152,6 @@ class Forwarder:
         self._observer = STDLibLogObserver(name="twisted")
 
     def __call__(self, event: Any) -> None:
-        """Take one event."""
         if str(event.get("log_format")).startswith(_EXHAUSTED) and self._clock() >= self._warn_at:
             self._warn_at = self._clock() + WARNING_PAUSE
             log.warning(

@@ -6,8 +6,6 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from twisted.web.http_headers import InvalidHeaderName
-
 from channels.interface_server.net.context import (
     Context,
     undelivered_bytes,
@@ -43,23 +41,20 @@ class ResponseWriter:
         started: Whether a part of the response was written.
     """
 
+    _end: HttpEnd | None = None
+    _left: int | None = None
+    _read: int | None = None
+    started = _over = _choked = _logged = False
+    unsent = wheel_slot = 0
+
     def __init__(self, request: Any, context: Context) -> None:
         self._request = request
         self._context = context
-        self._end: HttpEnd | None = None
         self._origin = context.find_origin(
             request.requestHeaders.getAllRawHeaders(), request.channel
         )
         self._client = self._origin.describe()
-        self.started = False
-        self._over = False
-        self._choked = False
-        self._logged = False
-        self._left: int | None = None
-        self._read: int | None = None
         self._started_at = self._touched = context.wheel.clock()
-        self.unsent = 0
-        self.wheel_slot = 0
         context.requests.add(self)
 
     def announce(self) -> None:
@@ -67,6 +62,7 @@ class ResponseWriter:
         request, context = self._request, self._context
         body, rest = request.take_body()
         message = http_request(request.method, request.uri, request.clientproto, self._origin, body)
+        del self._origin  # its headers go with the message
         context.counters.requests += 1
         request.registerProducer(self, True)
         try:
@@ -101,7 +97,6 @@ class ResponseWriter:
     # -- what the bridge calls -----------------------------------------------------
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Write the status line and the headers, in order."""
         if self._over or self.started:
             return
         request = self._request
@@ -138,15 +133,7 @@ class ResponseWriter:
             if self._request.code == 204:
                 return  # there is none, by RFC 9110 section 8.6
             self._left = int(value)
-        try:
-            # Line breaks are Twisted's to replace; a NUL is as illegal.
-            self._request.responseHeaders.addRawHeader(name, value.replace(b"\0", b" "))
-        except InvalidHeaderName:
-            log.warning(
-                "the response to %s has a header whose name is not valid, which is left out: %r",
-                self._describe(),
-                name,
-            )
+        self._request.responseHeaders.addRawHeader(name, value)
 
     def close_afterwards(self) -> None:
         """End the connection with this response; a stream of HTTP/2 ends anyway."""
@@ -155,7 +142,6 @@ class ResponseWriter:
             self._request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
 
     def write(self, data: bytes) -> None:
-        """Write a part of the body."""
         if self._over or not self.started or not data:
             return
         if self._left is not None:
@@ -173,7 +159,6 @@ class ResponseWriter:
             self.unsent += len(data)
 
     def finish(self) -> None:
-        """Complete the response."""
         if self._over:
             return
         if not self.started:
@@ -189,7 +174,6 @@ class ResponseWriter:
         self._complete()
 
     def fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
-        """Answer with an error page, or abort the connection if the response has started."""
         if self._over:
             return
         if self.started:
@@ -304,13 +288,11 @@ class ResponseWriter:
         before, self._read = self._read, read
         return before is None or read > before
 
-    def pauseProducing(self) -> None:
-        """Called when the client is slow."""
+    def pauseProducing(self) -> None:  # the client is slow
         self._choked = True
         self._read = None
 
-    def resumeProducing(self) -> None:
-        """Called when the client took everything."""
+    def resumeProducing(self) -> None:  # it has read everything
         self._choked = False
         self._touched = self._context.wheel.clock()
         self.unsent = 0
@@ -318,7 +300,7 @@ class ResponseWriter:
             self._end.drained()
 
     def stopProducing(self) -> None:
-        """Called when the connection is being closed; ``lost`` follows."""
+        pass  # the connection is being closed: ``lost`` follows
 
 
 class ClosingConnection:

@@ -22,14 +22,10 @@ from channels.interface_server.protocol.messages import websocket_connect
 log = logging.getLogger(__name__)
 
 #: The headers that make a handshake; what its extensions come to is added.
-_CHECKED = (
-    b"Host",
-    b"Upgrade",
-    b"Connection",
-    b"Sec-WebSocket-Key",
-    b"Sec-WebSocket-Version",
-    b"Sec-WebSocket-Protocol",
-)
+_CHECKED = [
+    *(b"Host", b"Upgrade", b"Connection"),
+    *(b"Sec-WebSocket-Key", b"Sec-WebSocket-Version", b"Sec-WebSocket-Protocol"),
+]
 
 
 def check_native_extension() -> None:
@@ -69,7 +65,7 @@ class WebSocketUpgrade:
             openHandshakeTimeout=0,  # the wheel's
             closeHandshakeTimeout=0,
             allowNullOrigin=True,
-            perMessageCompressionAccept=deflate if settings.compression else _accept_none,
+            perMessageCompressionAccept=deflate if settings.compression else lambda offers: None,
         )
         self._protocol = compact_class(WebSocketConnection, self.factory, context=context)
 
@@ -89,7 +85,9 @@ class WebSocketUpgrade:
             handshake = _raw_request(request, deflate if context.settings.compression else None)
         transport, early = _detach(request)
         # TLS is a protocol round ours, and our transport.
-        setattr(transport, "wrappedProtocol" if _is_wrapper(transport) else "protocol", protocol)
+        wrapped = isinstance(transport, ProtocolWrapper)
+        attribute = "wrappedProtocol" if wrapped else "protocol"
+        setattr(transport, attribute, protocol)
         protocol.makeConnection(transport)
         if handshake is None:
             protocol.failHandshake("Sec-WebSocket-Extensions is malformed")
@@ -128,14 +126,6 @@ def _detach(request: HttpRequest) -> tuple[Any, bytes]:
     channel._dataBuffer, channel._buffer = [], b""
     del request.channel
     return transport, early
-
-
-def _is_wrapper(transport: Any) -> bool:
-    return isinstance(transport, ProtocolWrapper)
-
-
-def _accept_none(offers: list[Any]) -> None:
-    """Negotiate no compression."""
 
 
 def _accept_deflate(most: int | None, offers: list[Any]) -> Any:

@@ -68,12 +68,9 @@ class WebSocketConnection(CompactServerProtocol):
     context: Context
 
     def __init__(
-        self,
-        request_line: tuple[bytes, bytes],
-        client: str | None,
-        handshake: dict[str, Any],
+        self, request_line: tuple[bytes, bytes], client: str | None, handshake: dict[str, Any]
     ) -> None:
-        super().__init__()
+        # Autobahn's own only makes futures and a registry of events.
         self._request_line = request_line
         self._path = request_line[1].partition(b"?")[0].decode("latin-1")
         self._client = client
@@ -90,7 +87,6 @@ class WebSocketConnection(CompactServerProtocol):
         self.context.sockets.add(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what came in."""
         if self._deaf:
             return
         self._heard_at = self.context.wheel.clock()
@@ -124,7 +120,6 @@ class WebSocketConnection(CompactServerProtocol):
             self._hang_up()
 
     def connectionLost(self, reason: Any = None) -> None:
-        """Called when the connection is gone."""
         self.context.sockets.discard(self)
         self._connectionLost(reason)
 
@@ -156,7 +151,6 @@ class WebSocketConnection(CompactServerProtocol):
         return Deferred()
 
     def accept(self) -> None:
-        """Complete the handshake."""
         if self.state != CONNECTING or self._deaf:
             return
         early, self.data = self.data, b""
@@ -176,7 +170,6 @@ class WebSocketConnection(CompactServerProtocol):
             self._read()
 
     def reject(self, status: int, retry_after: int | None = None) -> None:
-        """Refuse the handshake: 403 denied, 503 full or layer down, 500 other failure."""
         if self.state != CONNECTING or self._deaf:
             return
         headers = [("Content-Length", "0"), ("Connection", "close")]
@@ -186,7 +179,6 @@ class WebSocketConnection(CompactServerProtocol):
         self.failHandshake(_REFUSALS.get(status, "Refused"), status, headers)
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
-        """Answer with a status line, and close."""
         self._deaf = True
         if self._handshake is not None:  # it was never announced, so nothing else tells of it
             lasted = self.context.wheel.clock() - self._born
@@ -227,12 +219,10 @@ class WebSocketConnection(CompactServerProtocol):
         self.transport.write(data)
 
     def send(self, payload: str | bytes) -> None:
-        """Send one message: text, or binary if it is bytes."""
         if self.state == OPEN:
             self.sendData(self.frame(payload))
 
     def frame(self, payload: str | bytes) -> bytes:
-        """Return the frame of a message, for all sockets whose ``framing`` equals this one's."""
         binary = isinstance(payload, bytes)
         data = payload if isinstance(payload, bytes) else payload.encode("utf-8", "replace")
         if self._perMessageCompress is not None:
@@ -241,20 +231,17 @@ class WebSocketConnection(CompactServerProtocol):
         return frame
 
     def send_frame(self, frame: bytes) -> None:
-        """Send what :meth:`frame` returned."""
         if self.state == OPEN:
             self.sendData(frame)
 
-    def pauseProducing(self) -> None:
-        """Called when the client reads slowly."""
+    def pauseProducing(self) -> None:  # the client reads slowly
         self._choked = True
 
-    def resumeProducing(self) -> None:
-        """Called when the client has read everything."""
+    def resumeProducing(self) -> None:  # it has read everything
         self._choked = False
 
     def stopProducing(self) -> None:
-        """Nothing to stop: the connection is being closed."""
+        pass  # the connection is being closed
 
     def _too_slow(self) -> None:
         self.context.counters.slow_readers += 1
@@ -268,7 +255,6 @@ class WebSocketConnection(CompactServerProtocol):
     # -- reading paused --------------------------------------------------------------
 
     def pause_reading(self) -> None:
-        """Take nothing more from the socket; its ping deadline stands still."""
         if self._paused_at is None and self.state == OPEN:
             self._paused_at = self.context.wheel.clock()
             self.transport.pauseProducing()
@@ -276,7 +262,6 @@ class WebSocketConnection(CompactServerProtocol):
             self._schedule()
 
     def resume_reading(self) -> None:
-        """Read on."""
         if self._paused_at is None:
             return
         stood = self.context.wheel.clock() - self._paused_at
@@ -294,17 +279,13 @@ class WebSocketConnection(CompactServerProtocol):
     # -- the end ---------------------------------------------------------------------
 
     def close(self, code: int, reason: str = "") -> None:
-        """Start the closing handshake; :meth:`WebSocketEnd.gone` follows."""
         if self.state == CONNECTING:
             self.reject(403 if code == 1000 or code >= 3000 else 503)
         elif self.state == OPEN:
             reason_utf8: Any = encode_truncate(reason, 123) or None
             self.sendCloseFrame(code=code, reasonUtf8=reason_utf8)
-            self._await_close()
-
-    def _await_close(self) -> None:
-        self.context.wheel.add(self, CLOSING_TIMEOUT)
-        self.resume_reading()  # the answer has to be read
+            self.context.wheel.add(self, CLOSING_TIMEOUT)
+            self.resume_reading()  # the answer has to be read
 
     def _hang_up(self) -> None:
         """End a connection whose client broke the protocol; the close frame is on its way."""
@@ -332,7 +313,6 @@ class WebSocketConnection(CompactServerProtocol):
             self.context.wheel.add(self, CLOSING_TIMEOUT)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Tell the bridge, once."""
         if self._gone:
             return
         self._gone = True
@@ -369,7 +349,6 @@ class WebSocketConnection(CompactServerProtocol):
             self.context.wheel.discard(self)
 
     def expired(self, now: float) -> float | None:
-        """Do what is due."""
         if self.state == OPEN:
             return self._pulse(now)
         if self.state == CONNECTING and not self._deaf:
@@ -386,14 +365,8 @@ class WebSocketConnection(CompactServerProtocol):
         """Do what is due on an open socket; return when to look again."""
         settings = self.context.settings
         while True:
-            due, wait = look(
-                settings,
-                now,
-                born=self._born,
-                heard_at=self._heard_at,
-                pinged_at=self._pinged_at,
-                paused=self._paused_at is not None,
-            )
+            paused = self._paused_at is not None
+            due, wait = look(settings, now, self._born, self._heard_at, self._pinged_at, paused)
             if due is Due.PING:
                 self.sendPing()
                 self._heard_at = now  # for a ping whose answer is not awaited

@@ -178,7 +178,6 @@ class Due(enum.Enum):
 def look(
     settings: Settings,
     now: float,
-    *,
     born: float,
     heard_at: float,
     pinged_at: float | None,
@@ -200,7 +199,7 @@ def look(
     if settings.websocket_timeout >= 0:
         deadlines.append((born + settings.websocket_timeout, Due.END))
     if paused:
-        pass  # the bridge watches for how long
+        pass  # the bridge measures for how long
     elif pinged_at is not None:
         deadlines.append((pinged_at + settings.ping_timeout, Due.DROP))
     elif settings.ping_interval > 0:

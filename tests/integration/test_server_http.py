@@ -164,7 +164,6 @@ def test_response_headers_keep_their_order_and_can_inject_nothing(peer):
     head = peer.until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 201 Created\r\nX-One:  a \r\n")
     assert b"\r\nInjected" not in head
-    assert b"bad name" not in head
     assert b"gzip" not in head
     assert head.index(b"Set-Cookie: a=1") < head.index(b"Set-Cookie: b=2")
 

@@ -172,7 +172,6 @@ class FakeBridge:
                 [
                     (b"X-One", b" a "),
                     (b"x-two", b"split\r\nInjected: yes"),
-                    (b"bad name", b"x"),
                     (b"Transfer-Encoding", b"gzip"),
                     (b"Set-Cookie", b"a=1"),
                     (b"Set-Cookie", b"b=2"),

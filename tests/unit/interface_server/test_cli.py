@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from channels import __version__
-from channels.interface_server import cli
 from channels.interface_server.cli import CommandLineInterface, LayerNotFound, load_layer
 from channels.interface_server.server import Server, StartError
 
@@ -274,7 +273,7 @@ def test_the_command_exits_with_the_status(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["interface-server", LAYER])
 
     with pytest.raises(SystemExit) as caught:
-        cli.main()
+        CommandLineInterface.entrypoint()
 
     assert caught.value.code == 0
 
