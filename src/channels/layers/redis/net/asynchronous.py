@@ -72,7 +72,9 @@ class AsyncConnection(asyncio.Protocol):
         if self.error is not None:
             self._loop.call_soon(answered, None, self.error)
             return
-        self._transport.write(self._protocol.request(commands, (answered, self._loop.time())))
+        if not self._protocol.unanswered:
+            self._heard = self._loop.time()  # the silence begins now
+        self._transport.write(self._protocol.request(commands, answered))
         if self._silence is None:
             self._silence = self._loop.call_later(self._timeout, self._end_silence)
 
@@ -121,8 +123,8 @@ class AsyncConnection(asyncio.Protocol):
     def _report(self, error: LayerUnavailable) -> None:
         if self.on_lost is not None:
             self.on_lost(error)
-        for request in self._protocol.abandon():
-            request.context[0](None, error)
+        for answered in self._protocol.abandon():
+            answered(None, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport at the end of the connection."""
@@ -133,11 +135,9 @@ class AsyncConnection(asyncio.Protocol):
     def _end_silence(self) -> None:
         """Notice a silent server.  One timer a connection, put off lazily, not one a request."""
         self._silence = None
-        unanswered = self._protocol.unanswered
-        if not unanswered:
+        if not self._protocol.unanswered:
             return
-        quiet_since = max(unanswered[0].context[1], self._heard)
-        remaining = quiet_since + self._timeout - self._loop.time()
+        remaining = self._heard + self._timeout - self._loop.time()
         if remaining > 0:
             self._silence = self._loop.call_later(remaining, self._end_silence)
         else:
@@ -149,22 +149,23 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on the answers that are complete (called by the transport)."""
-        if self._transport.is_closing():
+        if self.error:
             return
         self._heard = self._loop.time()
         protocol = self._protocol
         protocol.feed(data)
         try:
-            while (request := protocol.next()) is not None:
+            while (complete := protocol.next()) is not None:
+                answered, answers = complete
                 if protocol.end is not None:
                     # Nothing more goes there, not even what its answer leads to.
                     error = refusal(protocol.end)
                     error.__cause__ = protocol.end
                     self._stop(error)
-                    request.context[0](request.answers, None)
+                    answered(answers, None)
                     self._report(error)
                     return
-                request.context[0](request.answers, None)
+                answered(answers, None)
                 if self.error is not None:
                     return
         except InvalidResponse as error:

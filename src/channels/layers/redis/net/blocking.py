@@ -31,7 +31,7 @@ from channels.layers.redis.net.protocol import Packable, RedisClock, RedisProtoc
 IDLE_SECONDS = 0.02
 
 #: A connection that was idle for longer is not used again, in seconds: firewalls and NATs forget
-#: such connections without telling anybody, and then the next command would wait in vain.
+#: such connections without a word, and then the next command would wait in vain.
 STALE_SECONDS = 60.0
 
 #: Bytes that are received at once, at most.
@@ -56,7 +56,7 @@ class Server(Protocol):
         """Return where ``key`` lives now; may ask others.
 
         Raises:
-            LayerUnavailable: Nobody could tell.
+            LayerUnavailable: There was no answer that tells.
         """
         ...
 
@@ -111,9 +111,7 @@ class Connection:
         """
         self.connect()
         self._asked = time.monotonic()
-        self._write(self._protocol.request(commands))
-
-    def _write(self, packed: bytes) -> None:
+        packed = self._protocol.request(commands)
         try:
             self._socket.sendall(packed)
         except OSError as error:
@@ -132,7 +130,7 @@ class Connection:
             raise RedisUnavailable("the connection to Redis was closed")
         protocol, sock, buffer = self._protocol, self._socket, self._buffer
         try:
-            while (request := protocol.next()) is None:
+            while (complete := protocol.next()) is None:
                 if protocol.repairs:
                     sock.sendall(protocol.take_repairs())
                 size = sock.recv_into(buffer)
@@ -149,7 +147,7 @@ class Connection:
         self._used = time.monotonic()
         if protocol.end is not None:
             self.give_up()
-        return request.answers
+        return complete[1]
 
     def readable(self) -> bool:
         """Whether there is something to read, or the connection has ended.
@@ -193,17 +191,15 @@ class Connection:
             if self._pid != os.getpid():
                 # After a fork: the parent's socket, forgotten and not closed politely.
                 self._connection = None
-            elif self._is_well() and (target is self.target or target == self.target):
-                return
+            elif self._used > self._server.suspected and (
+                target is self.target or target == self.target
+            ):
+                idle = time.monotonic() - self._used
+                # Nothing was asked, so nothing can be there to read but the end.
+                if idle < IDLE_SECONDS or (idle < STALE_SECONDS and not self.readable()):
+                    return
             self.close()
         self._connect(target)
-
-    def _is_well(self) -> bool:
-        idle = time.monotonic() - self._used
-        if self._used <= self._server.suspected or idle >= STALE_SECONDS:
-            return False
-        # Nothing was asked, so nothing can be there to read but the end.
-        return idle < IDLE_SECONDS or not self.readable()
 
     def _connect(self, target: Target) -> None:
         self.target = target
@@ -220,6 +216,8 @@ class Connection:
         self._asked = time.monotonic()
         try:
             self._set_up()
+        except OSError as error:
+            raise self._lost(error) from error
         except BaseException:
             self._server.suspect()
             self.close()
@@ -229,7 +227,8 @@ class Connection:
         protocol, clock = self._protocol, self._server.clock
         asked = clock.monotonic()
         # Apart, so that the clock is not measured by the loading of the scripts.
-        self._write(protocol.request([("TIME",)]) + protocol.request(protocol.set_up()))
+        time_first = protocol.request([("TIME",)]) + protocol.request(protocol.set_up())
+        self._socket.sendall(time_first)
         (now,) = self.read()
         if isinstance(now, Exception):
             raise RedisUnavailable(f"Redis at {self.target} is not ready: {now}") from now
@@ -247,22 +246,22 @@ class Pool:
 
     Args:
         make: Makes a connection.
+
+    Attributes:
+        give_back: Called with each connection that was borrowed, when it is done with.
     """
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._make = make
         self._idle: list[Connection] = []
+        self.give_back: Callable[[Connection], None] = self._idle.append
 
     def borrow(self) -> Connection:
-        """Return a connection, to be given back with :meth:`give_back`."""
+        """Return a connection, to be given back whatever state it is in."""
         try:
             return self._idle.pop()
         except IndexError:
             return self._make()
-
-    def give_back(self, connection: Connection) -> None:
-        """Take a connection back, whatever state it is in."""
-        self._idle.append(connection)
 
     def close(self) -> None:
         """Disconnect all that are not lent out."""

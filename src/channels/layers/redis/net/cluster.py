@@ -71,7 +71,7 @@ class ClusterHost(Host):
             try:
                 found += self._run(target, [command])
             except LayerUnavailable:
-                continue  # whoever needs it finds out
+                continue  # a command that needs it will say so
         return b"\n".join(answer for answer in found if isinstance(answer, bytes))
 
     def pack(self, command: Command) -> Packable:

@@ -79,7 +79,7 @@ class Host:
         """Return where ``key`` lives; may ask others.
 
         Raises:
-            LayerUnavailable: Nobody could tell.
+            LayerUnavailable: There was no answer that tells.
         """
         return self._target
 
@@ -90,7 +90,7 @@ class Host:
         """Return every server that holds keys.
 
         Raises:
-            LayerUnavailable: Nobody could tell.
+            LayerUnavailable: There was no answer that tells.
         """
         return [self.target()]
 

@@ -72,30 +72,15 @@ class RedisClock:
         return int(self.monotonic() * 1000 + self._offset)
 
 
-class Request:
-    """Commands that were sent together, and their answers.
+class _Repair:
+    """What waits for its unknown scripts to be loaded and called again."""
 
-    Attributes:
-        commands: What was asked.
-        answers: So far, in order; errors as :class:`~redis.exceptions.ResponseError`.
-        context: The shell's own.
-    """
+    __slots__ = ("answers", "context", "indexes")
 
-    __slots__ = ("answers", "commands", "context", "repaired", "unrepaired")
-
-    def __init__(
-        self,
-        commands: Sequence[Packable],
-        context: Any = None,
-        repaired: tuple[Request, int] | None = None,
-    ) -> None:
-        self.commands = commands
+    def __init__(self, context: Any, answers: list[Any], indexes: list[int]) -> None:
         self.context = context
-        self.answers: list[Any] = []
-        #: Which call of which request this one loads a script for.
-        self.repaired = repaired
-        #: Calls that such requests are on their way for.
-        self.unrepaired = 0
+        self.answers = answers
+        self.indexes = indexes
 
 
 class RedisProtocol:
@@ -111,87 +96,95 @@ class RedisProtocol:
         end: The answer, if there was one, after which the connection must not be used.
     """
 
-    __slots__ = ("_errors", "_gets", "_target", "end", "feed", "repairs", "unanswered")
+    __slots__ = ("_answers", "_errors", "_gets", "_target", "end", "feed", "repairs", "unanswered")
 
     def __init__(self, target: Target) -> None:
         reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=ResponseError, notEnoughData=_INCOMPLETE
         )
         self.feed: Callable[..., None] = reader.feed
-        self.unanswered: deque[Request] = deque()
+        self.unanswered: deque[tuple[Sequence[Packable], Any]] = deque()
         self.repairs = b""
         self.end: ResponseError | None = None
+        self._answers: list[Any] = []
+        self._errors = False
         self._gets = reader.gets
         self._target = target
-        self._errors = False
 
     def request(self, commands: Sequence[Packable], context: Any = None) -> bytes:
-        """Return the bytes that send commands, at least one; their answers are expected now."""
+        """Return the bytes that send commands, at least one; their answers are expected now.
+
+        Args:
+            commands: What to ask.
+            context: Comes back with the answers.
+        """
         packed = b"".join(
             [command if isinstance(command, bytes) else pack(command) for command in commands]
         )
-        self.unanswered.append(Request(commands, context))
+        self.unanswered.append((commands, context))
         return packed
 
-    def next(self) -> Request | None:
-        """Return the next request whose answers are complete; None if more bytes are needed.
+    def next(self) -> tuple[Any, list[Any]] | None:
+        """Return the context and answers of the next request that is complete.
+
+        None if more bytes are needed.  Errors are in place, as
+        :class:`~redis.exceptions.ResponseError`.
 
         Raises:
             InvalidResponse: What was fed is not what Redis says.
         """
-        gets, unanswered = self._gets, self.unanswered
+        gets, unanswered, answers = self._gets, self.unanswered, self._answers
         while (answer := gets()) is not _INCOMPLETE:
             if not unanswered:
-                raise InvalidResponse(f"an answer that nobody asked for: {answer!r}")
-            request = unanswered[0]
-            request.answers.append(answer)
+                raise InvalidResponse(f"an answer to no question: {answer!r}")
+            answers.append(answer)
             if type(answer) is ResponseError:
                 self._errors = True
-            if len(request.answers) == len(request.commands):
+            commands, context = unanswered[0]
+            if len(answers) == len(commands):
                 unanswered.popleft()
-                if not self._errors and request.repaired is None:
-                    return request
-                complete = self._settle(request)
+                self._answers = []
+                if not self._errors and type(context) is not _Repair:
+                    return context, answers
+                complete = self._settle(commands, context, answers)
                 if complete is not None:
                     return complete
+                answers = self._answers
         return None
 
-    def _settle(self, request: Request) -> Request | None:
-        """Look after the errors among answers; return the request that is complete with them."""
+    def _settle(
+        self, commands: Sequence[Packable], context: Any, answers: list[Any]
+    ) -> tuple[Any, list[Any]] | None:
+        """Look after errors, or after what was repaired; None if a repair is on its way."""
         self._errors = False
-        answers = request.answers
-        if request.repaired is not None:
-            request, index = request.repaired
-            request.answers[index] = answers[1]
-            request.unrepaired -= 1
-            answers = answers[1:]
+        unknown: list[int] = []
+        if type(context) is _Repair:
+            for index, answer in zip(context.indexes, answers[1::2], strict=True):
+                context.answers[index] = answer
+            context, answers = context.context, context.answers
         else:
-            for index, answer in enumerate(answers):
-                if code_of(answer) == "NOSCRIPT":
-                    self._repair(request, index)
+            unknown = [at for at, answer in enumerate(answers) if code_of(answer) == "NOSCRIPT"]
         if self.end is None:
             self.end = next(filter(cannot_serve, answers), None)
-        return None if request.unrepaired else request
-
-    def _repair(self, request: Request, index: int) -> None:
-        call = request.commands[index]
-        load = scripts.BY_SHA[str(call[1])].load()
-        self.unanswered.append(Request((load, call), request.context, (request, index)))
-        request.unrepaired += 1
-        self.repairs += pack(load) + (call if isinstance(call, bytes) else pack(call))
+        if not unknown:
+            return context, answers
+        calls: list[Command] = []
+        for at in unknown:
+            call = cast(Command, commands[at])
+            calls += [scripts.BY_SHA[str(call[1])].load(), call]
+        self.repairs += self.request(calls, _Repair(context, answers, unknown))
+        return None
 
     def take_repairs(self) -> bytes:
         """Return :attr:`repairs`, once."""
         repairs, self.repairs = self.repairs, b""
         return repairs
 
-    def abandon(self) -> list[Request]:
-        """Return the requests that are not complete, the oldest first, and forget them."""
-        found: dict[Request, None] = {}
-        for request in self.unanswered:
-            found[request.repaired[0] if request.repaired else request] = None
+    def abandon(self) -> list[Any]:
+        """Return the contexts of the requests that are not complete, and forget them."""
+        contexts = [context for _, context in self.unanswered]
         self.unanswered.clear()
-        return list(found)
+        return [each.context if type(each) is _Repair else each for each in contexts]
 
     # -- the first request --------------------------------------------------------------
 

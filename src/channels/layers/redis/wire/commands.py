@@ -1,19 +1,19 @@
 """The commands of a layer: its capacities, lifetimes and keys put into script calls.
 
 Used by the synchronous layer, the worker's client and the interface server's alike,
-so that a capacity means the same whoever sends.  No I/O.
+so that a capacity means the same in all of them.  No I/O.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Argument, Command
 
-#: Bytes that may wait in one mailbox, whoever reads it.
+#: Bytes that may wait in one mailbox, of any reader.
 MAILBOX_BYTES = 32 * 1024 * 1024
 
 #: Messages that may wait in the mailbox of an interface server, unless
@@ -29,8 +29,6 @@ BODY_EXPIRY = 300
 
 #: Distinct names whose commands are remembered.
 _REMEMBERED = 1000
-
-_T = TypeVar("_T")
 
 
 class Limits(Protocol):
@@ -120,8 +118,8 @@ class Commands:
 
     def give_back(self, channel: str, frames: Iterable[bytes], *, at_head: bool) -> Command:
         """Return the command that puts frames with their expiry back on a channel."""
-        place = "head" if at_head else "tail"
-        return scripts.GIVE_BACK.call((self.keys.queue(channel),), place, *frames)
+        end = "head" if at_head else "tail"
+        return scripts.GIVE_BACK.call((self.keys.queue(channel),), end, *frames)
 
     def count(self, channel: str, counter: str) -> list[Command]:
         """Return the commands that count a frame that was taken and is no good."""
@@ -260,7 +258,7 @@ class Commands:
         return ("ZRANGEBYSCORE", self.keys.members(mailbox, group), f"({now_ms}", "+inf")
 
 
-def _remembered(memory: dict[str, _T], name: str, make: Callable[[str], _T]) -> _T:
+def _remembered(memory: dict[str, Command], name: str, make: Callable[[str], Command]) -> Command:
     found = memory.get(name)
     if found is None:
         if len(memory) >= _REMEMBERED:

@@ -14,7 +14,7 @@ prefix and ``S`` for the prefix of statistics:
 ``P{p!}:groups``            SET    groups with members in this process
 ``P{p!}:sockets``           HASH   local part -> msgpack ``[path, connected_at]``
 ``P{p!}:body:<local>``      LIST   response chunks; stamp and payload in turn
-``P{p!}:gone:<local>``      STRING whoever the channel led to is gone
+``P{p!}:gone:<local>``      STRING what the channel led to is gone
 ``P{g:<group>}``            ZSET   ``p!`` or the name of a member -> expiry
 ``P{<name>}:entry``         HASH   a process on the register
 ``Pprocesses``              ZSET   process -> Redis milliseconds of its heartbeat
@@ -89,7 +89,7 @@ class Keys:
         return f"{self.prefix}{{{mailbox}}}:body:{local}"
 
     def gone(self, mailbox: str, local: str) -> str:
-        """Return the mark of a channel that leads to nobody any more."""
+        """Return the mark of a channel that leads nowhere any more."""
         return f"{self.prefix}{{{mailbox}}}:gone:{local}"
 
     def group(self, group: str) -> str:

@@ -2,7 +2,7 @@
 
 Each process has a hash that lives for one ``HEARTBEAT_TTL`` after its last heartbeat, and
 a line in an index that stays, so that the dead can be found.  Beside it stands what
-tells whether Redis lost its memory: a random *epoch*, made by whoever finds none, and
+tells whether Redis lost its memory: a random *epoch*, made by the first that finds none, and
 the run id of the server.
 """
 
@@ -19,7 +19,7 @@ from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 
-#: How long the index remembers a process that nobody claimed, in seconds.
+#: How long the index remembers a process that was not claimed, in seconds.
 INDEX_EXPIRY = 86400
 
 

@@ -2,7 +2,7 @@
 
 The texts are in ``lua/``, one file a script: what it does, its KEYS and ARGV, and what it
 returns stand at its head.  Each :class:`Script` turns keys and arguments to a command for a
-pipeline (``EVALSHA``); whoever sends it answers ``NOSCRIPT`` by loading the text and
+pipeline (``EVALSHA``); the connection answers ``NOSCRIPT`` by loading the text and
 repeating that one call.  All keys of one call share a tag, so everything runs on a
 Redis Cluster too; where a script makes up key names itself, the part in front is
 passed as a key.
@@ -17,7 +17,7 @@ Fields of ``meta``, the counters of a mailbox:
 ``full``        messages refused because the mailbox was full
 ``skipped``     group messages skipped for the same reason
 ``dropped``     messages dropped: full, and the process has no heartbeat
-``expired``     messages that nobody took in time, as far as scripts saw them
+``expired``     messages that were not taken in time, as far as scripts saw them
 =============== ==================================================================
 
 What waits is ``pm - tm``, but never more than the list is long.  Times are Redis
@@ -42,7 +42,7 @@ GLOBAL_STATISTICS_EXPIRY = 86400
 #: own, so an hour would pile up a key for each upload.
 BRIEF_STATISTICS_EXPIRY = 60
 
-#: How much longer than its last frame a queue lives, in milliseconds: whoever comes in
+#: How much longer than its last frame a queue lives, in milliseconds: a worker that comes in
 #: that time answers the receipts of frames that expired.
 GRACE_MS = 60_000
 
