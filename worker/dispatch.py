@@ -132,7 +132,6 @@ class Dispatcher:
 
     def _consume(self, message: Message, consumer: Any, kwargs: dict[str, Any], ran: Ran) -> str:
         """Call the consumer between the two signals and say what becomes of the message."""
-        verdict = "done"
         connects = message.channel.name == "websocket.connect"
         try:
             # As before a request: what DEBUG keeps of queries is forgotten, but not while a test
@@ -151,17 +150,14 @@ class Dispatcher:
             if connects:
                 accept_if_asked(message)
         except BaseException as error:
-            try:
-                if is_real_interrupt(error):
-                    ran.interrupt = error
-                verdict = judge(error, message, consumer, self._retries)
-            except BaseException as second:
-                self._guard(second, ran)
-                verdict = "failed"
+            if is_real_interrupt(error):
+                ran.interrupt = error
+            return judge(error, message, consumer, self._retries)
+        else:
+            return "done"
         finally:
             # Every receiver runs, whatever another one raises; Django logs it.
             consumer_finished.send_robust(sender=self._sender)
-        return verdict
 
     def _guard(self, error: BaseException, ran: Ran, culprit: object = None) -> None:
         if is_real_interrupt(error):

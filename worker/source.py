@@ -54,7 +54,7 @@ class Source:
         channels: Names to take from.
         listening: Called once, if given, when the client has started.
         backoff: Pauses between tries while the layer does not answer.
-        clock: Monotonic time, in seconds.
+        clock: Monotonic.
         sleep: Waits for so many seconds.
         pause: The same, but ends early once the worker is told to stop.
         quiet: Whether another thread of this process says that the layer does not answer.

@@ -102,7 +102,7 @@ def is_on_one_host(name: str) -> bool:
 
 
 def random_part(length: int) -> str:
-    """Return random ASCII letters that nobody can guess (docs/channels1.md#reply-channel-names)."""
+    """Return ASCII letters that cannot be guessed (docs/channels1.md#reply-channel-names)."""
     letters = b""
     while len(letters) < length:
         # One call for all of them: a call for each letter would be the dearest

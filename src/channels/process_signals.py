@@ -29,7 +29,7 @@ Handler = Callable[["int | None", "FrameType | None"], None]
 def heeded(*names: str) -> list[signal.Signals]:
     """Return these signals, without those that this platform lacks or that were made ignored.
 
-    SIGTERM is always among them: a process that nobody can stop is of no use.
+    SIGTERM is always among them: a process that cannot be stopped is of no use.
     """
     known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
     return [

@@ -69,10 +69,10 @@ def iterate_async(
         content: Cancelled and closed at the end, whatever the end is; one that does not end
             within :data:`CLOSING_TIME` is cancelled again, then left.
         path: Of the request, for the log.
-        unwanted: Asked now and then while there is no part: whether nobody waits for one.
+        unwanted: Asked now and then while there is no part: whether its client is gone.
 
     Raises:
-        RequestAborted: Nobody waits for the next part.
+        RequestAborted: The client is gone.
         Exception: Whatever the content raised.
     """
     loop = asyncio.new_event_loop()
@@ -151,7 +151,7 @@ def _close(loop: asyncio.AbstractEventLoop, path: str) -> None:
 
 
 def _wait(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]]) -> None:
-    """Give tasks :data:`CLOSING_TIME` to end; what they raise is of no use to anybody."""
+    """Give tasks :data:`CLOSING_TIME` to end; what they raise is of no use."""
     if tasks:
         done, _ = loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSING_TIME))
         for task in done:

@@ -45,8 +45,8 @@ FILE_BLOCK_SIZE = 512 * 1024
 class HttpResponseLater(HttpResponse):
     """Return it from a view or a middleware, and nothing is sent to the client.
 
-    The same as raising :class:`~channels.exceptions.ResponseLater` in the view.  Whoever
-    answers instead sends to the request's ``reply_channel``, before the interface
+    The same as raising :class:`~channels.exceptions.ResponseLater` in the view.  The
+    answer is sent to the request's ``reply_channel`` by something else, before the interface
     server's time-out.
     """
 
@@ -73,7 +73,7 @@ class AsgiHandler(BaseHandler):
         self.load_middleware()
 
     def __call__(self, message: Message) -> Generator[dict[str, Any], None, None]:
-        """Yield the replies to a request; none if somebody else answers or nobody waits."""
+        """Yield the replies to a request; none if it is answered later or its client is gone."""
         set_script_prefix(script_name_of(message))
         request_started.send(sender=self.__class__, message=message)
         request: AsgiRequest | None = None
@@ -87,7 +87,7 @@ class AsgiHandler(BaseHandler):
         else:
             response = self._respond(request)
         if response is None:
-            # The request stays open: whoever answers later may still read it.
+            # The request stays open: what answers later may still read it.
             request_finished.send(sender=self.__class__)
             return
         response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
@@ -99,7 +99,7 @@ class AsgiHandler(BaseHandler):
             response._path = message.get("path")  # type: ignore[attr-defined]  # the same
         try:
             if response.streaming and request is not None and _is_bodiless(request, response):
-                # Making its parts may take for ever, and nobody gets them.
+                # Making its parts may take for ever, and they are not sent.
                 yield {"status": response.status_code, "headers": encode_headers(response)}
             else:
                 yield from self.encode_response(response)

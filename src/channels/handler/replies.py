@@ -45,7 +45,7 @@ class ClientMonitor:
     endless response ends with its client; a response complete in one message asks nothing.
 
     Args:
-        reply_channel: The request's; ``None`` if nobody is to be answered.
+        reply_channel: The request's; ``None`` if there is none.
         clock: Monotonic time, in seconds.
     """
 
@@ -60,7 +60,7 @@ class ClientMonitor:
         self._gone = False
 
     def gone(self) -> bool:
-        """Return True once nobody waits for the response any more.
+        """Return True once the client does not wait for the response any more.
 
         False while that is not known: the layer does not answer, or is one that can't tell.
         """
@@ -115,8 +115,8 @@ class ReplySender:
 
         While there is no room for it, it waits: until a message would have
         expired (docs/channels1.md#replies-that-find-no-room).
-        Then it is logged, counted and dropped.  A reply that
-        nobody waits for any more is just dropped.
+        Then it is logged, counted and dropped.  A reply whose
+        client is gone is just dropped.
 
         Returns:
             Whether the response may go on; False once a reply was dropped.

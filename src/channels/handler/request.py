@@ -9,9 +9,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import functools
+import tempfile
+import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BytesIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -20,9 +23,12 @@ from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 
 from channels import exceptions
-from channels.handler.body import read_body
 from channels.handler.replies import ClientMonitor
 from channels.message import Message
+
+#: Shortest time between two receives that find nothing, in seconds: not every
+#: layer waits by itself.
+EMPTY_PAUSE = 0.01
 
 
 class AsgiRequest(HttpRequest):
@@ -43,8 +49,7 @@ class AsgiRequest(HttpRequest):
         UnicodeDecodeError: The query string is not UTF-8.
         TooManyFieldsSent: The query string has more fields than Django's
             settings allow.
-        RequestTimeout, RequestAborted, AssertionError, LayerUnavailable: As
-            :func:`~channels.handler.body.read_body`.
+        RequestTimeout, RequestAborted, AssertionError, LayerUnavailable: As :func:`receive_body`.
     """
 
     ResponseLater = exceptions.ResponseLater
@@ -99,7 +104,7 @@ class AsgiRequest(HttpRequest):
                 self.encoding = charset
 
     def _take_body(self) -> None:
-        body = read_body(
+        self._stream, self._body_size = receive_body(
             self.message.get("body", b""),
             self.message.get("body_channel"),
             self.message.channel_layer,
@@ -107,11 +112,9 @@ class AsgiRequest(HttpRequest):
             memory_limit=settings.FILE_UPLOAD_MAX_MEMORY_SIZE,
             gone=ClientMonitor(self.reply_channel).gone,
         )
-        self._stream = body.stream
-        self._body_size = body.size
-        if body.spooled:
-            # For a request that its view keeps (ResponseLater): nobody closes that.
-            weakref.finalize(self, body.stream.close)
+        if not isinstance(self._stream, BytesIO):
+            # For a request that its view keeps (ResponseLater): nothing else closes that.
+            weakref.finalize(self, self._stream.close)
 
     # -- what is parsed when it is asked for -----------------------------------------
 
@@ -282,3 +285,77 @@ def _meta_name(header: bytes) -> str | None:
         return None
     name = header.decode("latin-1").upper().replace("-", "_")
     return name if name in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{name}"
+
+
+def receive_body(
+    start: bytes,
+    body_channel: str | None,
+    layer: Any,
+    *,
+    timeout: float,
+    memory_limit: int,
+    gone: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> tuple[IO[bytes], int]:
+    """Return the body, at its start, and its size; wait for what is still on its way.
+
+    The start came with the request, the rest may follow on a channel: it is spooled in memory up
+    to a size, in a temporary file beyond it (docs/channels1.md#large-request-bodies), so a large
+    upload costs a worker no memory.
+
+    Args:
+        start: What came with the request.
+        body_channel: Channel that brings the rest; falsy if there is no rest.
+        layer: Layer of that channel.
+        timeout: Seconds that all of it may take.
+        memory_limit: Bytes from which on it is kept in a file.
+        gone: Asked while nothing comes: whether nothing will.
+        clock: Monotonic.
+        sleep: Waits for so many seconds.
+
+    Raises:
+        RequestTimeout: It was not complete in time.
+        RequestAborted: The client went away.
+        AssertionError: A part of the body is not bytes.
+        LayerUnavailable: A part may have been lost, so the body is of no use.
+    """
+    _check_part(start)
+    if not body_channel:
+        return BytesIO(start), len(start)
+    # A limit of 0 means "always a file" in Django's settings, "never" to tempfile.
+    spool = tempfile.SpooledTemporaryFile(max_size=max(1, memory_limit))  # noqa: SIM115 (closed by the request)
+    try:
+        size = spool.write(start)
+        started = clock()
+        more = True
+        while more:
+            asked = clock()
+            if asked - started >= timeout:
+                raise exceptions.RequestTimeout(
+                    f"the body was not complete within {timeout:g} seconds"
+                )
+            _, chunk = layer.receive([body_channel], block=True)
+            if chunk is None:
+                if gone():
+                    raise exceptions.RequestAborted("the sender of its body is gone")
+                sleep(max(0.0, EMPTY_PAUSE - (clock() - asked)))
+                continue
+            if chunk.get("closed"):
+                raise exceptions.RequestAborted(
+                    "the client went away before its request was complete"
+                )
+            content = chunk.get("content") or b""
+            _check_part(content)
+            size += spool.write(content)
+            more = bool(chunk.get("more_content"))
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return spool, size
+
+
+def _check_part(part: object) -> None:
+    if not isinstance(part, bytes):
+        raise AssertionError(f"a request body must be bytes, not {type(part).__name__}")

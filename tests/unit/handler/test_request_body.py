@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 
 from channels.exceptions import LayerUnavailable, RequestAborted, RequestTimeout
-from channels.handler.body import read_body
+from channels.handler.request import receive_body
 from tests.unit.handler.messages import Clock
 
 
@@ -28,28 +30,29 @@ class ScriptedLayer:
 
 
 def read(layer, clock, start=b"", timeout=60.0, memory_limit=100):
-    return read_body(
+    return receive_body(
         start, "body?x", layer, timeout=timeout, memory_limit=memory_limit, clock=clock,
         sleep=clock.sleep,
     )  # fmt: skip
 
 
 def test_a_body_without_a_channel_is_taken_as_it_is():
-    body = read_body(b"abc", None, None, timeout=1, memory_limit=1)
+    stream, size = receive_body(b"abc", None, None, timeout=1, memory_limit=1)
 
-    assert (body.stream.read(), body.size, body.spooled) == (b"abc", 3, False)
+    assert isinstance(stream, BytesIO)
+    assert (stream.read(), size) == (b"abc", 3)
 
 
 def test_it_waits_for_what_is_not_there_yet():
     clock = Clock()
     layer = ScriptedLayer(clock, None, None, {"content": b"late"})
 
-    body = read(layer, clock, b"start ")
+    stream, size = read(layer, clock, b"start ")
 
-    assert body.stream.read() == b"start late"
-    assert body.size == 10
+    assert stream.read() == b"start late"
+    assert size == 10
     assert layer.asked == [(["body?x"], True)] * 3
-    body.stream.close()
+    stream.close()
 
 
 def test_a_layer_that_does_not_wait_is_not_asked_in_a_busy_loop():
@@ -84,10 +87,10 @@ def test_a_chunk_without_content_is_empty():
     clock = Clock()
     layer = ScriptedLayer(clock, {"more_content": True}, {})
 
-    body = read(layer, clock)
+    stream, size = read(layer, clock)
 
-    assert body.size == 0
-    body.stream.close()
+    assert size == 0
+    stream.close()
 
 
 def test_a_chunk_of_text_is_refused():
@@ -110,7 +113,7 @@ def test_a_server_that_died_sends_no_more_of_it():
     layer = ScriptedLayer(clock, {"content": b"a", "more_content": True}, takes=5)
 
     with pytest.raises(RequestAborted):
-        read_body(
+        receive_body(
             b"", "body?x", layer, timeout=60, memory_limit=100, gone=lambda: clock.now > 1010,
             clock=clock, sleep=clock.sleep,
         )  # fmt: skip
