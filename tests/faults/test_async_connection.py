@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
 import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.address import parse_host
 from channels.layers.redis.net.asynchronous import open_connection
+from channels.layers.redis.wire import scripts
+from channels.layers.redis.wire.keys import Keys
 from tests.support.redis_clients import run
 from tests.support.waiting import until
 
@@ -147,5 +150,31 @@ def test_garbage_ends_the_connection():
         async with server(babble) as port:
             with pytest.raises(LayerUnavailable):
                 await open_connection(target(port), timeout=0.5)
+
+    run(test())
+
+
+@pytest.mark.redis
+def test_a_replica_is_not_taken_for_the_master_that_it_should_be(redis_sentinel):
+    async def test():
+        there = replace(target(redis_sentinel.replica.port), service="mymaster")
+        with pytest.raises(LayerUnavailable, match="is not the master of 'mymaster'"):
+            await open_connection(there, timeout=5)
+
+    run(test())
+
+
+@pytest.mark.redis
+def test_an_unknown_script_is_loaded_and_that_call_repeated(redis_server):
+    async def test():
+        connection = await open_connection(target(redis_server.port), timeout=5)
+        redis_server.client.script_flush()
+        keys = Keys()
+        push = scripts.PUSH_QUEUE.call(
+            (keys.queue("work"), keys.statistics("work"), keys.global_statistics), 5, 60_000, b"x"
+        )
+        answers = await connection.execute([("ECHO", "a"), push, ("ECHO", "b")])
+        assert answers == [b"a", [1], b"b"]
+        connection.close()
 
     run(test())
