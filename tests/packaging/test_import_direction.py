@@ -29,6 +29,11 @@ BREACHES = {
         "import channels.layers.redis.worker.fairness",
     ),
     "What is on the wire is pure": ("src/channels/layers/redis/wire/keys.py", "import redis"),
+    "The worker is built in one direction": ("worker/outcome.py", "import channels.worker.loop"),
+    "The handler is built in one direction": (
+        "src/channels/handler/replies.py",
+        "import channels.handler.handler",
+    ),
 }
 
 

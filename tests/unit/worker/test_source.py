@@ -7,6 +7,7 @@ import pytest
 from channels import Channel, Group
 from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, MessageTooLarge
+from channels.outbox import pending_message_store
 from channels.worker import Worker
 from channels.worker.source import Source
 from tests.unit.worker.scripted import (
@@ -81,6 +82,33 @@ class TestOneRoundTrip:
 
         assert layer.client.exchanges == [
             [GroupSend("all", {"g": 1}), echo(1), Send("other", {"c": 1}), Answer(b"r1")]
+        ]
+
+    def test_what_is_appended_to_the_outbox_goes_by_its_name_and_in_its_order(self):
+        class Sender:
+            """As a project may have written it for Channels 1."""
+
+            name = "other"
+
+            def __init__(self, layer):
+                self.channel_layer = layer
+
+            def send(self, content, immediately=False):
+                raise AssertionError("a worker sends by the name")
+
+        def consumer(message):
+            layer = message.channel_layer
+            reply(message)
+            pending_message_store.append(Sender(layer), {"c": 1})
+            pending_message_store.append(Group("all", channel_layer=layer), {"g": 1})
+            reply(message)
+
+        layer = ScriptedLayer(frame(1))
+
+        run_until_idle(layer, ("test", consumer))
+
+        assert layer.client.exchanges == [
+            [echo(1), Send("other", {"c": 1}), GroupSend("all", {"g": 1}), echo(1), Answer(b"r1")]
         ]
 
     def test_the_message_knows_that_its_connection_is_in_order(self):
