@@ -36,6 +36,7 @@ class WebSocketPort(Protocol):
 
     def frame(self, payload: str | bytes) -> bytes:
         """Return the frame of a message, for all sockets whose ``framing`` equals this one's."""
+        ...
 
     def send_frame(self, frame: bytes) -> None:
         """Send what :meth:`frame` returned."""
@@ -107,6 +108,7 @@ class BodySource(Protocol):
 
     def read(self, size: int) -> bytes:
         """Return the next ``size`` bytes, fewer only at the end; never blocks on the client."""
+        ...
 
     def close(self) -> None:
         """Forget the body and delete what was spooled."""

@@ -282,9 +282,8 @@ class BridgedWebSocket:
 
     def _not_carried(self, error: Exception) -> None:
         """Close the socket: what it said can never be carried."""
-        log.error(
-            "closing a socket on %s: a message cannot be carried: %s", self._buffer.path, error
-        )
+        path = self._buffer.path
+        log.error("closing a socket on %s: a message cannot be carried: %s", path, error)
         self._state.waitlists.leave(RECEIVE, self)
         self._buffer.answered()
         code = INTERNAL_ERROR

@@ -100,6 +100,20 @@ class TestRequestBody:
         bench.layer.settle()
         assert [chunk["content"] for chunk in chunks(bench)[-3:]] == [b"0123", b"4567", b"89"]
 
+    def test_a_refused_chunk_waits_for_a_layer_that_went_away(self):
+        bench = Bench(body_chunk=4)
+        self.open(bench, b"0123456789")
+        bench.layer.resolve()
+        bench.layer.resolve(ChannelFull("body", 1))
+        bench.hub.layer_lost(LayerUnavailable("gone"))
+        bench.clock.advance(60)
+        assert len(chunks(bench)) == 1
+
+        bench.hub.layer_back()
+        bench.layer.settle()
+
+        assert [chunk["content"] for chunk in chunks(bench)[1:]] == [b"0123", b"4567", b"89"]
+
     def test_a_receipt_tries_again_at_once(self):
         bench = Bench(body_chunk=1)
         self.open(bench, b"x" * 5)

@@ -222,3 +222,45 @@ def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
     scene.clock.advance(5)
 
     assert scene.tried == [0]
+
+
+def test_who_enters_is_tried_at_once_if_nobody_waits(scene):
+    scene.waitlists.enter(CHANNEL, Waiter("one", scene.tried))
+    assert scene.tried == ["one"]
+    assert not scene.waitlists.by_channel
+
+
+def test_who_enters_a_waitlist_waits_in_turn(scene):
+    scene.waiters(1)
+    scene.waitlists.enter(CHANNEL, Waiter("late", scene.tried))
+    assert scene.tried == []
+
+    scene.waitlists.room(CHANNEL)
+    scene.waitlists.room(CHANNEL)
+
+    assert scene.tried == [0, "late"]
+
+
+def test_who_enters_while_the_layer_is_away_waits_for_it(scene):
+    scene.up = False
+    one, two = Waiter("one", scene.tried), Waiter("two", scene.tried)
+    scene.waitlists.enter(CHANNEL, one)
+    scene.waitlists.enter(CHANNEL, two)
+    scene.clock.advance(5)
+    assert scene.tried == []
+
+    scene.up = True
+    scene.waitlists.resume()
+    scene.waitlists.stored(CHANNEL, one)
+
+    assert scene.tried == ["one", "two"]
+
+
+def test_the_last_of_a_large_waitlist_comes_as_soon_as_the_first(scene):
+    """Each try looks at those being tried only, not at all that have left before."""
+    waiters = scene.waiters(20_000)
+    for waiter in waiters:
+        scene.waitlists.room(CHANNEL)
+        scene.waitlists.leave(CHANNEL, waiter)
+    assert len(scene.tried) == 20_000
+    assert not scene.waitlists.by_channel
