@@ -271,7 +271,7 @@ def test_a_project_of_2017_is_ported_and_runs(old_project, redis_server):
 
     told = port(old_project)
     assert told.returncode == 1
-    assert "chat/models.py:4: moved: django.core.urlresolvers.reverse" in told.stdout
+    assert "chat/models.py:4: upgrade: becomes from django.urls import reverse (" in told.stdout
     fixed = port(old_project, "--fix", "--yes")
     assert (fixed.returncode, fixed.stderr) == (0, "")
     assert (old_project / "requirements.txt").read_text() == (

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from channels.porting.progress import Progress
+from channels.porting import upgrade
+from channels.porting.findings import Finding
+from channels.porting.scan import Ported, scan
 
-if TYPE_CHECKING:
-    from channels.porting.findings import Finding
-    from channels.porting.scan import Ported, Project
+#: Nothing is said of a look that takes no longer, in seconds.
+PATIENCE = 2.0
+
+#: How often a terminal's line is written anew, and how often another stream gets a line.
+ON_TERMINAL = 0.5
+ELSEWHERE = 10.0
 
 DESCRIPTION = """\
 List what a code base that was written for Channels 1 must change to run on today's
@@ -29,8 +35,6 @@ A line with the comment "channels-port: ignore" is left alone.
 
 exit status: 0 nothing is left to change, 1 something is, 2 it could not run
 """
-
-MISSING = "libcst is not installed: pip install 'libcst>=1.8'"
 
 
 class PortingError(Exception):
@@ -113,32 +117,64 @@ def run(options: Options, out: TextIO, err: TextIO, ask: Callable[[str], str]) -
         1 if something is left that needs a change, else 0.
 
     Raises:
-        PortingError: A path does not exist, libcst is missing, or a process was killed.
+        PortingError: A path does not exist, a tool is missing, or a process was killed.
     """
-    try:
-        from channels.porting.scan import Project
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "libcst":
-            raise
-        raise PortingError(MISSING) from error
+    if not upgrade.is_available():
+        raise PortingError(upgrade.MISSING)
     for path in options.paths:
         if not path.exists():
             raise PortingError(f"there is no {path}")
-    found = _scan(Project(options.paths), err)
+    found = _scan(options.paths, err)
     changed = 0
     if options.fix:
         changed = _fix(found, out, ask if options.ask else None)
     if changed:
         # Anew: line numbers have changed, and what was fixed is not to be told.
-        found = _scan(Project(options.paths), err)
+        found = _scan(options.paths, err)
     return _report(found, out, options, changed)
 
 
-def _scan(project: Project, err: TextIO) -> list[Ported]:
+class Progress:
+    """Says how many files were looked at: on one line of a terminal, or line by line elsewhere.
+
+    Args:
+        out: Where to, stderr as a rule.
+        clock: Monotonic time, in seconds.
+    """
+
+    def __init__(self, out: TextIO, clock: Callable[[], float]) -> None:
+        self._out = out
+        self._clock = clock
+        self._terminal = out.isatty()
+        self._due = clock() + PATIENCE
+        self._shown = 0
+
+    def tell(self, done: int, total: int) -> None:
+        """Say how far it is, if it is time."""
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + (ON_TERMINAL if self._terminal else ELSEWHERE)
+        text = f"Looked at {done} of {total} files"
+        self._write(f"\r{text}" if self._terminal else f"{text}\n")
+        self._shown = len(text)
+
+    def end(self) -> None:
+        """Leave nothing of it on a terminal."""
+        if self._shown and self._terminal:
+            self._write(f"\r{' ' * self._shown}\r")
+        self._shown, self._due = 0, math.inf
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def _scan(paths: Sequence[Path], err: TextIO) -> list[Ported]:
     """Return what became of the files that there is something to say about."""
     progress = Progress(err, time.monotonic)
     try:
-        return [one for one in project.scan(progress.tell) if one.findings]
+        return [one for one in scan(paths, progress.tell) if one.findings]
     except BrokenProcessPool as error:
         raise PortingError(
             "one of its processes was killed, perhaps for want of memory: nothing was changed by"
@@ -199,7 +235,7 @@ def _report(found: Iterable[Ported], out: TextIO, options: Options, changed: int
                     out.write(f"{one.path}:{finding.line}: note: {finding.message}\n")
                 continue
             left += 1
-            mechanical = bool(finding.edits) and one.changes
+            mechanical = finding.mechanical and one.changes
             fixable += mechanical
             hint = " (--fix does it)" if mechanical and not options.fix else ""
             out.write(f"{one.path}:{finding.line}: {finding.rule}: {finding.message}{hint}\n")

@@ -1,9 +1,27 @@
-"""What a rule says about a place in a file.  Pure data."""
+"""What a rule says about a line of a file, and how its edits are made.  Pure data."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+#: What ends a line, for Python and for us; ``str.splitlines`` knows more.
+NEWLINE = re.compile(r"\r\n|\r|\n")
+
+
+class UnparsableError(Exception):
+    """The text is no Python that this interpreter understands.
+
+    Attributes:
+        line: Where, from 1.
+        reason: What the interpreter says.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(line, reason)
+        self.line = line
+        self.reason = reason
 
 
 @dataclass(frozen=True, order=True)
@@ -25,6 +43,7 @@ class Finding:
         message: What to do, in one sentence; the new name in it where there is one.
         edits: What ``--fix`` does about it; empty if a person must.
         note: Whether the code runs as it is: it behaves better or differently now.
+        upgraded: Whether django-upgrade or pyupgrade make the change.
     """
 
     rule: str
@@ -32,6 +51,12 @@ class Finding:
     message: str
     edits: tuple[Edit, ...] = ()
     note: bool = False
+    upgraded: bool = False
+
+    @property
+    def mechanical(self) -> bool:
+        """Whether ``--fix`` does it."""
+        return self.upgraded or bool(self.edits)
 
 
 def apply(text: str, findings: Iterable[Finding]) -> str:

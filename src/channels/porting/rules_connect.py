@@ -7,16 +7,12 @@ always be seen; what may do it counts as an answer.
 
 from __future__ import annotations
 
+import ast
 import enum
 from collections.abc import Iterator, Sequence
 
-import libcst as cst
-
-from channels.porting.analysis import Module, derives
 from channels.porting.findings import Finding
-from channels.porting.nodes import dotted, methods, parameters, string, walk
-
-_CONSUMERS = frozenset({"WebsocketConsumer", "JsonWebsocketConsumer"})
+from channels.porting.module import FunctionDef, Module, dotted, methods, parameters, string, walk
 
 
 class _Answer(enum.Enum):
@@ -44,32 +40,33 @@ _LOOKS_ONLY = frozenset(
 )
 
 #: The ``return`` statements that are reached without an answer, and whether the end is.
-_Ways = tuple[list[cst.CSTNode], bool]
+_Ways = tuple[list[ast.stmt], bool]
 
 
-def connect_function(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
+def connect_function(module: Module, node: ast.FunctionDef) -> Iterator[Finding]:
     """A function that is routed from websocket.connect."""
-    if "websocket.connect" in module.handles(node.name.value):
+    if "websocket.connect" in module.project.handles(module.path, node.name):
         yield from _look(module, node)
 
 
-def connect_method(module: Module, node: cst.ClassDef) -> Iterator[Finding]:
+def connect_method(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """``connect`` of a consumer class that overrides it."""
     method = methods(node).get("connect")
-    if method is None or not derives(module, node, _CONSUMERS):
+    if method is None or not module.derives(node, "WebsocketConsumer", "JsonWebsocketConsumer"):
         return
-    names = {*parameters(method), *(one.name.value for one in method.params.kwonly_params)}
-    if "multiplexer" not in names:  # the demultiplexer answers for its streams
+    if "multiplexer" not in parameters(method):  # the demultiplexer answers for its streams
         yield from _look(module, method)
 
 
-def _look(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
-    open_ends = list(_open_ends(node.body.body))
+def _look(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Finding]:
+    open_ends, falls_through = _follow(node.body)
+    if falls_through:
+        open_ends = [*open_ends, node.body[-1]]
     if not open_ends:
         return
-    answers = {_answer(one) for one in walk(node.body)}
+    answers = {_answer(one) for statement in node.body for one in walk(statement)}
     if _Answer.ACCEPTS in answers:
-        lines = ", ".join(sorted({str(module.line(one)) for one in open_ends}, key=int))
+        lines = ", ".join(map(str, sorted({module.line(one) for one in open_ends})))
         message = (
             f"the client gets no answer when it ends on line {lines}, and 403 after"
             ' --websocket-connect-timeout: {"close": True} refuses it at once'
@@ -86,17 +83,9 @@ def _look(module: Module, node: cst.FunctionDef) -> Iterator[Finding]:
     yield Finding("accept", module.line(node), message)
 
 
-def _open_ends(body: Sequence[cst.CSTNode]) -> Iterator[cst.CSTNode]:
-    """Yield the last statement of each way through a function on which nothing answers."""
-    ends, falls_through = _follow(body)
-    yield from ends
-    if falls_through:
-        yield body[-1]
-
-
-def _follow(body: Sequence[cst.CSTNode]) -> _Ways:
+def _follow(body: Sequence[ast.stmt]) -> _Ways:
     """Follow statements that begin without an answer."""
-    ends: list[cst.CSTNode] = []
+    ends: list[ast.stmt] = []
     for statement in body:
         found, goes_on = _follow_one(statement)
         ends += found
@@ -105,121 +94,84 @@ def _follow(body: Sequence[cst.CSTNode]) -> _Ways:
     return ends, True
 
 
-def _follow_one(statement: cst.CSTNode) -> _Ways:
-    if isinstance(statement, cst.If):
-        return _follow_if(statement)
-    if isinstance(statement, cst.Try):
-        return _follow_try(statement)
-    if isinstance(statement, cst.With):
-        ends, goes_on = _follow(_lines(statement.body))
+def _follow_one(statement: ast.stmt) -> _Ways:
+    if isinstance(statement, ast.If):
+        if _may_answer(statement.test):
+            return [], False
+        return _either(statement.body, statement.orelse)
+    if isinstance(statement, ast.Try):
+        if _may_answer(*statement.finalbody):
+            return [], False
+        handlers = [handler.body for handler in statement.handlers]
+        return _either([*statement.body, *statement.orelse], *handlers)
+    if isinstance(statement, ast.With):
+        ends, goes_on = _follow(statement.body)
         return ends, goes_on and not _may_answer(*statement.items)
-    if isinstance(statement, cst.FunctionDef | cst.ClassDef):
+    if isinstance(statement, (*FunctionDef, ast.ClassDef)):
         return [], True
     if _may_answer(statement):
         return [], False
-    if isinstance(statement, cst.For | cst.While):
-        return _follow(_lines(statement.body))[0], True
-    parts = list(walk(statement))
-    if any(isinstance(part, cst.Raise) for part in parts):
+    if isinstance(statement, ast.For | ast.While):
+        return _follow(statement.body)[0], True
+    if isinstance(statement, ast.Raise):
         return [], False
-    if any(isinstance(part, cst.Return) for part in parts):
+    if isinstance(statement, ast.Return):
         return [statement], False
     return [], True
 
 
-def _follow_if(statement: cst.If) -> _Ways:
-    if _may_answer(statement.test):
-        return [], False
-    ends, goes_on = _follow(_lines(statement.body))
-    if statement.orelse is None:
-        return ends, True
-    if isinstance(statement.orelse, cst.If):
-        others, others_go_on = _follow_if(statement.orelse)
-    else:
-        others, others_go_on = _follow(_lines(statement.orelse.body))
-    return ends + others, goes_on or others_go_on
+def _either(*bodies: Sequence[ast.stmt]) -> _Ways:
+    ways = [_follow(body) for body in bodies]
+    return [end for ends, _ in ways for end in ends], any(goes_on for _, goes_on in ways)
 
 
-def _follow_try(statement: cst.Try) -> _Ways:
-    if statement.finalbody is not None and _may_answer(statement.finalbody):
-        return [], False
-    body = [*_lines(statement.body), *(_lines(statement.orelse.body) if statement.orelse else ())]
-    ends, goes_on = _follow(body)
-    for handler in statement.handlers:
-        found, handler_goes_on = _follow(_lines(handler.body))
-        ends += found
-        goes_on |= handler_goes_on
-    return ends, goes_on
-
-
-def _lines(body: cst.BaseSuite) -> Sequence[cst.CSTNode]:
-    return body.body
-
-
-def _may_answer(*nodes: cst.CSTNode) -> bool:
+def _may_answer(*nodes: ast.AST) -> bool:
     return any(_answer(part) for node in nodes for part in walk(node))
 
 
-def _answer(part: cst.CSTNode) -> _Answer | None:
-    if isinstance(part, cst.Assign):
+def _answer(part: ast.AST) -> _Answer | None:
+    if isinstance(part, ast.Assign):
         # Under another name, it is not known any more who calls it.
         called_later = dotted(part.value).endswith(".reply_channel.send")
         return _Answer.ACCEPTS if called_later else None
-    return _answer_of_call(part) if isinstance(part, cst.Call) else None
+    return _answer_of_call(part) if isinstance(part, ast.Call) else None
 
 
-def _answer_of_call(call: cst.Call) -> _Answer | None:
+def _answer_of_call(call: ast.Call) -> _Answer | None:
     func = call.func
-    if isinstance(func, cst.Attribute):
-        name = func.attr.value
-        if name == "send":
+    if isinstance(func, ast.Attribute):
+        if func.attr == "send":
             return _answer_of_send(call, func)
-        if name in _ANSWERS:
-            return _ANSWERS[name]
+        if func.attr in _ANSWERS:
+            return _ANSWERS[func.attr]
         if dotted(func.value) == "self":
             return _Answer.ACCEPTS  # a method that may do it
-        if name in _LOOKS_ONLY:
-            return None
-    elif dotted(func) in _LOOKS_ONLY:
+    if (func.attr if isinstance(func, ast.Attribute) else dotted(func)) in _LOOKS_ONLY:
         return None
-    return _Answer.ACCEPTS if any(_hands_on(arg.value) for arg in call.args) else None
+    given = (*call.args, *(one.value for one in call.keywords))
+    return _Answer.ACCEPTS if any(map(_hands_on, given)) else None
 
 
-def _answer_of_send(call: cst.Call, func: cst.Attribute) -> _Answer | None:
-    content = call.args[0].value if call.args else None
-    keys = _keys(content)
+def _answer_of_send(call: ast.Call, func: ast.Attribute) -> _Answer | None:
+    content = call.args[0] if call.args else None
+    keys = set(map(string, content.keys)) if isinstance(content, ast.Dict) else set()
     if "accept" in keys or "reply_channel" in keys:
         return _Answer.ACCEPTS
-    if dotted(func.value.func if isinstance(func.value, cst.Call) else None) == "Group":
+    if dotted(func.value.func if isinstance(func.value, ast.Call) else None) == "Group":
         return None  # it is not certain that the socket is a member
     if keys == {"close"}:
         return _Answer.REFUSES
-    if keys or any(arg.keyword for arg in call.args):
-        return _Answer.SENDS
-    return _Answer.ACCEPTS
+    return _Answer.SENDS if keys or call.keywords else _Answer.ACCEPTS
 
 
-def _keys(content: cst.CSTNode | None) -> set[str | None]:
-    """Return the keys of a dict as it is written; of another expression none."""
-    if not isinstance(content, cst.Dict):
-        return set()
-    return {
-        string(element.key) if isinstance(element, cst.DictElement) else None
-        for element in content.elements
-    }
-
-
-def _hands_on(value: cst.BaseExpression) -> bool:
-    """Whether whoever gets this value can answer: message, consumer, channel, or its method."""
-    if isinstance(value, cst.Tuple | cst.List):
-        return any(_hands_on(element.value) for element in value.elements)
-    if isinstance(value, cst.Dict):
-        return any(_hands_on(element.value) for element in value.elements)
+def _hands_on(value: ast.expr) -> bool:
+    """Whether what gets this value can answer: message, consumer, channel, or its method."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return any(map(_hands_on, value.elts))
+    if isinstance(value, ast.Dict):
+        return any(map(_hands_on, value.values))
     name = dotted(value)
     return name in {"message", "self"} or name.endswith((".reply_channel", ".reply_channel.send"))
 
 
-RULES = [
-    (cst.FunctionDef, connect_function),
-    (cst.ClassDef, connect_method),
-]
+RULES = [(ast.FunctionDef, connect_function), (ast.ClassDef, connect_method)]

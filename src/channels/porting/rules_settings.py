@@ -1,28 +1,32 @@
-"""Rules for settings: names of settings, and dotted names in strings wherever they are."""
+"""Rules for settings, layers, apps, and what ``setup.py`` requires."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
-import libcst as cst
-
-from channels.backends import CONSEQUENCE, translate
-from channels.porting import moved
-from channels.porting.analysis import Module
+from channels.backends import IN_MEMORY, REDIS, translate
 from channels.porting.findings import Edit, Finding
-from channels.porting.nodes import root, statements, string, walk
+from channels.porting.module import (
+    Module,
+    argument,
+    assignments,
+    dotted,
+    methods,
+    parameters,
+    string,
+    walk,
+)
+from channels.porting.texts import VERSIONS, from_source, verdict
 
 _GONE = {
-    "TEMPLATE_CONTEXT_PROCESSORS": "move it into TEMPLATES",
-    "TEMPLATE_DEBUG": "move it into TEMPLATES",
-    "TEMPLATE_DIRS": "move it into TEMPLATES",
-    "TEMPLATE_LOADERS": "move it into TEMPLATES",
-    "TEMPLATE_STRING_IF_INVALID": "move it into TEMPLATES",
+    **{
+        f"TEMPLATE_{name}": "move it into TEMPLATES"
+        for name in ("CONTEXT_PROCESSORS", "DEBUG", "DIRS", "LOADERS", "STRING_IF_INVALID")
+    },
     "DEFAULT_FILE_STORAGE": "move it into STORAGES",
     "STATICFILES_STORAGE": "move it into STORAGES",
-    "PASSWORD_RESET_TIMEOUT_DAYS": "use PASSWORD_RESET_TIMEOUT, in seconds",
     "USE_ETAGS": "add ConditionalGetMiddleware",
     "FILE_CHARSET": "files are UTF-8",
 }
@@ -41,192 +45,12 @@ _DEFAULTS = {
     ),
 }
 
-_RENAMED_STRINGS = [
-    (r"django\.core\.context_processors(\.\w+)", r"django.template.context_processors\1"),
-    (r"django\.db\.backends\.postgresql_psycopg2", "django.db.backends.postgresql"),
-    (r"django\.utils\.log\.NullHandler", "logging.NullHandler"),
-    (
-        r"django\.contrib\.staticfiles\.storage\.CachedStaticFilesStorage",
-        "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
-    ),
-]
-
-#: Layers of other distributions, and of Channels before 1.0.
-GONE_LAYERS = re.compile(
-    r"asgi_(?!redis\.)\w+\.(?:\w+\.)*\w+|channels_\w+\.(?:\w+\.)*\w*ChannelLayer"
-    r"|channels\.database_layer\.\w+|channels\.backends\.(?:database|memory|redis_py)\.\w+"
-)
-
-_GONE_STRINGS = [
-    (
-        r"django\.contrib\.auth\.middleware\.SessionAuthenticationMiddleware",
-        "delete it: AuthenticationMiddleware does what it did",
-    ),
-    (
-        r"django\.contrib\.sessions\.serializers\.PickleSerializer",
-        "use django.contrib.sessions.serializers.JSONSerializer",
-    ),
-    (
-        r"django\.core\.cache\.backends\.memcached\.MemcachedCache",
-        "use django.core.cache.backends.memcached.PyMemcacheCache",
-    ),
-    (
-        r"django\.contrib\.auth\.hashers\.(UnsaltedMD5|UnsaltedSHA1|SHA1|Crypt)PasswordHasher",
-        "Django 5.1 removed it",
-    ),
-    (
-        GONE_LAYERS.pattern,
-        "use channels.layers.redis.RedisChannelLayer, or"
-        " channels.layers.inmemory.InMemoryChannelLayer in one process",
-    ),
-    (r"daphne\.(\w+\.)*[A-Z]\w*", "the server is channels.interface_server"),
-]
-
-_SESSION_MIDDLEWARE = "django.contrib.auth.middleware.SessionAuthenticationMiddleware"
-
-#: Loggers of the old server have names like those of modules.
-_LOGGERS = re.compile(r"daphne\.(?:server|\w+_protocol)")
+_RUNNER = frozenset({"build_suite", "run_tests"})
 
 
-def dotted_names(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
-    """Dotted names in strings: settings, mock.patch, dotted routes."""
-    value = string(node)
-    if value is None or not 5 < len(value) < 200 or "." not in value or " " in value:
-        return
-    found = _named(module, node, value)
-    if module.is_compared(node):
-        where = "; it is compared here, so look at both sides of that"
-        found = (replace(one, message=one.message + where, edits=()) for one in found)
-    yield from found
-
-
-def _named(module: Module, node: cst.SimpleString, value: str) -> Iterator[Finding]:
-    new, note = translate(value)
-    if new != value:
-        yield _layer(module, node, value, new, note)
-        return
-    for pattern, replacement in _RENAMED_STRINGS:
-        found = re.fullmatch(pattern, value)
-        if found:
-            yield _renamed(module, node, value, found.expand(replacement))
-            return
-    for pattern, why in _GONE_STRINGS:
-        if re.fullmatch(pattern, value):
-            edits = _without_item(module, node) if value == _SESSION_MIDDLEWARE else ()
-            yield Finding("gone-name", module.line(node), f"{value} is gone: {why}", edits)
-            return
-    yield from _moved(module, node, value)
-
-
-def _moved(module: Module, node: cst.SimpleString, value: str) -> Iterator[Finding]:
-    """``mock.patch("django.core.urlresolvers.reverse")``."""
-    if not re.fullmatch(r"(?:django|channels|asgi_redis|asgiref|daphne)(?:\.[A-Za-z_]\w*)+", value):
-        return
-    if _LOGGERS.fullmatch(value):
-        return
-    parts = value.split(".")
-    heads = [(".".join(parts[:length]), parts[length:]) for length in range(len(parts), 1, -1)]
-    known = [(moved.NAMES[name], rest) for name, rest in heads if name in moved.NAMES]
-    move, rest = known[0] if known else (moved.find(value), [])
-    if move is None:
-        return
-    if move.to and not move.to.startswith("builtins."):
-        yield _renamed(module, node, value, ".".join([move.to, *rest]))
-    elif move.to is None:
-        yield Finding("gone-name", module.line(node), f"{value} is gone: {move.why}")
-
-
-def _without_item(module: Module, node: cst.SimpleString) -> tuple[Edit, ...]:
-    """Return the edit that deletes the line of an item of a list, if it is alone there."""
-    start, end = module.line_start(node), module.line_end(node)
-    if module.text[start:end].strip().rstrip(",").strip() != module.code(node):
-        return ()
-    return (Edit(start, end + len(module.newline), ""),)
-
-
-def _layer(module: Module, node: cst.SimpleString, old: str, new: str, note: str) -> Finding:
-    """Another name for a layer, and beside it the setting that goes by that name."""
-    found = _renamed(module, node, old, new, f"{note}. {CONSEQUENCE}")
-    kept = _sockets_stay(module, node)
-    return replace(found, edits=(*found.edits, kept)) if kept else found
-
-
-def _sockets_stay(module: Module, node: cst.SimpleString) -> Edit | None:
-    """Return the edit that sets ``CHANNELS_CLOSE_ON_LOGOUT`` to what it was, if there is a place.
-
-    That is behind the ``CHANNEL_LAYERS`` that the string is in, so that it holds in the same
-    branch or class.
-    """
-    if "CHANNELS_CLOSE_ON_LOGOUT" in module.names:
-        return None
-    around = [one for one in module.nodes if _holds(module, one, node)]
-    if any(isinstance(one, cst.FunctionDef) for one in around):
-        return None
-    for statement in around:
-        if isinstance(statement, cst.Assign | cst.AnnAssign) and _sets_layers(statement):
-            indent = module.indent(statement)
-            if indent is None:
-                return None
-            at = module.line_end(statement)
-            return Edit(at, at, f"{module.newline}{indent}CHANNELS_CLOSE_ON_LOGOUT = False")
-    return None
-
-
-def _holds(module: Module, one: cst.CSTNode, node: cst.CSTNode) -> bool:
-    if not isinstance(one, cst.Assign | cst.AnnAssign | cst.FunctionDef):
-        return False
-    start, end = module.span(one)
-    return start <= module.span(node)[0] < end
-
-
-def _sets_layers(statement: cst.Assign | cst.AnnAssign) -> bool:
-    if isinstance(statement, cst.AnnAssign):
-        targets = [statement.target]
-    else:
-        targets = [one.target for one in statement.targets]
-    return any(root(target) == "CHANNEL_LAYERS" for target in targets)
-
-
-def logger_name(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
-    """Loggers of the old server."""
-    value = string(node)
-    if value is not None and _LOGGERS.fullmatch(value):
-        message = "loggers of the server are below channels.interface_server now"
-        yield Finding("logger", module.line(node), message, note=True)
-
-
-def _renamed(module: Module, node: cst.SimpleString, old: str, new: str, note: str = "") -> Finding:
-    edits = (module.replace(node, module.code(node).replace(old, new)),)
-    return Finding("renamed", module.line(node), f"{old} is {new} now{note}", edits)
-
-
-def delay_app(module: Module, node: cst.SimpleString) -> Iterator[Finding]:
-    """The app of delayed messages has a label that Django accepts."""
-    if string(node) == "channels.delay" and "migrations" not in module.parts:
-        message = (
-            "its label is channels_delay now: adopt an existing table once with"
-            " 'manage.py migrate channels_delay --fake-initial'"
-        )
-        yield Finding("delay-label", module.line(node), message, note=True)
-
-
-def delay_dependency(module: Module, node: cst.Tuple) -> Iterator[Finding]:
-    """Migrations that depend on those of the delay app."""
-    if len(node.elements) != 2 or "migrations" not in module.parts:
-        return
-    first, second = (element.value for element in node.elements)
-    if string(first) == "channels.delay" and string(second):
-        text = module.code(first).replace("channels.delay", "channels_delay")
-        edits = (module.replace(first, text),)
-        yield Finding("delay-label", module.line(node), "the app's label is channels_delay", edits)
-
-
-def settings(module: Module, node: cst.Module) -> Iterator[Finding]:
+def settings(module: Module, node: ast.Module) -> Iterator[Finding]:
     """Names of settings, set at the top of a module."""
-    names: dict[str, cst.BaseSmallStatement] = {}
-    for statement in statements(node):
-        for name in _set(statement):
-            names[name] = statement
+    names = dict(assignments(node.body))
     for name, statement in names.items():
         if name in _GONE:
             yield Finding("setting", module.line(statement), f"{name} is gone: {_GONE[name]}")
@@ -237,54 +61,156 @@ def settings(module: Module, node: cst.Module) -> Iterator[Finding]:
         yield from _defaults(module, node, names["INSTALLED_APPS"])
 
 
-def _set(statement: cst.BaseSmallStatement) -> list[str]:
-    """Return the names of ``A = B = …``."""
-    if isinstance(statement, cst.AnnAssign):
-        targets = [statement.target]
-    elif isinstance(statement, cst.Assign):
-        targets = [one.target for one in statement.targets]
-    else:
-        return []
-    return [target.value for target in targets if isinstance(target, cst.Name)]
-
-
-def _defaults(module: Module, node: cst.Module, apps: cst.BaseSmallStatement) -> Iterator[Finding]:
+def _defaults(module: Module, node: ast.Module, apps: ast.stmt) -> Iterator[Finding]:
     """Settings that are not set; those of the machine, imported at the end, may still do so."""
     end = len(module.text)
     for statement in node.body:
-        if _takes_all(statement):
+        if any(isinstance(part, ast.alias) and part.name == "*" for part in walk(statement)):
             if module.line(statement) < module.line(apps):
                 return  # the base of these settings has them, or should
             end = module.line_start(statement)
             break
     for name, (value, why) in _DEFAULTS.items():
         if name not in module.names:
-            before = (
-                "" if not module.text[:end] or module.text[end - 1] in "\r\n" else module.newline
-            )
+            is_line = not module.text[:end] or module.text[end - 1] in "\r\n"
+            before = "" if is_line else module.newline
             # One edit a pass: both are at the same place.
             edits = (Edit(end, end, f"{before}{name} = {value}{module.newline}"),)
             message = f"{name} {why}: set it to {value} to keep what it was"
             yield Finding("setting-default", module.line(apps), message, edits)
 
 
-def _takes_all(statement: cst.CSTNode) -> bool:
-    return any(isinstance(part, cst.ImportStar) for part in walk(statement))
-
-
-def middleware_classes(module: Module, node: cst.Name) -> Iterator[Finding]:
+def middleware_classes(module: Module, node: ast.Name) -> Iterator[Finding]:
     """``MIDDLEWARE_CLASSES`` is ``MIDDLEWARE``."""
-    if node.value == "MIDDLEWARE_CLASSES":
+    if node.id == "MIDDLEWARE_CLASSES":
         edits = (module.replace(node, "MIDDLEWARE"),) if "MIDDLEWARE" not in module.names else ()
         message = "MIDDLEWARE_CLASSES is MIDDLEWARE, whose classes are called in another way"
         yield Finding("setting", module.line(node), message, edits)
 
 
+def backend(module: Module, node: ast.Constant) -> Iterator[Finding]:
+    """``"BACKEND": "a.layer.of.somebody"`` within ``CHANNEL_LAYERS``, in whatever notation."""
+    value = string(node) or ""
+    if "." not in value or value.startswith("channels.layers.") or translate(value)[0] != value:
+        return
+    if re.match(r"asgi_|channels_|channels\.", value) or not _is_backend(module, node):
+        return
+    message = (
+        f"{value} is no layer of channels-classic. If it is yours, test it with"
+        f" channels.layers.conformance; else use {REDIS}, or {IN_MEMORY} in one process"
+    )
+    yield Finding("layer", module.line(node), message, note=True)
+
+
+def _is_backend(module: Module, node: ast.Constant) -> bool:
+    parent = module.parents[node]
+    if module.layers_around(node) is None:
+        return False
+    if isinstance(parent, ast.Dict):
+        pairs = zip(parent.keys, parent.values, strict=True)
+        return any(value is node and string(key) == "BACKEND" for key, value in pairs)
+    if isinstance(parent, ast.Assign):
+        target = parent.targets[0]
+        return isinstance(target, ast.Subscript) and string(target.slice) == "BACKEND"
+    return isinstance(parent, ast.keyword) and parent.arg == "BACKEND"
+
+
+def delay_app(module: Module, node: ast.Constant) -> Iterator[Finding]:
+    """The app of delayed messages has a label that Django accepts."""
+    if string(node) != "channels.delay":
+        return
+    if "migrations" not in module.path.parts:
+        message = (
+            "its label is channels_delay now: adopt an existing table once with"
+            " 'manage.py migrate channels_delay --fake-initial'"
+        )
+        yield Finding("delay-label", module.line(node), message, note=True)
+        return
+    parent = module.parents[node]
+    if isinstance(parent, ast.Tuple) and len(parent.elts) == 2 and parent.elts[0] is node:
+        edits = (module.replace(node, module.code(node).replace(".", "_")),)
+        yield Finding("delay-label", module.line(node), "the app's label is channels_delay", edits)
+
+
+def app_config(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
+    """``AppConfig.name`` that is not the app's, and labels with a dot."""
+    is_config = any(base.rpartition(".")[2] == "AppConfig" for base in module.bases(node))
+    for name, statement in assignments(node.body):
+        value = string(statement.value) or ""
+        if is_config and name == "name" and module.path.name == "apps.py":
+            app = module.project.other_app(module.path, value)
+            if app is not None and value:
+                message = (
+                    f"name is {value}, the app is {app}: Django takes the one configuration of"
+                    " apps.py by itself now, and must be able to import its name"
+                )
+                yield Finding("app-config", module.line(statement), message)
+        is_label = (name == "label" and is_config) or (name == "app_label" and node.name == "Meta")
+        if is_label and "." in value:
+            last = value.rpartition(".")[2]
+            message = (
+                f"a label has no dots: {value} may be {value.replace('.', '_')}, or {last};"
+                " tables and migrations go by it"
+            )
+            yield Finding("app-label", module.line(statement), message)
+
+
+def default_app_config(module: Module, node: ast.Assign) -> Iterator[Finding]:
+    """``default_app_config`` is found by itself."""
+    if [dotted(one) for one in node.targets] != ["default_app_config"]:
+        return
+    try:
+        apps = module.path.with_name("apps.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        apps = ""
+    # With one configuration there is nothing to choose.
+    edits = module.delete(node) if string(node.value) and apps.count("AppConfig)") == 1 else ()
+    message = "default_app_config is ignored: Django finds the one AppConfig, or default = True"
+    yield Finding("app-config", module.line(node), message, edits)
+
+
+def test_runner(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
+    """Methods of a test runner that take or hand on what Django 5.0 removed."""
+    for name, method in methods(node).items():
+        calls = (one for one in walk(method) if isinstance(one, ast.Call))
+        hands_on = any(
+            isinstance(call.func, ast.Attribute)
+            and call.func.attr in _RUNNER
+            and (argument(call, "extra_tests") or "extra_tests" in map(dotted, call.args))
+            for call in calls
+        )
+        if name in _RUNNER and (hands_on or "extra_tests" in parameters(method)):
+            message = f"{name}() takes test_labels and **kwargs: Django 5.0 removed extra_tests"
+            yield Finding("test-runner", module.line(method), message)
+
+
+def requirements(module: Module, node: ast.Constant) -> Iterator[Finding]:
+    """Distributions in ``setup.py``."""
+    value = string(node)
+    if value is None or module.path.name != "setup.py":
+        return
+    # What ``setup(name=…)`` or ``packages=…`` says is of the project itself.
+    before = module.text[module.line_start(node) : module.span(node)[0]]
+    if re.search(r"\b(name|packages|py_modules|keywords)\s*=\s*\[?\s*$", before):
+        return
+    source = from_source(value)
+    found = re.fullmatch(rf"([A-Za-z][\w.-]*)\s*(?:\[[^]]*\])?((?:{VERSIONS.pattern})*)", value)
+    judged = verdict(source, "") if source else found and verdict(found[1], found[2])
+    if judged:
+        message, new = judged
+        edits = (module.replace(node, module.code(node).replace(value, new or value)),)
+        yield Finding(
+            "requirement", module.line(node), message, edits if new and not source else ()
+        )
+
+
 RULES = [
-    (cst.SimpleString, dotted_names),
-    (cst.SimpleString, logger_name),
-    (cst.SimpleString, delay_app),
-    (cst.Tuple, delay_dependency),
-    (cst.Module, settings),
-    (cst.Name, middleware_classes),
+    (ast.Module, settings),
+    (ast.Name, middleware_classes),
+    (ast.Constant, backend),
+    (ast.Constant, delay_app),
+    (ast.ClassDef, app_config),
+    (ast.Assign, default_app_config),
+    (ast.ClassDef, test_runner),
+    (ast.Constant, requirements),
 ]

@@ -2,62 +2,44 @@
 
 from __future__ import annotations
 
-import re
+import multiprocessing
+import os
+import signal
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from channels.porting import (
-    imports,
-    rules_apps,
-    rules_auth,
     rules_channels,
     rules_connect,
     rules_django,
-    rules_layers,
-    rules_python,
+    rules_moved,
     rules_settings,
     rules_urls,
-    rules_views,
     texts,
     tree,
 )
-from channels.porting.analysis import Module
-from channels.porting.apps import Apps
-from channels.porting.findings import Finding, apply
-from channels.porting.parallel import in_order
-from channels.porting.relevance import may_need_change
-from channels.porting.routes import Routes
-from channels.porting.syntax import UnparsableError, check_syntax
-from channels.porting.urlconfs import UrlConfs
+from channels.porting.findings import NEWLINE, Finding, UnparsableError, apply
+from channels.porting.module import Module
+from channels.porting.project import Project
+from channels.porting.upgrade import IGNORE, upgrade
 
 #: Edits of one pass may reveal what the next one finds; this many are enough for any file.
 MAX_PASSES = 20
 
-#: A line with this comment is left alone.
-IGNORE = "channels-port: ignore"
+#: Fewer files are done sooner than processes are started.
+MANY = 40
 
-#: With this setting a connect consumer need not answer.
-_IMPLICIT_ACCEPT = re.compile(r"^CHANNELS_IMPLICIT_ACCEPT\s*=\s*True", re.MULTILINE)
-
-_Rule = Callable[[Module, Any], Iterator[Finding]]
-
-_RULES: dict[type, list[_Rule]] = {}
-for _node_type, _rule in [
-    *imports.RULES,
-    *rules_django.RULES,
-    *rules_urls.RULES,
-    *rules_auth.RULES,
-    *rules_views.RULES,
-    *rules_python.RULES,
-    *rules_settings.RULES,
-    *rules_channels.RULES,
-    *rules_connect.RULES,
-    *rules_apps.RULES,
-    *rules_layers.RULES,
-]:
-    _RULES.setdefault(_node_type, []).append(_rule)  # type: ignore[arg-type]  # each takes its node
+_RULES: dict[type, list[Callable[[Module, Any], Iterator[Finding]]]] = defaultdict(list)
+for _rules in (
+    *(rules_channels, rules_connect, rules_django, rules_moved, rules_settings, rules_urls),
+):
+    for _kind, _rule in _rules.RULES:
+        _RULES[_kind].append(_rule)
 
 
 @dataclass
@@ -82,58 +64,60 @@ class Ported:
         return self.source is not None and self.fixed != self.source.text
 
 
-@dataclass
-class Project:
-    """The files below some folders.
+def scan(
+    roots: Iterable[Path], tell: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[Ported]:
+    """Yield what there is to say about each file below some folders, in order.
+
+    Nothing is written.
 
     Args:
         roots: Folders or files.
+        tell: Is told after each file how many are done, of how many.
+
+    Raises:
+        BrokenProcessPool: One of the processes that look at files was killed.
     """
+    # Once each, also if one folder is given within another.
+    paths = list(dict.fromkeys(path for root in roots for path in tree.files(root)))
+    project = Project()
+    for path in paths:
+        if tree.kind_of(path) == "python":
+            try:
+                project.collect(tree.read(path).text, path)
+            except (tree.UnreadableError, UnparsableError):
+                continue  # told when it is looked at
+    for done, ported in enumerate(_shared(_Look(project), paths), 1):
+        tell(done, len(paths))
+        yield ported
 
-    roots: Iterable[Path]
-    _routes: Routes = field(default_factory=Routes)
-    _urlconfs: UrlConfs = field(default_factory=UrlConfs)
-    _apps: Apps = field(default_factory=Apps)
-    _accepts_by_itself: bool = False
-    #: What was parsed to collect routes, so that it is parsed once.
-    _modules: dict[Path, Module] = field(default_factory=dict)
 
-    def scan(self, tell: Callable[[int, int], None] = lambda done, total: None) -> Iterator[Ported]:
-        """Yield what there is to say about each file, in order.  Nothing is written.
-
-        Args:
-            tell: Is told after each file how many are done, of how many.
-
-        Raises:
-            BrokenProcessPool: One of the processes that look at files was killed.
-        """
-        # Once each, also if one folder is given within another.
-        paths = list(dict.fromkeys(path for root in self.roots for path in tree.files(root)))
-        for path in paths:
-            self._collect(path)
-        for done, ported in enumerate(in_order(self._look, paths), 1):
-            tell(done, len(paths))
-            yield ported
-
-    def _collect(self, path: Path) -> None:
-        if tree.kind_of(path) != "python":
-            return
+def _shared(look: _Look, paths: list[Path]) -> Iterator[Ported]:
+    """Yield the results in order, from as many processes as there are cores if files are many."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    # To fork beside other threads may copy a lock that is held.
+    alone = threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods()
+    if len(paths) < MANY or cores < 2 or not alone:
+        yield from map(look, paths)
+        return
+    context = multiprocessing.get_context("fork")
+    ignored = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(cores, context, signal.signal, ignored) as processes:
         try:
-            text = tree.read(path).text
-            self._urlconfs.collect(text, path)
-            self._apps.collect(text)
-            self._accepts_by_itself |= bool(_IMPLICIT_ACCEPT.search(text))
-            if "websocket." in text:
-                self._modules[path] = module = self._module(text, path)
-                self._routes.collect(module, path)
-        except (tree.UnreadableError, UnparsableError, RecursionError):
-            return  # told when it is looked at
+            yield from processes.map(look, paths, chunksize=4)
+        except BaseException:
+            processes.shutdown(wait=False, cancel_futures=True)
+            raise
 
-    def _module(self, text: str, path: Path) -> Module:
-        routes, urls = self._routes, self._urlconfs
-        return Module(text, path, routes.handled, urls.has_app_name, self._apps.other_name)
 
-    def _look(self, path: Path) -> Ported:
+@dataclass
+class _Look:
+    """From a file to what there is to say about it."""
+
+    project: Project
+
+    def __call__(self, path: Path) -> Ported:
         kind = tree.kind_of(path)
         if kind is None:
             return Ported(path, [Finding("unreadable", 1, "not a kind of file that is known")])
@@ -143,58 +127,70 @@ class Project:
             # Of a file that may be of any encoding nothing is expected.
             return Ported(path, [Finding("unreadable", 1, str(error), note=kind != "python")])
         try:
-            findings = self._findings(kind, source.text, path)
+            if kind == "python":
+                return self._python(source)
+            return self._fixed(source, source.text, texts.check(kind, source.text), kind)
         except UnparsableError as error:
             message = f"can't be read as Python 3, nothing else is known of it: {error.reason}"
             return Ported(path, [Finding("syntax", error.line, message)])
-        return self._fixed(kind, source, findings)
 
-    def _fixed(self, kind: str, source: tree.Source, findings: list[Finding]) -> Ported:
+    def _python(self, source: tree.Source) -> Ported:
+        Module(source.text, source.path, self.project)  # before anything is made of it
+        upgraded = upgrade(source.text, source.path)
+        lines = upgraded.lines
+        module = Module(upgraded.text, source.path, self.project, lines)
+        findings = [*upgraded.findings, *_ruled(module)]
+        return self._fixed(source, upgraded.text, findings, "python")
+
+    def _fixed(self, source: tree.Source, text: str, findings: list[Finding], kind: str) -> Ported:
         """Make the edits, again while there are new ones; never a text that can't be parsed."""
-        text, left = source.text, findings
-        for _ in range(MAX_PASSES):
-            new = apply(text, left)
-            if new == text:
-                break
-            try:
-                left = self._findings(kind, new, source.path)
-                new.encode(source.encoding)
-            except (UnparsableError, UnicodeEncodeError):
-                unfixed = [replace(one, edits=()) for one in findings]
-                return Ported(source.path, unfixed, source, source.text)
-            text = new
-        return Ported(source.path, findings, source, text)
-
-    def _findings(self, kind: str, text: str, path: Path) -> list[Finding]:
-        """Return what there is to say about a text.
-
-        Raises:
-            UnparsableError: It is to be Python, and is not.
-        """
-        if kind == "python":
-            found = self._python(text, path)
-        else:
-            found = texts.check(kind, text)
-        if self._accepts_by_itself:
-            found = [one for one in found if one.rule != "accept"]
-        if IGNORE in text:
-            lines = text.splitlines()
-            found = [one for one in found if IGNORE not in lines[one.line - 1]]
-        return sorted(set(found), key=lambda one: (one.line, one.rule, one.message))
-
-    def _python(self, text: str, path: Path) -> list[Finding]:
-        if not may_need_change(text) and not self._routes.lead_to(path):
-            check_syntax(text)
-            return []
-        module = self._modules.pop(path, None)
-        if module is None or module.text != text:
-            module = self._module(text, path)
+        found = left = self._wanted(findings, source.text)
         try:
-            return [
-                finding
-                for node in module.nodes
-                for rule in _RULES.get(type(node), ())
-                for finding in rule(module, node)
-            ]
-        except RecursionError as error:
-            raise UnparsableError(1, "it is nested too deeply") from error
+            for _ in range(MAX_PASSES):
+                new = apply(text, left)
+                if new == text:
+                    if kind != "python" or text == source.text:
+                        break
+                    new = upgrade(text, source.path).text
+                    if new == text:
+                        break
+                again = (
+                    texts.check(kind, new)
+                    if kind != "python"
+                    else _ruled(Module(new, source.path, self.project))
+                )
+                left = self._wanted(again, new)
+                text = new
+            text.encode(source.encoding)
+        except (UnparsableError, UnicodeEncodeError):
+            unfixed = [replace(one, edits=(), upgraded=False) for one in found]
+            return Ported(source.path, unfixed, source, source.text)
+        return Ported(source.path, found, source, text)
+
+    def _wanted(self, findings: list[Finding], text: str) -> list[Finding]:
+        """Return findings in order, without those that the settings or a comment answer."""
+        lines = NEWLINE.split(text)
+        wanted = {
+            one
+            for one in findings
+            if IGNORE not in lines[one.line - 1]
+            and not (one.rule == "accept" and self.project.accepts_by_itself)
+        }
+        return sorted(wanted, key=lambda one: (one.line, one.rule, one.message))
+
+
+def _ruled(module: Module) -> list[Finding]:
+    """Return what the rules say about a file.
+
+    Raises:
+        UnparsableError: It is nested too deeply for them.
+    """
+    try:
+        return [
+            finding
+            for node in module.nodes
+            for rule in _RULES.get(type(node), ())
+            for finding in rule(module, node)
+        ]
+    except RecursionError as error:
+        raise UnparsableError(1, "it is nested too deeply") from error

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from channels.porting.scan import Project
+from channels.porting.scan import scan
 
 
 class Code:
@@ -24,7 +24,7 @@ class Code:
 
     def scan(self):
         """Return what became of each file, by its name."""
-        found = Project([self.root]).scan()
+        found = scan([self.root])
         return {str(one.path.relative_to(self.root)): one for one in found}
 
     def one(self, text, name="app/code.py"):

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from channels.porting.progress import Progress
+from channels.porting.cli import Progress
 
 
 class Stream(io.StringIO):

@@ -113,7 +113,7 @@ FIXED = {
         C = "django.contrib.staticfiles.storage.CachedStaticFilesStorage"
         """,
         """
-        A = u"django.template.context_processors.request"
+        A = "django.template.context_processors.request"
         B = ['django.db.backends.postgresql', "logging.NullHandler"]
         C = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
         """,
@@ -193,12 +193,11 @@ def test_settings_are_fixed(code, before, after):
     ("rule", "text"),
     [
         ("setting", "TEMPLATE_DIRS = ['a']\n"),
-        ("setting", "STATICFILES_STORAGE = 'a'\n"),
         ("gone-name", "A = 'django.contrib.auth.middleware.SessionAuthenticationMiddleware'\n"),
         ("gone-name", "A = 'django.contrib.sessions.serializers.PickleSerializer'\n"),
         ("gone-name", "BACKEND = 'asgi_ipc.IPCChannelLayer'\n"),
         ("gone-name", "BACKEND = 'channels.database_layer.DatabaseChannelLayer'\n"),
-        ("gone-name", "patch('daphne.server.Server')\n"),
+        ("gone-name", "patch('daphne.http_protocol.HTTPFactory')\n"),
         ("gone-name", "APPS = ['django.contrib.formtools']\n"),
         ("setting", "DEBUG = TEMPLATE_DEBUG = True\n"),
         ("setting", "MIDDLEWARE = []\nif OLD: MIDDLEWARE_CLASSES = MIDDLEWARE\n"),

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from channels.porting import tree
-from channels.porting.scan import Project
+from channels.porting.scan import scan
 
 OLD = "from django.core.urlresolvers import reverse\n"
 NEW = "from django.urls import reverse\n"
@@ -70,6 +70,9 @@ def test_a_file_that_is_not_text_is_told_and_never_changed(code):
         b"import os\n\x0c\n" + OLD.encode() + "'\u2028 \U0001f600'\n".encode(),
         OLD.encode() + b"    # the end\n  \n",
         OLD.encode().rstrip(),
+        b"\x0c" + OLD.encode(),
+        b"\n\n" + OLD.encode() + b"a = 1\r\nb = 2\n",
+        b"# coding: latin-1\r\n" + OLD.encode().replace(b"\n", b"\r\n") + b"a = '\xe4'\r\n",
     ],
 )
 def test_encoding_mark_and_line_ends_stay_as_they_are(code, content):
@@ -80,13 +83,6 @@ def test_encoding_mark_and_line_ends_stay_as_they_are(code, content):
     assert (code.root / "a.py").read_bytes() == content.replace(
         OLD.encode().rstrip(), NEW.encode().rstrip()
     )
-
-
-def test_a_file_whose_positions_are_not_certain_is_told_and_never_changed(code):
-    found = code.one(b"\x0c" + OLD.encode())
-
-    assert [one.rule for one in found.findings] == ["syntax"]
-    assert not found.changes
 
 
 def test_positions_are_right_behind_odd_characters(code):
@@ -138,7 +134,7 @@ def test_a_huge_file_is_named_and_not_read(code):
 
 def test_a_file_that_vanishes_is_told(code):
     path = code.write("a.py", OLD)
-    (found,) = list(Project([path.with_name("b.py")]).scan())
+    (found,) = list(scan([path.with_name("b.py")]))
 
     assert "can't be read" in found.findings[0].message
 

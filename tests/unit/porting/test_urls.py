@@ -63,7 +63,8 @@ def test_patterns_are_a_list(code):
         urlpatterns += patterns('', *more)
         """
     after = """
-        from django.urls import include, re_path
+        from django.conf.urls import include
+        from django.urls import re_path
         urlpatterns = [
             re_path("a", b),  # c
         ]

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         """Run.
 
         Raises:
-            CommandError: A path does not exist, or libcst is missing.
+            CommandError: A path does not exist, or a tool is missing.
             SystemExit: Something is left to change (status 1).
         """
         try:
