@@ -11,6 +11,7 @@ from twisted.web import http
 
 from channels.interface_server.net.context import Context, detect_dead_peer, unsent_bytes
 from channels.interface_server.net.response import ClosingConnection
+from channels.interface_server.protocol.headers import find_origin
 from channels.interface_server.timers import TimerWheel
 
 #: How much of a malformed request line is shown in the access log, in bytes.
@@ -66,7 +67,7 @@ class HttpConnection(http.HTTPChannel):
         """Leave a line in the access log, with what is known of the request."""
         context: Context = self.factory.context
         headers = self.requests[-1].requestHeaders.getAllRawHeaders() if self.requests else ()
-        client = context.find_origin(headers, self).describe()
+        client = find_origin(context.settings, headers, self).describe()
         method, _, rest = self._line[:LONGEST_LOGGED].partition(b" ")
         context.log_response(method, rest.rpartition(b" ")[0] or rest, 400, client)
 
@@ -124,7 +125,8 @@ class HalfClosedClient:
         if request is None or request.response is None or request.response.started:
             return None  # what is written tells
         if self._asked:
-            if _has_failed(channel.transport):
+            handle = channel.transport.getHandle()
+            if handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 channel.transport.abortConnection()
                 return None
             self._delay *= 2
@@ -132,8 +134,3 @@ class HalfClosedClient:
             channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._asked = not self._asked
         return FIRST_QUESTION if self._asked else self._delay
-
-
-def _has_failed(transport: Any) -> bool:
-    handle = transport.getHandle()
-    return bool(handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from channels.interface_server.counters import ConnectionCounters
-from channels.interface_server.protocol.headers import Origin, find_origin
 from channels.interface_server.settings import Settings
 from channels.interface_server.timers import TimerWheel
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
-RawHeaders = Iterable[tuple[bytes, Iterable[bytes]]]
 
 #: Seconds of silence before the kernel asks, between its questions, and how many.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -92,23 +90,6 @@ class Context:
             client=client,
             time_taken=seconds,
             size=size,
-        )
-
-    def find_origin(self, headers: RawHeaders, channel: Any, websocket: bool = False) -> Origin:
-        """Work out where a request comes from.
-
-        Args:
-            headers: As they came.
-            channel: Of HTTP/1.1 or HTTP/2, which it came on.
-            websocket: Whether it is a handshake.
-        """
-        return find_origin(
-            self.settings,
-            headers,
-            channel.getPeer(),
-            channel.getHost(),
-            channel.isSecure(),
-            websocket,
         )
 
 

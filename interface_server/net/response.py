@@ -11,6 +11,7 @@ from channels.interface_server.net.context import (
     undelivered_bytes,
     unsent_bytes,
 )
+from channels.interface_server.protocol.headers import find_origin
 from channels.interface_server.protocol.messages import http_request
 from channels.interface_server.protocol.pages import error_headers, error_page, health_page
 from channels.interface_server.timers import TimerWheel
@@ -50,8 +51,8 @@ class ResponseWriter:
     def __init__(self, request: Any, context: Context) -> None:
         self._request = request
         self._context = context
-        self._origin = context.find_origin(
-            request.requestHeaders.getAllRawHeaders(), request.channel
+        self._origin = find_origin(
+            context.settings, request.requestHeaders.getAllRawHeaders(), request.channel
         )
         self._client = self._origin.describe()
         self._started_at = self._touched = context.wheel.clock()

@@ -17,6 +17,7 @@ from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.websocket import WebSocketConnection
 from channels.interface_server.protocol.extensions import choose_deflate, parse_offers
+from channels.interface_server.protocol.headers import find_origin
 from channels.interface_server.protocol.messages import websocket_connect
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,11 @@ class WebSocketUpgrade:
     def __call__(self, request: HttpRequest) -> None:
         """Take the connection of a request whose headers ask for it."""
         context = self._context
-        origin = context.find_origin(
-            request.requestHeaders.getAllRawHeaders(), request.channel, websocket=True
+        origin = find_origin(
+            context.settings,
+            request.requestHeaders.getAllRawHeaders(),
+            request.channel,
+            websocket=True,
         )
         connect = websocket_connect(request.uri, origin)
         request_line = (request.method, request.uri)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from channels.interface_server.settings import Settings
@@ -59,22 +59,31 @@ class Origin:
         return str(host) if self.forwarded else f"{host}:{port}"
 
 
+class Channel(Protocol):
+    """What tells of a connection; Twisted's of HTTP/1.1 and HTTP/2 do."""
+
+    def getPeer(self) -> Any:
+        """Return the address of the other end."""
+
+    def getHost(self) -> Any:
+        """Return the address of this end."""
+
+    def isSecure(self) -> Any:
+        """Whether it uses TLS."""
+
+
 def find_origin(
     settings: Settings,
     raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
-    peer: Any,
-    host: Any,
-    secure: bool,
-    websocket: bool,
+    channel: Channel,
+    websocket: bool = False,
 ) -> Origin:
     """Work out client, scheme, root path and headers.
 
     Args:
         settings: Say what is believed.
         raw_headers: As they came.
-        peer: Twisted address of the other end.
-        host: Twisted address of this end.
-        secure: Whether the connection uses TLS.
+        channel: What they came on.
         websocket: Whether it is a handshake, which keeps all of its headers.
     """
     headers = request_headers(raw_headers)
@@ -83,9 +92,9 @@ def find_origin(
     if asked is None or not settings.trust_root_path_header:
         asked = settings.root_path
     return Origin(
-        client=_address(peer) if forwarded is None else forwarded,
-        server=_address(host),
-        scheme=forwarded_scheme or ("https" if secure else "http"),
+        client=_address(channel.getPeer()) if forwarded is None else forwarded,
+        server=_address(channel.getHost()),
+        scheme=forwarded_scheme or ("https" if channel.isSecure() else "http"),
         root_path=asked,
         headers=headers if websocket else rest,
         forwarded=forwarded is not None,

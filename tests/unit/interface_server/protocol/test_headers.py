@@ -172,11 +172,26 @@ def test_port_and_proto_headers_can_be_left_out():
 
 
 PROXIED = Settings(proxy_forwarded_address_header="X-Forwarded-For", root_path="/root")
-PEER, HOST = IPv4Address("TCP", "10.0.0.9", 5), IPv4Address("TCP", "10.0.0.1", 80)
+
+
+class Channel:
+    """A connection, of TCP or a UNIX socket."""
+
+    def __init__(self, secure=False, unix=False):
+        self.secure, self.unix = secure, unix
+
+    def getPeer(self):
+        return UNIXAddress("/a") if self.unix else IPv4Address("TCP", "10.0.0.9", 5)
+
+    def getHost(self):
+        return UNIXAddress("/b") if self.unix else IPv4Address("TCP", "10.0.0.1", 80)
+
+    def isSecure(self):
+        return self.secure
 
 
 def test_the_socket_tells_where_a_request_comes_from_if_no_proxy_does():
-    origin = find_origin(PROXIED, [(b"Host", [b"x"])], PEER, HOST, secure=True, websocket=False)
+    origin = find_origin(PROXIED, [(b"Host", [b"x"])], Channel(secure=True))
 
     assert origin == Origin(["10.0.0.9", 5], ["10.0.0.1", 80], "https", "/root", [(b"host", b"x")])
     assert origin.describe() == "10.0.0.9:5"
@@ -185,7 +200,7 @@ def test_the_socket_tells_where_a_request_comes_from_if_no_proxy_does():
 def test_a_proxy_names_the_client_whose_port_is_not_known():
     raw = [(b"X-Forwarded-For", [b"1.2.3.4"])]
 
-    origin = find_origin(PROXIED, raw, PEER, HOST, secure=False, websocket=False)
+    origin = find_origin(PROXIED, raw, Channel())
 
     assert (origin.client, origin.scheme, origin.forwarded) == (["1.2.3.4", 0], "http", True)
     assert origin.describe() == "1.2.3.4"
@@ -199,7 +214,7 @@ def test_the_root_path_of_a_request_is_believed_only_if_that_was_said(
     settings = replace(PROXIED, trust_root_path_header=trusted)
     raw = [(b"Daphne-Root-Path", [b"/other"])]
 
-    origin = find_origin(settings, raw, UNIXAddress("/a"), UNIXAddress("/b"), False, websocket)
+    origin = find_origin(settings, raw, Channel(unix=True), websocket)
 
     assert (origin.client, origin.root_path) == (None, root_path)
     assert origin.describe() is None
