@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from channels.layers import base
 from channels.layers.base import ChannelCapacity
 from channels.layers.redis.layer import RedisChannelLayer, check_list
-from channels.layers.redis.net.address import Target, bare_host, make_target
+from channels.layers.redis.net.address import bare_host, make_target
 from channels.layers.redis.net.hosts import Host, SentinelHost, Sentinels
 
 
@@ -87,24 +88,12 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         plain = make_target("tls" if own.pop("ssl", False) else "tcp", {**shared, **own})
         addresses = [plain.at(bare_host(str(host)), int(port)) for host, port in entries]
         if not self.services:
-            self.services = self._discover(addresses)
-        return lambda: self._masters(addresses, master)
+            with contextlib.closing(Sentinels(addresses)) as sentinels:
+                self.services = sentinels.services()
+        masters = [replace(master, service=name) for name in self.services]
 
-    def _discover(self, addresses: Sequence[Target]) -> list[str]:
-        sentinels = Sentinels(addresses)
-        try:
-            return sentinels.services()
-        finally:
-            sentinels.close()
+        def make_hosts() -> list[Host]:
+            sentinels, refresh = Sentinels(addresses), self.sentinel_refresh_interval
+            return [SentinelHost(sentinels, each, refresh, self.timeout) for each in masters]
 
-    def _masters(self, addresses: Sequence[Target], master: Target) -> list[Host]:
-        sentinels = Sentinels(addresses)
-        return [
-            SentinelHost(
-                sentinels,
-                replace(master, service=name),
-                self.sentinel_refresh_interval,
-                self.timeout,
-            )
-            for name in self.services
-        ]
+        return make_hosts
