@@ -49,7 +49,7 @@ class Ran:
         consumer: What ran it; ``None`` if no route matched.
         sends: For the worker's own layer, in order.
         others: For other layers, in order, with the layer of each.
-        interrupt: Ctrl-C by someone, to be raised once all is flushed.
+        interrupt: Ctrl-C that a person pressed, to be raised once all is flushed.
     """
 
     later: bool = False

@@ -150,7 +150,7 @@ def sign_malformed(send: Send, message: Message, consumer: object) -> Send:
     logs both.  To be called for replies that are no plain frame for a socket.
     """
     if "!" not in send.channel:
-        return send  # not a server's: what reads there would find a key that nobody sent
+        return send  # not a server's: what reads there would find a key that was not sent
     content, channel = send.message, message.channel.name
     if channel == "http.request":
         malformed = "status" not in content  # or a later part of a response: no matter
@@ -191,7 +191,7 @@ def _answered(sends: list[Operation], reply: str, keys: frozenset[str]) -> bool:
 
 
 def is_real_interrupt(error: BaseException) -> bool:
-    """Whether this is Ctrl-C pressed by someone, not ``KeyboardInterrupt`` raised by user code.
+    """Whether this is Ctrl-C that a person pressed, not ``KeyboardInterrupt`` raised by user code.
 
     A worker with signal handlers never sees one: its handler takes the signal.
     """

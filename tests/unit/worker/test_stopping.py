@@ -38,7 +38,7 @@ class ManyClients(ScriptedLayer):
 
 
 class TestGroup:
-    def test_threads_have_faces_of_their_own_and_all_end_on_a_stop(self):
+    def test_threads_have_clients_of_their_own_and_all_end_on_a_stop(self):
         ran = []
         both = threading.Barrier(2, timeout=10)
 
