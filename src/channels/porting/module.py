@@ -361,7 +361,7 @@ class Module:
             elif isinstance(node, ast.Global | ast.Nonlocal):
                 found.update(node.names)
             elif not isinstance(node, ast.alias):
-                # Functions, classes, handlers, patterns; other words do no harm.
+                # Functions, classes, handlers, patterns; other words make no difference.
                 names = (getattr(node, field, None) for field in ("name", "rest"))
                 found.update(name for name in names if isinstance(name, str))
         return frozenset(found)

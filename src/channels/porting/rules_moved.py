@@ -43,7 +43,7 @@ def moved_from_import(module: Module, node: ast.ImportFrom) -> Iterator[Finding]
     if node.level or not node.module:
         return
     if node.names[0].name == "*":
-        yield from _all_taken(module, node, node.module)
+        yield from _starred(module, node, node.module)
         return
     found = [(alias, _told(module, node, f"{node.module}.{alias.name}")) for alias in node.names]
     if any(told for _, told in found):
@@ -54,7 +54,7 @@ def moved_from_import(module: Module, node: ast.ImportFrom) -> Iterator[Finding]
                 yield replace(told, edits=edits if fixed else ())
 
 
-def _all_taken(module: Module, node: ast.ImportFrom, source: str) -> Iterator[Finding]:
+def _starred(module: Module, node: ast.ImportFrom, source: str) -> Iterator[Finding]:
     """What ``from old import *`` no longer brings, if it is used."""
     told = _told(module, node, source)
     if told:

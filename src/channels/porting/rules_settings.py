@@ -89,7 +89,7 @@ def middleware_classes(module: Module, node: ast.Name) -> Iterator[Finding]:
 
 
 def backend(module: Module, node: ast.Constant) -> Iterator[Finding]:
-    """``"BACKEND": "a.layer.of.somebody"`` within ``CHANNEL_LAYERS``, in whatever notation."""
+    """``"BACKEND": "a.layer.of.another"`` within ``CHANNEL_LAYERS``, in whatever notation."""
     value = string(node) or ""
     if "." not in value or value.startswith("channels.layers.") or translate(value)[0] != value:
         return

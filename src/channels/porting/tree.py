@@ -1,7 +1,7 @@
 """Which files of a code base are looked at, and how one is read and written.
 
 Links are not followed: what they point to inside of the tree is found at its own
-place, and what lies outside is somebody else's.
+place, and what lies outside is another project's.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _is_ours(folder: Path) -> bool:
         return False
     if folder.name.startswith(".") and folder.name not in _LOOKED_INTO:
         return False
-    # Environments, also those of a virtualenv of old, of Windows and of conda.
+    # Environments, also those of a legacy virtualenv, of Windows and of conda.
     marks = ("pyvenv.cfg", "bin/activate", "Scripts/activate", "conda-meta")
     return not any((folder / mark).exists() for mark in marks)
 
