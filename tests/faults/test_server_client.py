@@ -82,7 +82,7 @@ def test_a_node_of_a_cluster_that_lost_everything_gets_its_part_back():
     """Also a node that holds neither the mailbox nor the epoch."""
     cluster = Cluster()
     layer = RedisChannelLayer(hosts=[cluster.url.replace("redis:", "redis+cluster:")])
-    host = layer.make_hosts()[0]
+    host = layer.store.make_hosts()[0]
 
     def owner(key):
         return next(

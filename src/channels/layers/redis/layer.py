@@ -18,7 +18,6 @@ from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence
 from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
-from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.extensions import Extensions
 from channels.layers.redis.legacy import LegacyNames
 from channels.layers.redis.net.address import BLOCK_SECONDS, parse_host, parse_nodes
@@ -145,14 +144,6 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
     def hosts(self) -> list[Host]:
         """The hosts of the synchronous interface, in the order of the ring."""
         return self._ring.hosts
-
-    def make_hosts(self) -> Sequence[Host]:
-        """Return new hosts of this layer, with connections of their own."""
-        return self.store.make_hosts()
-
-    def agreement(self, name: str, kind: str) -> Agreement:
-        """Return what compares the settings of a process with those of the others."""
-        return self.store.agreement(name, kind)
 
     @property
     def ring_size(self) -> int:
@@ -298,7 +289,7 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
     def open_server(self, mailbox: str) -> ServerClient:
         from channels.layers.redis.server.client import RedisServerClient
 
-        return RedisServerClient(self, mailbox)
+        return RedisServerClient(self.store, mailbox)
 
 
 def check_list(option: str, value: Any, what: str) -> list[Any]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from channels import names
 from channels.layers.base import BaseChannelLayer
-from channels.layers.redis.agreement import Agreement, shown_limits
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.wire import items
@@ -63,17 +62,6 @@ class Store:
         other = copy.copy(self)
         other.ring = Ring(self.make_hosts())
         return other
-
-    def agreement(self, name: str, kind: str) -> Agreement:
-        """Return what compares the settings of a process with those of the others.
-
-        Args:
-            name: The process.
-            kind: ``"server"`` or ``"worker"``.
-        """
-        size = len(self.ring.hosts)
-        limits = shown_limits(self.limits)
-        return Agreement(name, kind, self.keys.prefix, self.codec, size, limits)
 
     def hosts_of(self, channel: str) -> Sequence[int]:
         """Return which hosts may hold messages of a channel: one, or all of a shared one."""

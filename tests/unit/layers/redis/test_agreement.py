@@ -9,9 +9,11 @@ import re
 import msgpack
 import pytest
 
-from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement, shown_limits
-from channels.layers.redis.layer import RedisChannelLayer
+from channels.layers.base import BaseChannelLayer
+from channels.layers.redis.agreement import FRESH_MS, SETTLED_MS, Agreement
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire.codec import Codec
+from channels.layers.redis.wire.keys import Keys
 
 #: What was logged is remembered by prefix, so each test has prefixes of its own.
 numbers = itertools.count()
@@ -47,16 +49,18 @@ class Shared:
     def beat(self, *agreements, ring=(0,)):
         """Let each write its line and read the others'."""
         for one in agreements:
-            one.heard([self.run(host, one.commands(n, self.now_ms)) for n, host in enumerate(ring)])
+            one.compare(
+                [self.run(host, one.commands(n, self.now_ms)) for n, host in enumerate(ring)]
+            )
 
     def settle(self):
         self.now_ms += SETTLED_MS
 
 
 def make(kind, prefix, keys=None, size=1, name=None, **options):
-    limits = shown_limits(RedisChannelLayer(**options))
-    name = name or f"{kind}{next(numbers)}"
-    return Agreement(name, kind, prefix, Codec(1000, keys), size, limits)
+    hosts = [object()] * size
+    store = Store(BaseChannelLayer(**options), Keys(prefix), Codec(1000, keys), lambda: hosts, None)
+    return Agreement(store, name or f"{kind}{next(numbers)}", kind)
 
 
 def warnings(caplog):
@@ -213,7 +217,7 @@ def test_a_line_of_a_version_without_limits_is_not_compared_by_them(prefix, capl
     line = worker.commands(0, 1_000_000)[0][3]
 
     server.commands(0, 1_000_000)
-    server.heard([[msgpack.packb(msgpack.unpackb(line)[:-1])]])
+    server.compare([[msgpack.packb(msgpack.unpackb(line)[:-1])]])
 
     assert not caplog.records
 
@@ -225,6 +229,6 @@ def test_what_cannot_be_read_is_not_compared(prefix, caplog, answer):
     one = make("server", prefix)
     one.commands(0, 1_000_000)
 
-    one.heard([answer])
+    one.compare([answer])
 
     assert not caplog.records

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
 from redis.exceptions import NoPermissionError
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.agreement import Agreement
+from channels.layers.base import BaseChannelLayer
+from channels.layers.redis import heartbeat
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.protocol import RedisClock
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import TIERS, Keys
 from channels.layers.redis.wire.processes import read_entry
@@ -21,7 +24,8 @@ KEYS = Keys()
 class Host:
     """Answers as Redis would, as far as a heartbeat asks."""
 
-    def __init__(self):
+    def __init__(self, monotonic=lambda: 100.0):
+        self.clock = RedisClock(monotonic)
         self.fails = False
         self.guards_tiers = False
         self.epoch = b"first"
@@ -77,16 +81,9 @@ def host():
     return Host()
 
 
-def heart(host, **options):
-    return Heartbeat(
-        [host],
-        lambda name: 0,
-        KEYS,
-        "web.abc!",
-        "server",
-        clocks=[RedisClock(lambda: 100.0)],
-        **options,
-    )
+def heart(*hosts, **options):
+    store = Store(BaseChannelLayer(), KEYS, Codec(1000), lambda: hosts, None)
+    return Heartbeat(store, "web.abc!", "server", **options)
 
 
 def turns(number):
@@ -96,7 +93,7 @@ def turns(number):
 
 
 def test_a_beat_writes_the_entry_and_the_index(host):
-    beat = heart(host, channels=["a", "b"], held=lambda: [b"r1"], info=lambda: {"pid": 7})
+    beat = heart(host, channels=["a", "b"], unanswered=lambda: [b"r1"], info=lambda: {"pid": 7})
 
     beat.beat()
     beat.beat()
@@ -109,13 +106,12 @@ def test_a_beat_writes_the_entry_and_the_index(host):
 
 
 def test_the_clock_of_every_host_is_set_to_redis_time(host):
-    clocks = [RedisClock(lambda: 100.0), RedisClock(lambda: 200.0)]
-    beat = Heartbeat([host, Host()], lambda name: 0, KEYS, "w", "worker", clocks=clocks)
+    hosts = [host, Host(lambda: 200.0)]
 
-    beat.beat()
+    heart(*hosts).beat()
 
-    for clock in clocks:
-        assert clock.now_ms() == pytest.approx(5_000_000, abs=1)
+    for each in hosts:
+        assert each.clock.now_ms() == pytest.approx(5_000_000, abs=1)
 
 
 def test_the_memory_is_told_with_each_beat(host):
@@ -136,8 +132,9 @@ def test_the_memory_is_told_with_each_beat(host):
 
 
 def test_an_outage_is_told_once_and_beating_goes_on(host, caplog):
-    lost, beaten = [], []
-    beat = heart(host, lost=lost.append, beaten=beaten.append, wait=turns(8))
+    caplog.set_level(logging.DEBUG)
+    beaten = []
+    beat = heart(host, beaten=beaten.append, wait=turns(8))
     original = host.execute
 
     def execute(commands):
@@ -147,7 +144,8 @@ def test_an_outage_is_told_once_and_beating_goes_on(host, caplog):
     host.execute = execute
     beat.run()
 
-    assert [type(error) for error in lost] == [LayerUnavailable] * 2
+    assert caplog.text.count("no heartbeat of web.abc! can be written: connection refused") == 2
+    assert caplog.text.count("heartbeats of web.abc! are written again") == 2
     assert len(beaten) == 5
     # Whoever reads from that Redis logs it.
     assert not [one for one in caplog.records if one.levelname == "WARNING"]
@@ -156,14 +154,14 @@ def test_an_outage_is_told_once_and_beating_goes_on(host, caplog):
 def test_an_error_in_what_is_asked_for_does_not_end_it(host, caplog):
     calls = []
 
-    def held():
+    def unanswered():
         calls.append(1)
         if len(calls) == 1:
             raise RuntimeError("a bug elsewhere")
         return []
 
     beaten = []
-    heart(host, held=held, beaten=beaten.append, wait=turns(2)).run()
+    heart(host, unanswered=unanswered, beaten=beaten.append, wait=turns(2)).run()
 
     assert len(beaten) == 1
     assert "a bug elsewhere" in caplog.text
@@ -180,27 +178,26 @@ def test_an_error_in_a_callback_does_not_end_it(host, caplog):
 
 def test_a_user_who_may_touch_keys_of_the_prefix_only_can_beat_all_the_same(host):
     host.guards_tiers = True
-    lost, beaten = [], []
-    agreement = Agreement("web.abc!", "server", "asgi:", Codec(1000), 1)
+    beaten = []
 
-    heart(host, agreement=agreement, lost=lost.append, beaten=beaten.append, wait=turns(6)).run()
+    heart(host, beaten=beaten.append, wait=turns(6)).run()
 
-    assert (lost, len(beaten)) == ([], 6)
+    assert len(beaten) == 6
 
 
 def test_a_refused_write_counts_as_an_outage_and_is_logged_as_nobody_else_sees_it(host, caplog):
-    lost = []
     host.on_hset = lambda *arguments: ValueError("OOM command not allowed")
 
-    heart(host, lost=lost.append, wait=turns(1)).run()
+    heart(host, wait=turns(1)).run()
 
-    assert "OOM" in str(lost[0])
-    assert "no heartbeat of web.abc! can be written" in caplog.text
+    assert "no heartbeat of web.abc! can be written: Redis refused" in caplog.text
+    assert "OOM" in caplog.text
 
 
-def test_stopping_is_prompt_takes_it_off_the_register(host):
+def test_stopping_is_prompt_takes_it_off_the_register(host, monkeypatch):
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 3600)
     written = threading.Event()
-    beat = heart(host, beaten=lambda memories: written.set(), interval=3600)
+    beat = heart(host, beaten=lambda memories: written.set())
     beat.start()
     assert written.wait(10)
     assert host.index

@@ -29,7 +29,8 @@ from channels.layers.clients import (
 )
 from channels.layers.redis.server.lanes import Lane, call_done
 from channels.layers.redis.server.memberships import GroupRegistry
-from channels.layers.redis.server.session import ServerLayer, Session
+from channels.layers.redis.server.session import Session
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.codec import Undecodable
 from channels.layers.redis.wire.processes import read_entry, read_index
@@ -39,24 +40,24 @@ class RedisServerClient:
     """An interface server's connection to Redis; see :class:`channels.layers.clients.ServerClient`.
 
     Args:
-        layer: Settings, hosts, keys and codec.
+        store: Of the layer.
         mailbox: Name of the process; ends in ``!``.
         jitter: Returns a number from 0 to 1.
     """
 
     def __init__(
-        self, layer: ServerLayer, mailbox: str, *, jitter: Callable[[], float] = random.random
+        self, store: Store, mailbox: str, *, jitter: Callable[[], float] = random.random
     ) -> None:
         names.check_channel_name(mailbox, receive=True)
         self.mailbox = mailbox
-        self._layer = layer
-        self._keys = layer.keys
-        self._codec = layer.codec
-        self._commands = layer.commands
-        self._session = Session(layer, mailbox, jitter)
+        self._store = store
+        self._keys = store.keys
+        self._codec = store.codec
+        self._commands = store.commands
+        self._session = Session(store, mailbox, jitter)
         self._pipelines = self._session.pipelines
         self._places = self._session.places
-        self._sockets_key = layer.keys.sockets(mailbox)
+        self._sockets_key = store.keys.sockets(mailbox)
         self._receipt_head = items.receipt_for(mailbox, 0)[:-8]
         self._checked: set[str] = set()
 
@@ -250,7 +251,7 @@ class RedisServerClient:
         chunks: list[Message] = []
         for payload in (popped or ())[1::2]:
             try:
-                chunks += self._codec.messages(payload, self._layer.group_expiry)
+                chunks += self._codec.messages(payload, self._store.limits.group_expiry)
             except Undecodable as error:
                 # Going on without it would give the client something else than was sent.
                 raise LayerError(f"a part of it cannot be read: {error}") from error

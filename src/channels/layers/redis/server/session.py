@@ -17,26 +17,21 @@ import contextlib
 import enum
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from channels.exceptions import LayerError, LayerUnavailable
 from channels.layers.clients import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
-from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.address import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
-from channels.layers.redis.net.hosts import Host
-from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.server.connections import AsyncPlaces
 from channels.layers.redis.server.lanes import Lane
 from channels.layers.redis.server.mailbox import Mailbox
 from channels.layers.redis.server.memberships import GroupRegistry
 from channels.layers.redis.server.pipelines import Pipelines
 from channels.layers.redis.server.recovery import Recovery
-from channels.layers.redis.wire.codec import Codec
-from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire.items import answer_for
-from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.processes import ASK_RUN_ID, Memory, ask_memory, read_memory
 from channels.layers.redis.wire.scripts import CONTROL
 
@@ -52,33 +47,6 @@ LAST_BACKOFF = 5.0
 PATIENCE = 6
 
 
-class ServerLayer(Protocol):
-    """What an interface server's side needs of its layer."""
-
-    expiry: float
-    group_expiry: float
-    keys: Keys
-    codec: Codec
-    commands: Commands
-    timeout: float | None
-
-    def make_hosts(self) -> Sequence[Host]:
-        """Return hosts of the caller's own, in the order of the ring."""
-        ...
-
-    def get_capacity(self, channel: str) -> int:
-        """Return how many messages may wait on a channel."""
-        ...
-
-    def configured_capacity(self, channel: str) -> int | None:
-        """Return what is configured for a channel by name, None if nothing."""
-        ...
-
-    def agreement(self, name: str, kind: str) -> Agreement:
-        """Return what compares the settings of a process with the others'."""
-        ...
-
-
 class _State(enum.Enum):
     DOWN = "down"
     CONNECTING = "connecting"
@@ -90,7 +58,7 @@ class Session:
     """The connections of one interface server.
 
     Args:
-        layer: Settings and hosts.
+        store: Of the layer; the connections are this session's own.
         name: Mailbox of the process.
         jitter: Returns a number from 0 to 1.
 
@@ -102,28 +70,27 @@ class Session:
         forgotten: Memberships ``(group, local)`` to be discarded, until Redis confirmed it.
     """
 
-    def __init__(self, layer: ServerLayer, name: str, jitter: Callable[[], float]) -> None:
+    def __init__(self, store: Store, name: str, jitter: Callable[[], float]) -> None:
         self.up = False
         self.settled_since = math.inf
         self.registry = GroupRegistry()
         self.sockets: dict[str, bytes] = {}
         self.forgotten: dict[tuple[str, str], None] = {}
-        self.hosts = layer.make_hosts()
-        ring = Ring(self.hosts)
-        self._index = ring.index
+        self._store = store = store.apart()
+        ring = store.ring
+        self.hosts = ring.hosts
         self.clock = self.hosts[ring.index(name)].clock
-        self._layer = layer
         self._name = name
         self._jitter = jitter
-        self._mail_key = layer.keys.mail(name)
+        self._mail_key = store.keys.mail(name)
         self._mail_target = ""
-        self.places = AsyncPlaces(ring, self._make_lane, layer.timeout)
+        self.places = AsyncPlaces(ring, self._make_lane, store.timeout)
         self.pipelines = Pipelines(self.places, name, self._mail_key)
         self.mailbox = self._make_mailbox()
         self._recovery = Recovery(
             name,
-            layer.keys,
-            layer.commands,
+            store.keys,
+            store.commands,
             self.registry,
             now_ms=self.clock.now_ms,
             ask=self.pipelines.ask,
@@ -138,21 +105,21 @@ class Session:
         self._loop: asyncio.AbstractEventLoop
 
     def _make_lane(self) -> Lane:
-        return Lane(self._layer.commands, self._layer.get_capacity, self._answer_expired)
+        return Lane(self._store.commands, self._store.limits.get_capacity, self._answer_expired)
 
     def _make_mailbox(self) -> Mailbox:
-        layer = self._layer
+        store = self._store
         return Mailbox(
             self._name,
-            layer.keys,
-            layer.commands,
-            layer.codec,
+            store.keys,
+            store.commands,
+            store.codec,
             self.clock,
             self.registry,
             self.pipelines,
-            capacity=layer.configured_capacity(self._name),
-            lifetime=layer.expiry,
-            patience=layer.timeout or DEFAULT_TIMEOUT,
+            capacity=store.limits.configured_capacity(self._name),
+            lifetime=store.limits.expiry,
+            patience=store.timeout or DEFAULT_TIMEOUT,
             authority_lost=self._memory_lost,
         )
 
@@ -203,15 +170,11 @@ class Session:
                 loop.call_soon_threadsafe(self._beaten, memories)
 
         return Heartbeat(
-            self.hosts,
-            self._index,
-            self._layer.keys,
+            self._store,
             self._name,
             "server",
-            clocks=[host.clock for host in self.hosts],
             info=lambda: {**info, "mailbox": self.mailbox.intake.counters()},
             beaten=beaten,
-            agreement=self._layer.agreement(self._name, "server"),
         )
 
     # -- connecting ------------------------------------------------------------------------
@@ -223,7 +186,7 @@ class Session:
             LayerUnavailable: It did not work out.
         """
         self._state = _State.CONNECTING
-        patience = PATIENCE * (self._layer.timeout or DEFAULT_TIMEOUT)
+        patience = PATIENCE * (self._store.timeout or DEFAULT_TIMEOUT)
         try:
             memories = await asyncio.wait_for(self._make_connections(), patience)
         except BaseException as error:
@@ -280,7 +243,7 @@ class Session:
 
     async def _read_memories(self) -> tuple[Memory, ...]:
         """Return the memory of every host, and measure its clock."""
-        keys = self._layer.keys
+        keys = self._store.keys
         memories = []
         for index, lane in enumerate(self.places.every_lane(keys.epoch)):
             clock = self.hosts[index].clock
@@ -362,9 +325,9 @@ class Session:
         for lane in self.places:
             if lane.idle:
                 lane.call(("PING",))
-        keys = self._layer.keys
+        keys = self._store.keys
         for key in (keys.meta(self._name), keys.sockets(self._name)):
-            self.pipelines.call(("PEXPIRE", key, self._layer.commands.control_ttl_ms))
+            self.pipelines.call(("PEXPIRE", key, self._store.commands.control_ttl_ms))
 
     def _answer_expired(self, receipts: list[bytes]) -> None:
         for receipt in receipts:
@@ -372,8 +335,8 @@ class Session:
                 mailbox, item = answer_for(receipt, EXPIRED)
             except (ValueError, UnicodeDecodeError):
                 continue  # a broken frame; nobody can be told
-            lane = self.places.lane(mailbox, self._layer.keys.mail(mailbox))
-            self.pipelines.call(self._layer.commands.post(mailbox, [CONTROL, item]), None, lane)
+            lane = self.places.lane(mailbox, self._store.keys.mail(mailbox))
+            self.pipelines.call(self._store.commands.post(mailbox, [CONTROL, item]), None, lane)
 
     # -- Redis lost its memory -----------------------------------------------------------------
 

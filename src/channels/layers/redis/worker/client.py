@@ -90,7 +90,6 @@ class RedisWorkerClient:
         self._asked_to_end = False
         self._sent = False
         self._taker = 0
-        self._heartbeat_ring = store.apart().ring
         self._heartbeat: Heartbeat | None = None
 
     def _make_orders(self) -> dict[int, FairOrder]:
@@ -110,23 +109,16 @@ class RedisWorkerClient:
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
-        ring = self._store.ring
-        for index in range(len(self._hosts)):
-            ring.now_ms(index)
         self._waiting.connect()
         heartbeat = Heartbeat(
-            self._heartbeat_ring.hosts,
-            ring.index,
-            self._store.keys,
+            self._store,
             self.name,
             "worker",
-            clocks=[host.clock for host in self._hosts],
             channels=self._channels,
-            held=self._unanswered,
+            unanswered=self._unanswered,
             info=self._info,
-            agreement=self._store.agreement(self.name, "worker"),
         )
-        # Whoever misses a frame asks those in the registry: be there before the first take.
+        # What misses a frame asks those in the registry: be there before the first take.
         heartbeat.beat()
         self._heartbeat = heartbeat
         heartbeat.start()
@@ -143,8 +135,8 @@ class RedisWorkerClient:
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             heartbeat.stop()
-        for connections in (self._heartbeat_ring, self._waiting, self._store.ring):
-            connections.close()
+        self._waiting.close()
+        self._store.ring.close()
 
     # -- taking ------------------------------------------------------------------------
 

@@ -224,4 +224,4 @@ def test_hosts_are_made_anew_for_each_user():
     layer = RedisChannelLayer(hosts=[("localhost", 1)])
 
     assert isinstance(layer.hosts[0], hosts.Host)
-    assert layer.make_hosts()[0] is not layer.hosts[0]
+    assert layer.store.make_hosts()[0] is not layer.hosts[0]
