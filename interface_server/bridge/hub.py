@@ -1,7 +1,7 @@
 """The bridge of one interface server, put together.
 
 ``net`` opens sockets and requests here, the layer delivers what is in the mailbox
-(:class:`~channels.layers.clients.MailboxListener`).  What happens to one socket or request
+(:class:`~channels.layers.clients.MailboxHandler`).  What happens to one socket or request
 is in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: who gets what,
 the layer coming and going, draining and stopping.
 """

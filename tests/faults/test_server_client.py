@@ -204,9 +204,9 @@ def test_thousands_of_memberships_come_back_while_applications_go_on(own_server)
             client = own_server.client
             for group in ("room0", "room1", "room2", "busy"):
                 stored = {name.decode() for name in client.zrange(keys.members(BOX, group), 0, -1)}
-                assert set(server_client.registry.members(group, server_client.now())) == stored
+                assert set(server_client._memberships.members(group, server_client.now())) == stored
             assert sum(client.zcard(keys.members(BOX, f"room{n}")) for n in range(3)) == 2500
-            assert server_client.registry.number == int(client.hget(keys.meta(BOX), "number"))
+            assert server_client._memberships.number == int(client.hget(keys.meta(BOX), "number"))
 
     run(test())
 
@@ -369,8 +369,8 @@ def test_losing_the_other_connection_costs_nothing_of_the_mailbox(redis_server):
             try:
                 for _ in range(20):
                     outages = len(listener.told)
-                    (lane,) = server_client.lanes()
-                    redis_server.client.client_kill_filter(_id=lane.link.client_id)
+                    own = server_client._connections.own.connection
+                    redis_server.client.client_kill_filter(_id=own.client_id)
                     await until(lambda n=outages: len(listener.told) == n + 2, "it is back")
             finally:
                 stop.set()

@@ -64,10 +64,10 @@ def test_losing_the_old_mailbox_while_connecting_fails_what_waits_for_it(redis_s
             mailbox._patience = 60.0  # nothing but the loss itself ends the wait
             way.stall()
             await until(lambda: mailbox._marks, "connecting waits for the old mailbox")
-            stale = mailbox._link
+            stale = mailbox._connection
             stale._transport.abort()
             await back(listener, 2.0)
-            assert mailbox._link is not stale
+            assert mailbox._connection is not stale
             assert await sent(client, "work", {"n": 1}) is None
 
     run(test())
@@ -84,7 +84,7 @@ def test_a_mailbox_that_stayed_where_the_name_led_before_is_given_up(
 
     async def test():
         async with serving(layer) as (client, listener):
-            own = client._session.mailbox._link._transport.get_extra_info("sockname")[1]
+            own = client._session.mailbox._connection._transport.get_extra_info("sockname")[1]
             way.lead_to(second_redis_server.port)
             way.hang_up(keep=own)
 

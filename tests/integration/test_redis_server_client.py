@@ -114,9 +114,9 @@ def test_frames_that_were_refused_are_not_awaited_for_ever(redis_server):
             )
             mailbox.settle()
             await sent(server_client, "other", {}, receipt=21)  # traffic goes on meanwhile
-            assert len(mailbox.intake.awaited) == 21
+            assert len(mailbox.decoder.awaited) == 21
             mailbox.settle()
-            assert mailbox.intake.awaited == {21}
+            assert mailbox.decoder.awaited == {21}
 
     run(test())
     layer.close()

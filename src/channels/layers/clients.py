@@ -284,7 +284,7 @@ class ProcessEntry:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-class MailboxListener(Protocol):
+class MailboxHandler(Protocol):
     """What an interface server is told; called in its event loop, never concurrently."""
 
     def deliver(self, items: Sequence[Item]) -> None:
@@ -328,11 +328,11 @@ class ServerClient(Protocol):
         """Return the time on the layer's clock, in seconds."""
         ...
 
-    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
-        """Connect, register, and deliver the mailbox to ``listener`` from now on.
+    async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
+        """Connect, register, and deliver the mailbox to ``handler`` from now on.
 
         Args:
-            listener: Told of everything.
+            handler: Told of everything.
             info: Shown on the register as it is at each heartbeat; any thread may read it.
 
         Raises:

@@ -30,7 +30,7 @@ from channels.layers.clients import (
     GiveBack,
     GroupSend,
     Item,
-    MailboxListener,
+    MailboxHandler,
     Message,
     Operation,
     ProcessEntry,
@@ -215,10 +215,10 @@ class PlainServerClient:
         """Return this host's own time: there is no other."""
         return time.time()
 
-    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+    async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
         """Start both threads."""
         self._loop = asyncio.get_running_loop()
-        self._listener = listener
+        self._handler = handler
         for work in (self._receive_loop, self._send_loop):
             thread = threading.Thread(
                 target=work, name=f"{self.mailbox}{work.__name__}", daemon=True
@@ -292,13 +292,13 @@ class PlainServerClient:
             except Exception as error:  # a foreign layer may raise anything
                 if not lost:
                     lost = True
-                    self._call(partial(self._listener.layer_lost, error))
+                    self._call(partial(self._handler.layer_lost, error))
                 self._sleep(retry)
                 retry = min(retry * 2, LONGEST_RETRY)
                 continue
             if lost:
                 lost, retry = False, FIRST_RETRY
-                self._call(self._listener.layer_back)
+                self._call(self._handler.layer_back)
             if channel is not None:
                 reply = Reply(channel[len(self.mailbox) :], message)
                 self._call(partial(self._deliver, reply))
@@ -355,7 +355,7 @@ class PlainServerClient:
                 log.exception("could not deliver from %s", self.mailbox)
 
     def _deliver(self, item: Item) -> None:
-        self._listener.deliver([item])
+        self._handler.deliver([item])
 
     def _sent(self, error: Exception | None, receipt: int, done: Done | None) -> None:
         if done is not None:

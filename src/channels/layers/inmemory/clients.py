@@ -23,7 +23,7 @@ from channels.layers.clients import (
     GiveBack,
     GroupSend,
     Item,
-    MailboxListener,
+    MailboxHandler,
     Message,
     Operation,
     ProcessEntry,
@@ -162,14 +162,14 @@ class InMemoryServerClient:
         """Return the time on the layer's clock, in seconds."""
         return self._store.now()
 
-    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+    async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
         """Register, and deliver the mailbox from now on.
 
         Raises:
             RuntimeError: Another server reads this mailbox.
         """
         self._loop = asyncio.get_running_loop()
-        self._listener = listener
+        self._handler = handler
         self._store.open_server(self.mailbox, self)
         self._store.register.add(self.mailbox, "server", info=info)
         self.settled_since = self.now()
@@ -211,7 +211,7 @@ class InMemoryServerClient:
         if not batch:
             return
         try:
-            self._listener.deliver(batch)
+            self._handler.deliver(batch)
         except Exception:
             logger.exception("the interface server could not deliver %d items", len(batch))
 

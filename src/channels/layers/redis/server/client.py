@@ -1,7 +1,7 @@
 """What an interface server uses of the Redis layer: :class:`~channels.layers.clients.ServerClient`.
 
 Sends return at once: what is asked for in one turn of the event loop leaves in one
-pipeline at its end (:mod:`~channels.layers.redis.server.lanes`), and what became of it is
+pipeline at its end (:mod:`~channels.layers.redis.server.pipeline`), and what became of it is
 told when the answer comes.  Connections, outages and the mailbox are the session's
 (:mod:`~channels.layers.redis.server.session`).
 """
@@ -9,8 +9,7 @@ told when the answer comes.  Connections, outages and the mailbox are the sessio
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -22,13 +21,12 @@ from channels.layers.clients import (
     GONE_EXPIRY,
     HEARTBEAT_TTL,
     Done,
-    MailboxListener,
+    MailboxHandler,
     Message,
     ProcessEntry,
     SocketEntry,
 )
-from channels.layers.redis.server.lanes import Lane, call_done
-from channels.layers.redis.server.memberships import GroupRegistry
+from channels.layers.redis.server.pipeline import call_done
 from channels.layers.redis.server.session import Session
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items, scripts
@@ -37,62 +35,46 @@ from channels.layers.redis.wire.processes import read_entry, read_index
 
 
 class RedisServerClient:
-    """An interface server's connection to Redis; see :class:`channels.layers.clients.ServerClient`.
+    """An interface server's connection to Redis.
 
     Args:
         store: Of the layer.
         mailbox: Name of the process; ends in ``!``.
-        jitter: Returns a number from 0 to 1.
     """
 
-    def __init__(
-        self, store: Store, mailbox: str, *, jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, store: Store, mailbox: str) -> None:
         names.check_channel_name(mailbox, receive=True)
         self.mailbox = mailbox
         self._store = store
         self._keys = store.keys
         self._codec = store.codec
         self._commands = store.commands
-        self._session = Session(store, mailbox, jitter)
-        self._pipelines = self._session.pipelines
-        self._places = self._session.places
+        self._session = Session(store, mailbox)
+        self._connections = self._session.connections
+        self._memberships = self._session.memberships
+        self._awaited = self._session.mailbox.decoder.awaited
         self._sockets_key = store.keys.sockets(mailbox)
         self._receipt_head = items.receipt_for(mailbox, 0)[:-8]
         self._checked: set[str] = set()
 
     @property
     def settled_since(self) -> float:
-        """See :class:`ServerClient`."""
         return self._session.settled_since
 
-    @property
-    def registry(self) -> GroupRegistry:
-        """The copy of the memberships of this process."""
-        return self._session.registry
-
     def now(self) -> float:
-        """See :class:`ServerClient`."""
         return self._session.clock.now_ms() / 1000
 
     def counters(self) -> dict[str, int]:
-        """Return what is worth knowing about the mailbox; also shown on the register."""
-        return self._session.mailbox.intake.counters()
+        """Return what is worth knowing about the mailbox, as its heartbeat shows it."""
+        return self._session.mailbox.decoder.counters()
 
-    def lanes(self) -> list[Lane]:
-        """Return the connections that sends go out on, one for each Redis server."""
-        return list(self._places)
-
-    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
-        """See :class:`ServerClient`."""
-        await self._session.start(listener, info)
+    async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
+        await self._session.start(handler, info)
 
     async def mark(self) -> None:
-        """See :class:`ServerClient`."""
         await self._session.mailbox.mark()
 
     async def stop(self) -> None:
-        """See :class:`ServerClient`."""
         await self._session.stop()
 
     # -- sending ------------------------------------------------------------------------------
@@ -109,7 +91,6 @@ class RedisServerClient:
         opens: SocketEntry | None = None,
         closes: str | None = None,
     ) -> None:
-        """See :class:`ServerClient`."""
         if not self._session.up:
             self._refuse(done, LayerUnavailable("there is no connection to Redis"))
             return
@@ -126,7 +107,7 @@ class RedisServerClient:
             return
         ttl_ms = self._commands.ttl_ms if expiry is None else max(1, round(expiry * 1000))
         if receipt:
-            self._session.mailbox.intake.awaited.add(receipt)
+            self._awaited.add(receipt)
             frame = items.frame(
                 payload,
                 ttl_ms,
@@ -137,15 +118,9 @@ class RedisServerClient:
             frame = items.frame(payload, ttl_ms, flags=codec.flags)
         if opens is not None or closes is not None:
             done = self._note_socket(opens, closes, done)
-        lane = self._places.single or self._lane_for(channel)
-        lane.push(channel, past_capacity, ttl_ms, frame, done)
-        self._pipelines.schedule()
-
-    def _lane_for(self, channel: str) -> Lane:
-        key = self._keys.queue(channel)
-        if names.is_on_one_host(channel):
-            return self._places.lane(channel, key)
-        return self._places.next_lane(key)
+        pipeline = self._connections.pipeline_for(channel)
+        pipeline.push(channel, past_capacity, ttl_ms, frame, done)
+        self._connections.schedule()
 
     def _check_name(self, channel: str) -> None:
         names.check_channel_name(channel)
@@ -166,9 +141,9 @@ class RedisServerClient:
         if opens is not None:
             entry = cast(bytes, msgpack.packb([opens.path, opens.connected_at]))
             sockets[opens.local] = entry
-            self._pipelines.call(("HSET", self._sockets_key, opens.local, entry))
+            self._connections.call(("HSET", self._sockets_key, opens.local, entry))
         if closes is not None:
-            self._pipelines.call(("HDEL", self._sockets_key, closes))
+            self._connections.call(("HDEL", self._sockets_key, closes))
 
         def outcome(error: Exception | None) -> None:
             if error is None:
@@ -176,12 +151,12 @@ class RedisServerClient:
                     sockets.pop(closes, None)
             elif not isinstance(error, LayerUnavailable):
                 if closes is not None and closes in sockets:
-                    self._pipelines.call(("HSET", self._sockets_key, closes, sockets[closes]))
+                    self._connections.call(("HSET", self._sockets_key, closes, sockets[closes]))
                 if opens is not None:
-                    # The caller hears of it once the register is right again.
+                    # The caller hears of it once what is written down is right again.
                     sockets.pop(opens.local, None)
                     then = partial(_tell, done, error)
-                    self._pipelines.call(("HDEL", self._sockets_key, opens.local), then)
+                    self._connections.call(("HDEL", self._sockets_key, opens.local), then)
                     return
             if done is not None:
                 done(error)
@@ -191,13 +166,12 @@ class RedisServerClient:
     # -- memberships ----------------------------------------------------------------------------
 
     def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
-        """See :class:`ServerClient`."""
         for group, local in memberships:
             # Until Redis has confirmed it: leaving is safe to repeat.
             self._session.forgotten[group, local] = None
             if self._session.up:
                 command = self._commands.leave(self.mailbox, local, group)
-                self._pipelines.call(command, partial(self._forgot, (group, local)))
+                self._connections.call(command, partial(self._forgot, (group, local)))
 
     def _forgot(
         self, membership: tuple[str, str], answer: Any, error: LayerUnavailable | None
@@ -206,46 +180,42 @@ class RedisServerClient:
             self._session.forgotten.pop(membership, None)
 
     def memberships(self, local: str) -> Collection[str]:
-        """See :class:`ServerClient`."""
-        return self.registry.memberships(local)
+        return self._memberships.memberships(local)
 
     def keep(self, locals_: Collection[str]) -> None:
-        """See :class:`ServerClient`."""
         if not self._session.up:
             return  # they are written back, or kept the next time
         ttl_ms = self._commands.group_ttl_ms
         expiry_ms = self._session.clock.now_ms() + ttl_ms
         renewed: dict[str, list[str]] = {}
         for local in locals_:
-            for group in self.registry.renew(local, expiry_ms / 1000):
+            for group in self._memberships.renew(local, expiry_ms / 1000):
                 renewed.setdefault(group, []).append(local)
         for group, members in renewed.items():
             key = self._keys.members(self.mailbox, group)
             scored = [part for local in members for part in (expiry_ms, local)]
-            self._pipelines.call(("ZADD", key, "XX", "GT", *scored))
-            self._pipelines.call(("PEXPIRE", key, ttl_ms))
-            lane = self._places.lane(group, self._keys.group(group))
+            self._connections.call(("ZADD", key, "XX", "GT", *scored))
+            self._connections.call(("PEXPIRE", key, ttl_ms))
+            pipeline = self._connections.pipeline(group, self._keys.group(group))
             for command in self._commands.enlist(group, self.mailbox, self._session.clock.now_ms()):
-                self._pipelines.call(command, None, lane)
+                self._connections.call(command, None, pipeline)
         if renewed:
-            self._pipelines.call(("PEXPIRE", self._keys.groups(self.mailbox), ttl_ms))
+            self._connections.call(("PEXPIRE", self._keys.groups(self.mailbox), ttl_ms))
 
     # -- what nobody is there for ---------------------------------------------------------------
 
     def gone(self, local: str) -> None:
-        """See :class:`ServerClient`."""
         if self._session.up:
             mark = self._keys.gone(self.mailbox, local)
-            self._pipelines.call(("SET", mark, 1, "PX", round(GONE_EXPIRY * 1000)))
-            self._pipelines.call(("DEL", self._keys.body(self.mailbox, local)))
+            self._connections.call(("SET", mark, 1, "PX", round(GONE_EXPIRY * 1000)))
+            self._connections.call(("DEL", self._keys.body(self.mailbox, local)))
 
     # -- questions --------------------------------------------------------------------------------
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
-        """See :class:`ServerClient`."""
         key = self._keys.body(self.mailbox, local)
         # A chunk is two entries of the list: its stamp and its payload.
-        popped = await self._pipelines.ask(("LPOP", key, 2 * limit))
+        popped = await self._connections.ask(("LPOP", key, 2 * limit))
         if isinstance(popped, Exception):
             raise LayerUnavailable(f"a response cannot be read: {popped}") from popped
         chunks: list[Message] = []
@@ -258,8 +228,7 @@ class RedisServerClient:
         return chunks
 
     async def processes(self) -> list[ProcessEntry]:
-        """See :class:`ServerClient`."""
-        keys, ask = self._keys, self._pipelines.ask
+        keys, ask = self._keys, self._connections.ask
         listed = await ask(read_index(keys, self.now()), keys.processes, keys.processes)
         if isinstance(listed, Exception):
             raise LayerUnavailable(f"the register cannot be read: {listed}") from listed
@@ -276,25 +245,21 @@ class RedisServerClient:
         return [entry for entry in entries if entry is not None and entry.seen >= oldest]
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
-        """See :class:`ServerClient`."""
         if not receipts:
             return set()
-        key = self._keys.queue(channel)
-        command = scripts.FIND_RECEIPTS.call((key,), *(self.receipt_bytes(n) for n in receipts))
-        if names.is_on_one_host(channel):
-            lanes = [self._places.lane(channel, key)]
-        else:
-            lanes = self._places.every_lane(key)
-        execute = self._pipelines.execute
+        command = scripts.FIND_RECEIPTS.call(
+            (self._keys.queue(channel),), *(self.receipt_bytes(number) for number in receipts)
+        )
+        execute = self._connections.execute
         found: set[int] = set()
-        for (answer,) in await asyncio.gather(*(execute(lane, [command]) for lane in lanes)):
+        pipelines = self._connections.pipelines(channel)
+        for (answer,) in await asyncio.gather(*(execute(one, [command]) for one in pipelines)):
             if isinstance(answer, Exception):
                 raise LayerUnavailable(f"a queue cannot be searched: {answer}") from answer
             found.update(items.read_receipt(receipt)[1] for receipt in answer)
         return found
 
     def receipt_bytes(self, receipt: int) -> bytes:
-        """See :class:`ServerClient`."""
         return items.receipt_for(self.mailbox, receipt)
 
 

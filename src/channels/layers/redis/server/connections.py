@@ -1,44 +1,47 @@
-"""Where an interface server's keys live: one lane for each Redis server that holds some.
+"""An interface server's connections to Redis, but for that of its mailbox.
 
-A host of the layer is one server (direct, or the master that Sentinel names) or a
-whole Cluster.  Finding out may mean to ask others with blocking calls, which are made
-in a thread.  All lanes are opened together and thrown away together: one that is lost
-is an outage of the layer.
+One :class:`~channels.layers.redis.server.pipeline.Pipeline` for each Redis server that holds
+keys: a host of the layer is one server (direct, or the master that Sentinel names) or a
+whole Cluster.  All are opened together and thrown away together: one that is lost is an
+outage of the layer.  What is asked for in one turn of the event loop leaves at its end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from channels import names
 from channels.exceptions import LayerUnavailable
-from channels.layers.redis.net.address import DEFAULT_TIMEOUT, Target
-from channels.layers.redis.net.asynchronous import AsyncConnection, open_connection
-from channels.layers.redis.net.ring import Ring
-from channels.layers.redis.server.lanes import Lane
+from channels.layers.clients import EXPIRED
+from channels.layers.redis.net.address import DEFAULT_TIMEOUT
+from channels.layers.redis.net.asynchronous import open_connection
+from channels.layers.redis.server.pipeline import Handler, Pipeline
+from channels.layers.redis.store import Store
+from channels.layers.redis.wire.scripts import Command
 
 
-class AsyncPlaces:
-    """The lanes of one interface server.
+class Connections:
+    """Sends commands to where their keys live.
 
     Args:
-        ring: Says which of the layer's hosts has what.
-        make_lane: Makes a lane.
-        timeout: Seconds that an answer may take; None for the default.
-
-    Attributes:
-        single: The only lane, if there is only one.
+        store: With hosts that nothing else uses.
+        mailbox: Name of the process: commands are about it by default.
     """
 
-    def __init__(self, ring: Ring, make_lane: Callable[[], Lane], timeout: float | None) -> None:
-        self._ring = ring
-        self._hosts = hosts = ring.hosts
-        self._make_lane = make_lane
-        self._timeout = timeout or DEFAULT_TIMEOUT
-        self._lanes: list[dict[str, Lane]] = [{} for _ in hosts]
-        #: The lane of each host that has only one.
-        self._only: list[Lane | None] = [None for _ in hosts]
-        self.single: Lane | None = None
+    def __init__(self, store: Store, mailbox: str) -> None:
+        self.timeout = store.timeout or DEFAULT_TIMEOUT
+        self._store = store
+        self._mailbox = mailbox
+        self._mail_key = store.keys.mail(mailbox)
+        self._by_host: list[dict[str, Pipeline]] = [{} for _ in store.ring.hosts]
+        self._all: list[Pipeline] = []
+        #: The only pipeline, if the layer has just one Redis server.
+        self._single: Pipeline | None = None
+        self._scheduled = False
+
+    # -- made and ended ------------------------------------------------------------------
 
     async def open(self, on_lost: Callable[[LayerUnavailable], None]) -> None:
         """Connect to every server.
@@ -50,94 +53,185 @@ class AsyncPlaces:
             LayerUnavailable: One of them cannot be reached; none is connected.
         """
         loop = asyncio.get_running_loop()
+        self._by_host = [{} for _ in self._store.ring.hosts]
+        self._all = []
+        self._single = None
         try:
-            for index, host in enumerate(self._hosts):
+            for number, host in enumerate(self._store.ring.hosts):
+                # May ask others with blocking calls.
                 targets = await loop.run_in_executor(None, host.masters)
-                lanes = {str(target): self._make_lane() for target in targets}
-                self._lanes[index] = lanes
-                self._only[index] = next(iter(lanes.values())) if len(lanes) == 1 else None
-                for target, lane in zip(targets, lanes.values(), strict=True):
-                    lane.link = await open_connection(
-                        target, timeout=self._timeout, on_lost=on_lost
+                self._by_host[number].clear()
+                for target in targets:
+                    pipeline = self._by_host[number][str(target)] = self._new_pipeline()
+                    pipeline.connection = await open_connection(
+                        target, timeout=self.timeout, on_lost=on_lost
                     )
         except BaseException:
             self.close()
             raise
-        self.single = self._only[0] if len(self._only) == 1 else None
+        if len(self._by_host) == len(self._by_host[0]) == 1:
+            (self._single,) = self._by_host[0].values()
         self.raise_if_lost()
 
-    async def find(self, name: str, key: str) -> Target:
-        """Return where something lives that has one place; asks whoever knows.
-
-        Raises:
-            LayerUnavailable: Nobody could tell.
-        """
-        host = self._hosts[self._ring.index(name)]
-        return await asyncio.get_running_loop().run_in_executor(None, host.target, key)
-
-    @staticmethod
-    async def open_blocking(
-        target: Target, timeout: float, on_lost: Callable[[LayerUnavailable], None]
-    ) -> AsyncConnection:
-        """Return a connection that may wait inside Redis.
-
-        Raises:
-            LayerUnavailable: It cannot be reached.
-        """
-        return await open_connection(target, timeout=timeout, on_lost=on_lost)
-
-    def raise_if_lost(self) -> None:
-        """Raise why a connection has ended, if one has."""
-        for lane in self:
-            if lane.link is not None and lane.link.error is not None:
-                raise lane.link.error
+    def _new_pipeline(self) -> Pipeline:
+        store = self._store
+        pipeline = Pipeline(store.commands, store.limits.get_capacity, self._answer_expired)
+        self._all.append(pipeline)
+        return pipeline
 
     def close(self) -> None:
         """Disconnect; what is unanswered or waits is answered with ``LayerUnavailable``."""
-        for lane in self:
-            link, lane.link = lane.link, None
-            if link is not None:
-                link.close()
-            lane.flush()
-        for host in self._hosts:
+        for pipeline in self._all:
+            connection, pipeline.connection = pipeline.connection, None
+            if connection is not None:
+                connection.close()
+            pipeline.flush()
+        for host in self._store.ring.hosts:
             host.suspect()
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter([lane for lanes in self._lanes for lane in lanes.values()])
+    def raise_if_lost(self) -> None:
+        """Raise why a connection has ended, if one has."""
+        for pipeline in self._all:
+            if pipeline.connection is not None and pipeline.connection.error is not None:
+                raise pipeline.connection.error
 
-    def of_host(self, index: int) -> list[Lane]:
-        """Return the lanes of a host: one, or those of all masters of a Cluster."""
-        return list(self._lanes[index].values())
+    # -- which pipeline --------------------------------------------------------------------
 
-    def lane(self, name: str, key: str) -> Lane:
-        """Return the lane of something that lives in one place.
+    @property
+    def own(self) -> Pipeline:
+        """The pipeline to where the mailbox lives."""
+        return self._single or self.pipeline(self._mailbox, self._mail_key)
+
+    def pipeline(self, name: str, key: str) -> Pipeline:
+        """Return the pipeline to what lives on one host.
 
         Args:
             name: Mailbox, ``?`` channel, group or process: decides the host.
             key: Its key: decides the server, in a Cluster.
         """
-        return self._at(self._ring.index(name), key)
+        return self._at(self._store.ring.index(name), key)
 
-    def next_lane(self, key: str) -> Lane:
-        """Return a lane for a channel that lives on every host, the next one in turn."""
-        return self._at(self._ring.next_index(), key)
+    def pipeline_for(self, channel: str) -> Pipeline:
+        """Return the pipeline for the next frame of a channel: hosts take turns if all have it."""
+        if self._single is not None:
+            return self._single
+        key = self._store.keys.queue(channel)
+        if names.is_on_one_host(channel):
+            return self.pipeline(channel, key)
+        return self._at(self._store.ring.next_index(), key)
 
-    def every_lane(self, key: str) -> list[Lane]:
-        """Return the lanes of a channel that lives on every host."""
-        return [self._at(index, key) for index in range(len(self._hosts))]
+    def pipelines(self, channel: str) -> list[Pipeline]:
+        """Return the pipelines to everything that holds frames of a channel."""
+        key = self._store.keys.queue(channel)
+        return [self._at(number, key) for number in self._store.hosts_of(channel)]
 
-    def _at(self, index: int, key: str) -> Lane:
-        only = self._only[index]
-        if only is not None:
-            return only
-        lanes = self._lanes[index]
+    def of_host(self, number: int, key: str) -> list[Pipeline]:
+        """Return the pipelines to all servers of a host, that of ``key`` first."""
+        first = self._at(number, key)
+        return [first, *(other for other in self._by_host[number].values() if other is not first)]
+
+    def _at(self, number: int, key: str) -> Pipeline:
+        pipelines = self._by_host[number]
         try:
-            return lanes[str(self._hosts[index].target(key))]
+            if len(pipelines) == 1:
+                return next(iter(pipelines.values()))
+            return pipelines[str(self._store.ring.hosts[number].target(key))]
         except (KeyError, LayerUnavailable) as error:
             # Never connected, or a node that came later: then all are opened anew.
             lost = LayerUnavailable(f"the servers of the layer have changed: {error}")
-            for lane in lanes.values():
-                if lane.link is not None:
-                    lane.link.lose(lost)
+            for pipeline in pipelines.values():
+                if pipeline.connection is not None:
+                    pipeline.connection.lose(lost)
             # What is sent to it is answered with LayerUnavailable.
-            return lanes.setdefault("", self._make_lane())
+            return pipelines.get("") or pipelines.setdefault("", self._new_pipeline())
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def schedule(self) -> None:
+        """Send what waits at the end of this turn."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what waits now."""
+        self._scheduled = False
+        for pipeline in self._all:
+            pipeline.flush()
+
+    def keep_alive(self) -> None:
+        """Have silent servers noticed: ask all that nothing else is asked of."""
+        for pipeline in self._all:
+            if pipeline.idle:
+                pipeline.call(("PING",))
+        self.schedule()
+
+    def call(
+        self, command: Command, handler: Handler | None = None, pipeline: Pipeline | None = None
+    ) -> None:
+        """Send a command at the end of this turn, by default to where the mailbox lives."""
+        (pipeline or self.own).call(command, handler)
+        self.schedule()
+
+    async def ask(self, command: Command, name: str = "", key: str = "") -> Any:
+        """Return the answer to a command, an exception if Redis refused it.
+
+        Args:
+            command: What to send, in order with everything else.
+            name: What it is about, by default the mailbox; see :meth:`pipeline`.
+            key: Its key.
+
+        Raises:
+            LayerUnavailable: It may or may not have been carried out.
+        """
+        pipeline = self.pipeline(name, key) if name else self.own
+        (answer,) = await self.execute(pipeline, [command])
+        return answer
+
+    async def execute(self, pipeline: Pipeline, commands: Sequence[Command]) -> list[Any]:
+        """Return the answers to commands, errors among them as exceptions.
+
+        Raises:
+            LayerUnavailable: They may or may not have been carried out.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answers: list[Any] = []
+
+        def answered(answer: Any, error: LayerUnavailable | None) -> None:
+            answers.append(answer)
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            elif len(answers) == len(commands):
+                future.set_result(None)
+
+        for command in commands:
+            pipeline.call(command, answered)
+        self.schedule()
+        await future
+        return answers
+
+    async def settle(self) -> None:
+        """Return once everything that was asked for was answered.
+
+        Raises:
+            LayerUnavailable: A connection ended.
+        """
+        while True:
+            self.flush()
+            busy = [pipeline for pipeline in self._all if not pipeline.idle]
+            if not busy:
+                return
+            for pipeline in busy:
+                if pipeline.connection is not None:
+                    await pipeline.connection.execute([("PING",)])
+
+    def _answer_expired(self, receipts: list[bytes]) -> None:
+        """Tell the senders of frames that expired."""
+        for receipt in receipts:
+            answer = self._store.commands.answer(receipt, EXPIRED)
+            if answer is not None:  # else nobody can be told: a broken frame
+                mailbox, command = answer
+                key = self._store.keys.mail(mailbox)
+                self.call(command, None, self.pipeline(mailbox, key))

@@ -16,18 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import Item, MailboxListener
+from channels.layers.clients import MailboxHandler
 from channels.layers.redis.net.address import BLOCK_SECONDS
 from channels.layers.redis.net.asynchronous import AsyncConnection
 from channels.layers.redis.net.protocol import RedisClock
-from channels.layers.redis.server.decoder import FIRST_MARK, Intake
-from channels.layers.redis.server.memberships import Drift, GroupRegistry
-from channels.layers.redis.server.pipelines import Pipelines
+from channels.layers.redis.server.connections import Connections
+from channels.layers.redis.server.decoder import FIRST_MARK, MailboxDecoder
+from channels.layers.redis.server.memberships import Drift, Memberships
+from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items, scripts
-from channels.layers.redis.wire.codec import Codec
-from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY, Commands
-from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.wire.scripts import Command
+from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -59,61 +57,58 @@ class Mailbox:
 
     Args:
         name: Name of the process; ends in ``!``.
-        keys: Names of keys.
-        commands: Builds commands.
-        codec: Decodes payloads.
-        clock: Redis time.
-        registry: Memberships of the process.
-        pipelines: Sends commands.
-        capacity: What ``channel_capacity`` says of the mailbox, if anything.
-        lifetime: Seconds that a message lives.
-        patience: Seconds that a mark may take while nothing else comes either.
-        authority_lost: Called when the registry found out that Redis lost its memory.
+        store: Names of keys, commands, codec and limits.
+        clock: Redis time of its host.
+        memberships: Of the process.
+        connections: Send all commands but those that take.
+        authority_lost: Called when the memberships show that Redis lost its memory.
 
     Attributes:
-        last_client: What Redis calls the last link: if that is lost, Redis may still try to
-            give it something.
+        decoder: Reads what is taken.
+        handler: Gets what was read; set before the first take.
+        last_client: What Redis calls the last connection: if that is lost, Redis may still
+            try to give it something.
     """
+
+    handler: MailboxHandler
 
     def __init__(
         self,
         name: str,
-        keys: Keys,
-        commands: Commands,
-        codec: Codec,
+        store: Store,
         clock: RedisClock,
-        registry: GroupRegistry,
-        pipelines: Pipelines,
-        *,
-        capacity: int | None,
-        lifetime: float,
-        patience: float,
+        memberships: Memberships,
+        connections: Connections,
         authority_lost: Callable[[], None],
     ) -> None:
-        self.intake = Intake(registry, codec, clock, lifetime=lifetime, marked=self._mark_passed)
-        self.listener: MailboxListener
+        keys, limits = store.keys, store.limits
+        self.decoder = MailboxDecoder(
+            memberships, store.codec, clock, lifetime=limits.expiry, marked=self._mark_passed
+        )
         self.last_client = 0
         self._name = name
         self._key = keys.mail(name)
         self._meta = keys.meta(name)
-        self._snapshot: Command = scripts.SNAPSHOT.call(
+        self._snapshot = scripts.SNAPSHOT.call(
             (self._meta, keys.groups(name), keys.members(name, ""))
         )
-        self._commands = commands
-        self._registry = registry
-        self._pipelines = pipelines
+        self._commands = store.commands
+        self._memberships = memberships
+        self._connections = connections
         self._authority_lost = authority_lost
+        capacity = limits.configured_capacity(name)
         self._report_after = (
             (SERVER_CAPACITY if capacity is None else capacity) // UNREPORTED,
             MAILBOX_BYTES // UNREPORTED,
         )
         self._reported = _NOTHING
         self._overdue: frozenset[int] = frozenset()
-        self._link: AsyncConnection | None = None
+        self._connection: AsyncConnection | None = None
         self._taking = False
         self._ending: asyncio.Future[None] | None = None
         self._marks: dict[int, asyncio.Future[None]] = {}
-        self._patience = patience
+        #: Seconds that a mark may take while nothing else comes either.
+        self._patience = connections.timeout
         #: Takes that brought something.
         self._brought = 0
         self._last_mark = FIRST_MARK - 1
@@ -122,25 +117,25 @@ class Mailbox:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a link that has not been lost."""
-        return self._link is not None and self._link.error is None
+        """Whether there is a connection that has not been lost."""
+        return self._connection is not None and self._connection.error is None
 
-    def open(self, link: AsyncConnection) -> None:
-        """Read through this link from now on."""
-        self._link = link
-        self.last_client = link.client_id
+    def open(self, connection: AsyncConnection) -> None:
+        """Read through this connection from now on."""
+        self._connection = connection
+        self.last_client = connection.client_id
         self.resume()
 
     def resume(self) -> None:
         """Go on: first with what was taken already, then with what comes."""
         self._reported = _NOTHING
-        if self.intake.waiting:
+        if self.decoder.waiting:
             self._read()
         else:
             self._take()
 
     def interrupt(self, error: LayerUnavailable) -> None:
-        """Take note that commands get no answers; what is taken is delivered all the same."""
+        """Fail the marks: commands get no answers.  What is taken is delivered all the same."""
         marks, self._marks = self._marks, {}
         for mark in marks.values():
             if not mark.done():
@@ -148,99 +143,97 @@ class Mailbox:
 
     def close(self, error: LayerUnavailable) -> None:
         """Stop reading.  A take that waits may have got something: it is lost."""
-        link, self._link = self._link, None
+        connection, self._connection = self._connection, None
         self._taking = False
-        if link is not None:
-            link.close()
+        if connection is not None:
+            connection.close()
         self.interrupt(error)
         self._end()
 
     def raise_if_lost(self) -> None:
-        """Raise why the link has ended, if it has."""
-        if self._link is not None and self._link.error is not None:
-            raise self._link.error
+        """Raise why the connection has ended, if it has."""
+        if self._connection is not None and self._connection.error is not None:
+            raise self._connection.error
 
     def _fail(self, what: str, answer: Exception) -> None:
-        if self._link is not None:
+        if self._connection is not None:
             error = LayerUnavailable(f"{what}: {answer}")
             error.__cause__ = answer
-            self._link.lose(error)
+            self._connection.lose(error)
 
     # -- taking and delivering ---------------------------------------------------------
 
     def _take(self) -> None:
-        if self._taking or self._link is None or self._end():
+        if self._taking or self._connection is None or self._end():
             return
         self._taking = True
         command = ("BLMPOP", BLOCK_SECONDS, 1, self._key, "LEFT", "COUNT", TAKE)
-        self._link.submit([command], self._taken)
+        self._connection.submit([command], self._arrived)
 
-    def _taken(self, answers: list[Any] | None, error: LayerUnavailable | None) -> None:
+    def _arrived(self, answers: list[Any] | None, error: LayerUnavailable | None) -> None:
         self._taking = False
         if answers is None:
-            return  # the link is lost, and tells so itself
-        answer = answers[0]
+            return  # the connection is lost, and tells so itself
+        (answer,) = answers
         if isinstance(answer, Exception):
             self._fail("Redis refused to give the mailbox", answer)
         elif answer is None:
             self._take()
         else:
             self._brought += 1
-            self.intake.feed(answer[1])
-            self._read()
+            self._read(answer[1])
 
-    def _read(self) -> None:
-        if self._deliver() is Drift.MISSED:
-            self._pipelines.call(self._snapshot, self._read_on)
+    def _read(self, raw: Sequence[bytes] = ()) -> None:
+        """Deliver what came and take more; if memberships are missing, once they are known."""
+        if not self._deliver(raw):
+            self._connections.call(self._snapshot, self._read_on)
             return
         if self._is_due():
             self.report()
-            self._pipelines.schedule()
-        if len(self.intake.awaited) < BUSY:
+            self._connections.schedule()
+        if len(self.decoder.awaited) < BUSY:
             self._take()
         else:
             asyncio.get_running_loop().call_later(GATHER, self._take)
+
+    def _deliver(self, raw: Sequence[bytes]) -> bool:
+        """Deliver what came; False if the memberships must be rebuilt before the rest."""
+        while True:
+            delivered, drift = self.decoder.read(raw)
+            if delivered:
+                try:
+                    self.handler.deliver(delivered)
+                except Exception:
+                    logger.exception("the listener failed to take %d items", len(delivered))
+            if drift is not Drift.RESTARTED:
+                return drift is Drift.NONE
+            raw = ()
+            self._memberships.authority_lost()
+            self._authority_lost()
 
     def settle(self) -> None:
         """Stop waiting for receipts that were missing at the last call, too.
 
         Their frames were refused or lost, or are with consumers that take their time.
         """
-        awaited = self.intake.awaited
+        awaited = self.decoder.awaited
         awaited -= self._overdue
         self._overdue = frozenset(awaited)
 
-    def _deliver(self) -> Drift:
-        """Deliver what was taken, up to an item that asks for a rebuild."""
-        while True:
-            delivered, drift = self.intake.read()
-            if delivered:
-                self._hand_over(delivered)
-            if drift is not Drift.RESTARTED:
-                return drift
-            self._registry.authority_lost()
-            self._authority_lost()
-
-    def _hand_over(self, delivered: list[Item]) -> None:
-        try:
-            self.listener.deliver(delivered)
-        except Exception:
-            logger.exception("the listener failed to take %d items", len(delivered))
-
     def _is_due(self) -> bool:
-        intake, reported, most = self.intake, self._reported, self._report_after
-        messages, size = intake.taken - reported[0], intake.taken_bytes - reported[1]
+        decoder, reported, most = self.decoder, self._reported, self._report_after
+        messages, size = decoder.taken - reported[0], decoder.taken_bytes - reported[1]
         # Below zero: Redis lost its memory, and counts anew.
         return messages > most[0] or size > most[1] or messages < 0
 
     def report(self) -> None:
         """Add what was taken to the next pipeline."""
-        counts = (self.intake.taken, self.intake.taken_bytes)
-        if counts != self._reported and self._link is not None:
+        counts = (self.decoder.taken, self.decoder.taken_bytes)
+        if counts != self._reported and self._connection is not None:
             self._reported = counts
-            self._pipelines.own_lane.call(("HSET", self._meta, "tm", counts[0], "tb", counts[1]))
+            self._connections.own.call(("HSET", self._meta, "tm", counts[0], "tb", counts[1]))
 
-    # -- the registry --------------------------------------------------------------------
+    # -- memberships -----------------------------------------------------------------------
 
     async def rebuild(self) -> None:
         """Read the memberships of the process from Redis.
@@ -248,7 +241,7 @@ class Mailbox:
         Raises:
             LayerUnavailable: There is no answer.
         """
-        answer = await self._pipelines.ask(self._snapshot)
+        answer = await self._connections.ask(self._snapshot)
         if isinstance(answer, Exception):
             raise LayerUnavailable(f"memberships cannot be read: {answer}") from answer
         self._rebuilt(answer)
@@ -269,7 +262,7 @@ class Mailbox:
             for group, scored in zip(pairs[::2], pairs[1::2], strict=True)
             for at in range(0, len(scored), 2)
         ]
-        if self._registry.rebuild(number, memberships) is Drift.RESTARTED:
+        if self._memberships.rebuild(number, memberships) is Drift.RESTARTED:
             self._authority_lost()
 
     # -- marks -------------------------------------------------------------------------
@@ -277,7 +270,7 @@ class Mailbox:
     async def mark(self) -> None:
         """Return when everything that is in the mailbox now was delivered.
 
-        A link that brings nothing although something waits there is given up: it has gone
+        A connection that brings nothing although something waits there is given up: it has gone
         silent, or leads to where the mailbox was before.
 
         Raises:
@@ -299,7 +292,7 @@ class Mailbox:
                 passed.set_exception(error)
 
         item = items.receipt_item(number)
-        self._pipelines.call(self._commands.post(self._name, [scripts.CONTROL, item]), pushed)
+        self._connections.call(self._commands.post(self._name, [scripts.CONTROL, item]), pushed)
         try:
             while not passed.done():
                 before = waits, self._brought
@@ -314,8 +307,8 @@ class Mailbox:
         error = LayerUnavailable(
             f"the mailbox brought nothing for {self._patience:g} s, though something waits there"
         )
-        if self._link is not None:
-            self._link.lose(error)
+        if self._connection is not None:
+            self._connection.lose(error)
         self.interrupt(error)
 
     def _mark_passed(self, number: int) -> None:
@@ -337,21 +330,21 @@ class Mailbox:
         """
         self._ending = asyncio.get_running_loop().create_future()
         if self._taking:
-            while not self._ending.done() and self._link is not None:
+            while not self._ending.done() and self._connection is not None:
                 # Redis may not have begun to block yet, then this does nothing.
-                await self._pipelines.ask(("CLIENT", "UNBLOCK", self._link.client_id))
+                await self._connections.ask(("CLIENT", "UNBLOCK", self._connection.client_id))
                 await asyncio.wait([self._ending], timeout=UNBLOCK_INTERVAL)
-        while self._link is not None:
-            (taken,) = await self._link.execute([("LPOP", self._key, TAKE)])
+        while self._connection is not None:
+            (taken,) = await self._connection.execute([("LPOP", self._key, TAKE)])
             if not taken or isinstance(taken, Exception):
                 break
-            self.intake.feed(taken)
-            while self._deliver() is Drift.MISSED:
+            while not self._deliver(taken):
+                taken = ()
                 await self.rebuild()
         self.report()
 
     def _end(self) -> bool:
-        """Whether the taking has come to its end, which is told to whoever waits for it."""
+        """Whether the taking has come to its end, which :meth:`drain` waits for."""
         if self._ending is None:
             return False
         if not self._ending.done():

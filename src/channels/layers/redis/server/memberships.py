@@ -6,13 +6,13 @@ process keeps so that a group message needs one item in its mailbox, not one for
 member.  Join and leave items carry the number of their change, group items the
 number at the time of sending; all travel in one ordered list.  An item whose number
 does not follow means that something was missed: :class:`Drift` says so, the caller
-reads the authority with its number and calls :meth:`GroupRegistry.rebuild`.  Changes
+reads the authority with its number and calls :meth:`Memberships.rebuild`.  Changes
 that were queued before that reading come later and are known already, so they are
 passed over.
 
 A number that goes *backwards* is another matter: items of one list never do that
 unless Redis lost its memory and counts anew.  Then the copy is all there is:
-:meth:`GroupRegistry.authority_lost` keeps it, later changes are applied to it, and
+:meth:`Memberships.authority_lost` keeps it, later changes are applied to it, and
 the caller writes it back.
 
 Locals are the parts of channel names behind the ``!``.  Times are seconds on the
@@ -52,7 +52,7 @@ class _Group:
         self.earliest = math.inf
 
 
-class GroupRegistry:
+class Memberships:
     """Copy of the memberships of one process.
 
     Attributes:
@@ -137,7 +137,7 @@ class GroupRegistry:
         for group, local, expiry in memberships:
             fresh.setdefault(group, {})[local] = expiry
         for group, members in fresh.items():
-            # Those known before keep their place in the order of joining.
+            # Those known before stay where they are in the order of joining.
             known = kept[group].members if group in kept else {}
             for local in [*(m for m in known if m in members), *members]:
                 self._add(group, local, members[local])
@@ -146,13 +146,13 @@ class GroupRegistry:
         return Drift.RESTARTED if restarted else Drift.NONE
 
     def authority_lost(self) -> None:
-        """Take note that Redis lost its memory and counts from 0: what is here is all there is."""
+        """Keep the copy as all there is: Redis lost its memory and counts from 0."""
         self.number = 0
         self._seen = 0
         self._alone = True
 
     def written_back(self) -> None:
-        """Take note that the authority holds the copy again; both know the same changes."""
+        """Trust the authority again: it holds what the copy holds."""
         self._alone = False
 
     def all_memberships(self, now: float) -> list[Membership]:

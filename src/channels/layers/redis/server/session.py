@@ -17,30 +17,26 @@ import contextlib
 import enum
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from channels.backoff import Backoff
 from channels.exceptions import LayerError, LayerUnavailable
-from channels.layers.clients import EXPIRED, HEARTBEAT_INTERVAL, MailboxListener
+from channels.layers.clients import HEARTBEAT_INTERVAL, MailboxHandler
 from channels.layers.redis.heartbeat import Heartbeat
-from channels.layers.redis.net.address import BLOCK_TIMEOUT, DEFAULT_TIMEOUT
-from channels.layers.redis.server.connections import AsyncPlaces
-from channels.layers.redis.server.lanes import Lane
+from channels.layers.redis.net.address import BLOCK_TIMEOUT
+from channels.layers.redis.net.asynchronous import open_connection
+from channels.layers.redis.server.connections import Connections
 from channels.layers.redis.server.mailbox import Mailbox
-from channels.layers.redis.server.memberships import GroupRegistry
-from channels.layers.redis.server.pipelines import Pipelines
+from channels.layers.redis.server.memberships import Memberships
 from channels.layers.redis.server.recovery import Recovery
 from channels.layers.redis.store import Store
-from channels.layers.redis.wire.items import answer_for
 from channels.layers.redis.wire.processes import ASK_RUN_ID, Memory, ask_memory, read_memory
-from channels.layers.redis.wire.scripts import CONTROL
 
 logger = logging.getLogger("channels.layers.redis")
 
-#: Seconds before the first try to connect again, and at most; doubled each time, and a
-#: random part of it, so that a hundred servers don't come back as one.
-FIRST_BACKOFF = 0.05
-LAST_BACKOFF = 5.0
+#: Seconds before the first try to connect again, and at most.
+FIRST_BACKOFF, LAST_BACKOFF = 0.05, 5.0
 
 #: How long connecting as a whole may take, in time-outs of one answer.  Each step of it has a
 #: time-out of its own; this is for what nobody thought of.
@@ -60,79 +56,58 @@ class Session:
     Args:
         store: Of the layer; the connections are this session's own.
         name: Mailbox of the process.
-        jitter: Returns a number from 0 to 1.
 
     Attributes:
         up: Whether the layer answers, and Redis was put right.
-        settled_since: See :class:`channels.layers.clients.ServerClient`.
-        registry: Memberships of the process.
+        settled_since: As of :class:`channels.layers.clients.ServerClient`.
+        clock: Redis time of the host of the mailbox.
+        memberships: Those of the process.
         sockets: Entry of each socket that is written down.
         forgotten: Memberships ``(group, local)`` to be discarded, until Redis confirmed it.
     """
 
-    def __init__(self, store: Store, name: str, jitter: Callable[[], float]) -> None:
+    def __init__(self, store: Store, name: str) -> None:
         self.up = False
         self.settled_since = math.inf
-        self.registry = GroupRegistry()
+        self.memberships = Memberships()
         self.sockets: dict[str, bytes] = {}
         self.forgotten: dict[tuple[str, str], None] = {}
         self._store = store = store.apart()
-        ring = store.ring
-        self.hosts = ring.hosts
-        self.clock = self.hosts[ring.index(name)].clock
+        self._hosts = store.ring.hosts
+        self._home = self._hosts[store.ring.index(name)]
+        self.clock = self._home.clock
         self._name = name
-        self._jitter = jitter
         self._mail_key = store.keys.mail(name)
         self._mail_target = ""
-        self.places = AsyncPlaces(ring, self._make_lane, store.timeout)
-        self.pipelines = Pipelines(self.places, name, self._mail_key)
-        self.mailbox = self._make_mailbox()
+        self.connections = Connections(store, name)
+        self.mailbox = Mailbox(
+            name, store, self.clock, self.memberships, self.connections, self._memory_lost
+        )
         self._recovery = Recovery(
             name,
-            store.keys,
-            store.commands,
-            self.registry,
-            now_ms=self.clock.now_ms,
-            ask=self.pipelines.ask,
-            mark=self.mailbox.mark,
+            store,
+            self.memberships,
+            self.connections,
+            self.clock.now_ms,
+            self.mailbox.mark,
         )
         self._state = _State.DOWN
-        self._memories: tuple[Memory, ...] | None = None
+        self._memories: Sequence[Memory] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._heartbeat: Heartbeat | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._listener: MailboxListener
         self._loop: asyncio.AbstractEventLoop
-
-    def _make_lane(self) -> Lane:
-        return Lane(self._store.commands, self._store.limits.get_capacity, self._answer_expired)
-
-    def _make_mailbox(self) -> Mailbox:
-        store = self._store
-        return Mailbox(
-            self._name,
-            store.keys,
-            store.commands,
-            store.codec,
-            self.clock,
-            self.registry,
-            self.pipelines,
-            capacity=store.limits.configured_capacity(self._name),
-            lifetime=store.limits.expiry,
-            patience=store.timeout or DEFAULT_TIMEOUT,
-            authority_lost=self._memory_lost,
-        )
 
     # -- start and stop ------------------------------------------------------------------
 
-    async def start(self, listener: MailboxListener, info: Mapping[str, Any]) -> None:
+    async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
         """Register, connect, and deliver from now on.
 
         Raises:
             LayerUnavailable: There is no answer; nothing was started.
         """
         self._loop = asyncio.get_running_loop()
-        self._listener = self.mailbox.listener = listener
+        self.mailbox.handler = handler
         heartbeat = self._make_heartbeat(info)
         await self._loop.run_in_executor(None, heartbeat.beat)
         await self._connect()
@@ -144,9 +119,9 @@ class Session:
         """Send what is queued, deliver what waits, leave the register, disconnect."""
         if self.up:
             with contextlib.suppress(LayerUnavailable):
-                await self.pipelines.settle()
+                await self.connections.settle()
                 await self.mailbox.drain()
-                await self.pipelines.settle()
+                await self.connections.settle()
         self._state = _State.STOPPED
         if self._ticking is not None:
             self._ticking.cancel()
@@ -159,13 +134,13 @@ class Session:
         self._disconnect(stopped)
         if self._heartbeat is not None:
             await self._loop.run_in_executor(None, self._heartbeat.stop)
-        for host in self.hosts:
+        for host in self._hosts:
             host.close()
 
     def _make_heartbeat(self, info: Mapping[str, Any]) -> Heartbeat:
         loop = self._loop
 
-        def beaten(memories: tuple[Memory, ...]) -> None:
+        def beaten(memories: Sequence[Memory]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(self._beaten, memories)
 
@@ -173,7 +148,7 @@ class Session:
             self._store,
             self._name,
             "server",
-            info=lambda: {**info, "mailbox": self.mailbox.intake.counters()},
+            info=lambda: {**info, "mailbox": self.mailbox.decoder.counters()},
             beaten=beaten,
         )
 
@@ -186,7 +161,7 @@ class Session:
             LayerUnavailable: It did not work out.
         """
         self._state = _State.CONNECTING
-        patience = PATIENCE * (self._store.timeout or DEFAULT_TIMEOUT)
+        patience = PATIENCE * self.connections.timeout
         try:
             memories = await asyncio.wait_for(self._make_connections(), patience)
         except BaseException as error:
@@ -202,63 +177,63 @@ class Session:
         self._state = _State.UP
         self.up = True
 
-    async def _make_connections(self) -> tuple[Memory, ...]:
-        await self.places.open(self._link_lost)
+    async def _make_connections(self) -> list[Memory]:
+        await self.connections.open(self._connection_lost)
         memories = await self._read_memories()
         await self._put_right(memories)
         await self._open_mailbox()
         if self._recovery.due:
             await self._recovery.write_back()
         await self.mailbox.mark()  # it is read again
-        self.places.raise_if_lost()
+        self.connections.raise_if_lost()
         return memories
 
     async def _open_mailbox(self) -> None:
-        """Go on reading through the link that is there, or else through a new one.
+        """Go on reading through the connection that is there, or else through a new one.
 
-        A link that is well is not given up because another one was lost: what its take
-        has got would be lost too.
+        One that is well is not given up because another was lost: what its take has got
+        would be lost too.
         """
-        target = await self.places.find(self._name, self._mail_key)
+        target = await self._loop.run_in_executor(None, self._home.target, self._mail_key)
         mailbox = self.mailbox
         if mailbox.connected and str(target) == self._mail_target:
             mailbox.resume()
             return
         mailbox.close(LayerUnavailable("the mailbox has moved"))
         if mailbox.last_client:
-            # Redis may not know yet that the old link is gone, and serves it first.  If
-            # this is another server, some client's take ends early, which is harmless.
-            await self.pipelines.ask(("CLIENT", "UNBLOCK", mailbox.last_client))
-        link = await self.places.open_blocking(target, BLOCK_TIMEOUT, self._link_lost)
+            # Redis may not know yet that the old connection is gone, and serves it first.
+            # If this is another server, some client's take ends early, which is harmless.
+            await self.connections.ask(("CLIENT", "UNBLOCK", mailbox.last_client))
+        connection = await open_connection(
+            target, timeout=BLOCK_TIMEOUT, on_lost=self._connection_lost
+        )
         self._mail_target = str(target)
-        mailbox.open(link)
+        mailbox.open(connection)
 
-    async def _put_right(self, memories: tuple[Memory, ...]) -> None:
+    async def _put_right(self, memories: Sequence[Memory]) -> None:
         await self._recovery.announce(self.sockets, self.forgotten)
         if self._memories is None:
             await self.mailbox.rebuild()
         elif not _same(self._memories, memories):
-            self.registry.authority_lost()
+            self.memberships.authority_lost()
             self._recovery.due = True
 
-    async def _read_memories(self) -> tuple[Memory, ...]:
+    async def _read_memories(self) -> list[Memory]:
         """Return the memory of every host, and measure its clock."""
-        keys = self._store.keys
+        keys, connections = self._store.keys, self.connections
         memories = []
-        for index, lane in enumerate(self.places.every_lane(keys.epoch)):
-            clock = self.hosts[index].clock
-            asked = clock.monotonic()
-            answers = await self.pipelines.execute(lane, ask_memory(keys))
-            for other in self.places.of_host(index):
-                if other is not lane:
-                    answers += await self.pipelines.execute(other, [ASK_RUN_ID])
+        for number, host in enumerate(self._hosts):
+            first, *others = connections.of_host(number, keys.epoch)
+            asked = host.clock.monotonic()
+            answers = await connections.execute(first, ask_memory(keys))
+            for other in others:
+                answers += await connections.execute(other, [ASK_RUN_ID])
             try:
-                memory = read_memory(answers)
+                memories.append(read_memory(answers))
             except ValueError as error:
                 raise LayerUnavailable(f"Redis is not ready: {error}") from error
-            clock.measure(answers[0], asked)
-            memories.append(memory)
-        return tuple(memories)
+            host.clock.measure(answers[0], asked)
+        return memories
 
     def _disconnect(self, error: LayerUnavailable) -> None:
         """Give up all connections but that of the mailbox, if it is well."""
@@ -268,43 +243,39 @@ class Session:
             self.mailbox.interrupt(error)
         else:
             self.mailbox.close(error)
-        self.places.close()
+        self.connections.close()
 
     # -- outages -----------------------------------------------------------------------------
 
-    def _link_lost(self, error: LayerUnavailable) -> None:
+    def _connection_lost(self, error: LayerUnavailable) -> None:
         if self._state is _State.CONNECTING:
             # Fail what connecting waits for: commands have failed already, marks would not.
             self.mailbox.interrupt(error)
         if self._state is not _State.UP:
             return
         self._state = _State.DOWN
-        logger.debug("Redis is unavailable: %s", error)  # the listener says what that means
+        logger.debug("Redis is unavailable: %s", error)  # the handler says what that means
         self._disconnect(error)
         self._spawn(self._reconnect())
         try:
-            self._listener.layer_lost(error)
+            self.mailbox.handler.layer_lost(error)
         except Exception:
             logger.exception("the listener failed to hear that the layer is lost")
 
     async def _reconnect(self) -> None:
-        backoff = FIRST_BACKOFF
-        while True:
-            await asyncio.sleep(backoff * (0.5 + 0.5 * self._jitter()))
-            backoff = min(2 * backoff, LAST_BACKOFF)
+        backoff = Backoff(FIRST_BACKOFF, LAST_BACKOFF)
+        while self._state is not _State.UP:
+            await asyncio.sleep(backoff.pause())
             try:
                 await self._connect()
             except LayerError as error:
                 logger.debug("Redis is still unavailable: %s", error)
-                continue
             except Exception:
                 # Whatever it is, a server that gave up here would be deaf for ever.
                 logger.exception("connecting to Redis failed")
-                continue
-            break
         logger.debug("Redis is available again")
         try:
-            self._listener.layer_back()
+            self.mailbox.handler.layer_back()
         except Exception:
             logger.exception("the listener failed to hear that the layer is back")
 
@@ -322,29 +293,18 @@ class Session:
             return
         self.mailbox.report()
         self.mailbox.settle()
-        for lane in self.places:
-            if lane.idle:
-                lane.call(("PING",))
+        self.connections.keep_alive()
         keys = self._store.keys
         for key in (keys.meta(self._name), keys.sockets(self._name)):
-            self.pipelines.call(("PEXPIRE", key, self._store.commands.control_ttl_ms))
-
-    def _answer_expired(self, receipts: list[bytes]) -> None:
-        for receipt in receipts:
-            try:
-                mailbox, item = answer_for(receipt, EXPIRED)
-            except (ValueError, UnicodeDecodeError):
-                continue  # a broken frame; nobody can be told
-            lane = self.places.lane(mailbox, self._store.keys.mail(mailbox))
-            self.pipelines.call(self._store.commands.post(mailbox, [CONTROL, item]), None, lane)
+            self.connections.call(("PEXPIRE", key, self._store.commands.control_ttl_ms))
 
     # -- Redis lost its memory -----------------------------------------------------------------
 
-    def _beaten(self, memories: tuple[Memory, ...]) -> None:
+    def _beaten(self, memories: Sequence[Memory]) -> None:
         """Look after a heartbeat whether the memory was lost without a connection being lost."""
         if self.up and self._memories is not None and not _same(self._memories, memories):
             self._memories = memories
-            self.registry.authority_lost()
+            self.memberships.authority_lost()
             self._memory_lost()
 
     def _memory_lost(self) -> None:
@@ -367,5 +327,5 @@ class Session:
             logger.exception("writing back failed")
 
 
-def _same(known: tuple[Memory, ...], now: tuple[Memory, ...]) -> bool:
+def _same(known: Sequence[Memory], now: Sequence[Memory]) -> bool:
     return len(known) == len(now) and all(map(Memory.same, known, now))

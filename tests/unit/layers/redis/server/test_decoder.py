@@ -8,8 +8,8 @@ import pytest
 
 from channels.layers.clients import GroupMessage, Joined, MoreBody, NotRun, Receipt, Reply, Unread
 from channels.layers.redis.net.protocol import RedisClock
-from channels.layers.redis.server.decoder import FIRST_MARK, Intake
-from channels.layers.redis.server.memberships import Drift, GroupRegistry
+from channels.layers.redis.server.decoder import FIRST_MARK, MailboxDecoder
+from channels.layers.redis.server.memberships import Drift, Memberships
 from channels.layers.redis.wire import items
 
 #: Redis time of these tests, in milliseconds.
@@ -37,8 +37,8 @@ def codec():
 
 
 @pytest.fixture
-def registry():
-    return GroupRegistry()
+def memberships():
+    return Memberships()
 
 
 @pytest.fixture
@@ -47,26 +47,24 @@ def marks():
 
 
 @pytest.fixture
-def intake(codec, registry, marks):
+def decoder(codec, memberships, marks):
     clock = RedisClock(lambda: 0.0)
     clock.measure((NOW // 1000, 0), 0.0)
-    return Intake(registry, codec, clock, lifetime=60, marked=marks.append)
+    return MailboxDecoder(memberships, codec, clock, lifetime=60, marked=marks.append)
 
 
-def test_each_kind_becomes_an_item_in_order(intake, codec):
+def test_each_kind_becomes_an_item_in_order(decoder, codec):
     payload = codec.payload("x", {"n": 1})
-    intake.feed(
-        [
-            stamped(items.receipt_item(2**40)),
-            join("a", "room", 1),
-            stamped(items.reply_item("a", payload), pushed=1),
-            stamped(items.group_item("room", payload), pushed=2, number=1),
-            stamped(items.body_item("a")),
-            leave("a", "room", 2),
-        ]
-    )
+    raw = [
+        stamped(items.receipt_item(2**40)),
+        join("a", "room", 1),
+        stamped(items.reply_item("a", payload), pushed=1),
+        stamped(items.group_item("room", payload), pushed=2, number=1),
+        stamped(items.body_item("a")),
+        leave("a", "room", 2),
+    ]
 
-    delivered, drift = intake.read()
+    delivered, drift = decoder.read(raw)
 
     assert drift is Drift.NONE
     assert delivered == [
@@ -76,68 +74,62 @@ def test_each_kind_becomes_an_item_in_order(intake, codec):
         GroupMessage("room", ("a",), {"n": 1}),
         MoreBody("a"),
     ]
-    assert not intake.waiting
+    assert not decoder.waiting
 
 
-def test_several_messages_of_one_payload_are_several_replies(intake, codec):
+def test_several_messages_of_one_payload_are_several_replies(decoder, codec):
     packed = codec.pack("x", {"n": 1}) + codec.pack("x", {"n": 2})
-    intake.feed([stamped(items.reply_item("a", packed), pushed=1)])
+    raw = [stamped(items.reply_item("a", packed), pushed=1)]
 
-    assert intake.read()[0] == [Reply("a", {"n": 1}), Reply("a", {"n": 2})]
+    assert decoder.read(raw)[0] == [Reply("a", {"n": 1}), Reply("a", {"n": 2})]
 
 
-def test_what_has_expired_is_dropped_but_receipts_are_not(intake, codec):
+def test_what_has_expired_is_dropped_but_receipts_are_not(decoder, codec):
     payload = codec.payload("x", {})
-    intake.feed(
-        [
-            stamped(items.reply_item("a", payload), pushed=1, expiry=NOW),
-            stamped(items.receipt_item(3), expiry=NOW - 1),
-        ]
-    )
+    raw = [
+        stamped(items.reply_item("a", payload), pushed=1, expiry=NOW),
+        stamped(items.receipt_item(3), expiry=NOW - 1),
+    ]
 
-    assert intake.read()[0] == [Unread("a", "expired"), Receipt(3)]
-    assert intake.counters()["expired"] == 1
+    assert decoder.read(raw)[0] == [Unread("a", "expired"), Receipt(3)]
+    assert decoder.counters()["expired"] == 1
 
 
-def test_what_was_dropped_unrun_is_told_with_its_cause(intake):
+def test_what_was_dropped_unrun_is_told_with_its_cause(decoder):
     receipts = [items.receipt_for("p!", number) for number in (4, 5)]
-    intake.awaited |= {4, 5}
-    intake.feed(
-        [
-            stamped(items.answer_for(receipts[0], "expired")[1]),
-            stamped(items.answer_for(receipts[1], "unreadable")[1]),
-        ]
-    )
+    decoder.awaited |= {4, 5}
+    raw = [
+        stamped(items.answer_for(receipts[0], "expired")[1]),
+        stamped(items.answer_for(receipts[1], "unreadable")[1]),
+    ]
 
-    assert intake.read()[0] == [NotRun(4, "expired"), NotRun(5, "unreadable")]
-    assert not intake.awaited
+    assert decoder.read(raw)[0] == [NotRun(4, "expired"), NotRun(5, "unreadable")]
+    assert not decoder.awaited
 
 
-def test_marks_are_told_and_not_delivered(intake, marks):
-    intake.feed([stamped(items.receipt_item(FIRST_MARK + 7)), stamped(items.receipt_item(7))])
+def test_marks_are_told_and_not_delivered(decoder, marks):
+    raw = [stamped(items.receipt_item(FIRST_MARK + 7)), stamped(items.receipt_item(7))]
 
-    assert intake.read()[0] == [Receipt(7)]
+    assert decoder.read(raw)[0] == [Receipt(7)]
     assert marks == [FIRST_MARK + 7]
 
 
 def test_reading_stops_in_front_of_what_shows_a_drift_and_goes_on_after_a_rebuild(
-    intake, registry, codec
+    decoder, memberships, codec
 ):
     payload = codec.payload("x", {"n": 1})
-    intake.feed(
-        [
-            stamped(items.receipt_item(1)),
-            stamped(items.group_item("room", payload), pushed=1, number=4),
-            stamped(items.receipt_item(2)),
-        ]
-    )
+    raw = [
+        stamped(items.receipt_item(1)),
+        stamped(items.group_item("room", payload), pushed=1, number=4),
+        stamped(items.receipt_item(2)),
+    ]
 
-    assert intake.read() == ([Receipt(1)], Drift.MISSED)
-    assert intake.waiting
-    intake.feed([stamped(items.receipt_item(3))])  # comes while we wait
-    registry.rebuild(4, [("room", "a", NOW / 1000 + 5)])
+    assert decoder.read(raw) == ([Receipt(1)], Drift.MISSED)
+    assert decoder.waiting
+    raw = [stamped(items.receipt_item(3))]  # comes while we wait
+    memberships.rebuild(4, [("room", "a", NOW / 1000 + 5)])
 
-    delivered, drift = intake.read()
+    delivered, drift = decoder.read(raw)
 
     assert drift is Drift.NONE
     assert delivered == [
@@ -147,10 +139,10 @@ def test_reading_stops_in_front_of_what_shows_a_drift_and_goes_on_after_a_rebuil
     ]
 
 
-def test_a_group_message_without_members_here_is_not_delivered(intake, codec):
-    intake.feed([stamped(items.group_item("room", codec.payload("x", {})), pushed=1)])
+def test_a_group_message_without_members_here_is_not_delivered(decoder, codec):
+    raw = [stamped(items.group_item("room", codec.payload("x", {})), pushed=1)]
 
-    assert intake.read() == ([], Drift.NONE)
+    assert decoder.read(raw) == ([], Drift.NONE)
 
 
 @pytest.mark.parametrize(
@@ -171,39 +163,39 @@ def test_a_group_message_without_members_here_is_not_delivered(intake, codec):
         stamped(b"B\x09a"),
     ],
 )
-def test_what_does_not_decode_is_dropped_and_counted(intake, bad, caplog):
-    intake.feed([bad, stamped(items.receipt_item(1))])
+def test_what_does_not_decode_is_dropped_and_counted(decoder, bad, caplog):
+    raw = [bad, stamped(items.receipt_item(1))]
 
-    *told, last = intake.read()[0]
+    *told, last = decoder.read(raw)[0]
     assert last == Receipt(1)
     assert all(type(item) is Unread for item in told)  # if it is seen for whom it was
-    assert intake.counters()["undecodable"] == 1
+    assert decoder.counters()["undecodable"] == 1
     assert "cannot be read" in caplog.text
 
 
-def test_a_flood_of_what_does_not_decode_is_no_flood_in_the_log(intake, caplog):
-    intake.feed([stamped(b"?")] * 1000)
-    intake.read()
+def test_a_flood_of_what_does_not_decode_is_no_flood_in_the_log(decoder, caplog):
+    raw = [stamped(b"?")] * 1000
+    decoder.read(raw)
 
-    assert intake.counters()["undecodable"] == 1000
+    assert decoder.counters()["undecodable"] == 1000
     assert len(caplog.records) == 10
 
 
-def test_messages_that_never_came_are_counted(intake, codec):
+def test_messages_that_never_came_are_counted(decoder, codec):
     payload = codec.payload("x", {})
-    intake.feed([stamped(items.reply_item("a", payload), pushed=1, size=10)])
-    intake.feed([stamped(items.reply_item("a", payload), pushed=4, size=40)])
-    intake.feed([stamped(items.receipt_item(1), pushed=6, size=60)])
+    decoder.read([stamped(items.reply_item("a", payload), pushed=1, size=10)])
+    decoder.read([stamped(items.reply_item("a", payload), pushed=4, size=40)])
+    decoder.read([stamped(items.receipt_item(1), pushed=6, size=60)])
 
-    assert intake.counters()["missed"] == 4
-    assert (intake.taken, intake.taken_bytes) == (6, 60)
+    assert decoder.counters()["missed"] == 4
+    assert (decoder.taken, decoder.taken_bytes) == (6, 60)
 
 
-def test_counters_that_were_lost_with_redis_are_no_loss(intake, codec):
+def test_counters_that_were_lost_with_redis_are_no_loss(decoder, codec):
     payload = codec.payload("x", {})
-    intake.feed([stamped(items.reply_item("a", payload), pushed=100, size=10)])
-    before = intake.counters()["missed"]
-    intake.feed([stamped(items.reply_item("a", payload), pushed=1, size=10)])
+    decoder.read([stamped(items.reply_item("a", payload), pushed=100, size=10)])
+    before = decoder.counters()["missed"]
+    decoder.read([stamped(items.reply_item("a", payload), pushed=1, size=10)])
 
-    assert intake.counters()["missed"] == before
-    assert intake.taken == 1
+    assert decoder.counters()["missed"] == before
+    assert decoder.taken == 1

@@ -7,171 +7,171 @@ from collections import deque
 
 import pytest
 
-from channels.layers.redis.server.memberships import Drift, GroupRegistry, Membership
+from channels.layers.redis.server.memberships import Drift, Membership, Memberships
 
 FAR = 1000.0
 
 
 def test_a_member_that_joined_is_a_member():
-    registry = GroupRegistry()
+    copy = Memberships()
 
-    assert registry.join(1, "room", "a", FAR) is Drift.NONE
+    assert copy.join(1, "room", "a", FAR) is Drift.NONE
 
-    assert registry.members("room", now=0) == ("a",)
-    assert registry.memberships("a") == ("room",)
+    assert copy.members("room", now=0) == ("a",)
+    assert copy.memberships("a") == ("room",)
 
 
 def test_members_come_in_the_order_in_which_they_joined():
-    registry = GroupRegistry()
+    copy = Memberships()
     for number, local in enumerate("cab", 1):
-        registry.join(number, "room", local, FAR + number)
+        copy.join(number, "room", local, FAR + number)
 
-    registry.join(4, "room", "c", FAR + 9)  # a renewal keeps the place
+    copy.join(4, "room", "c", FAR + 9)  # a renewal keeps the place
 
-    assert registry.members("room", now=0) == ("c", "a", "b")
+    assert copy.members("room", now=0) == ("c", "a", "b")
 
 
 def test_a_member_that_left_is_none_and_leaves_nothing_behind():
-    registry = GroupRegistry()
-    registry.join(1, "room", "a", FAR)
+    copy = Memberships()
+    copy.join(1, "room", "a", FAR)
 
-    registry.leave(2, "room", "a")
+    copy.leave(2, "room", "a")
 
-    assert registry.members("room", now=0) == ()
-    assert registry.memberships("a") == ()
-    assert registry.all_memberships(now=0) == []
+    assert copy.members("room", now=0) == ()
+    assert copy.memberships("a") == ()
+    assert copy.all_memberships(now=0) == []
 
 
 def test_an_expired_member_is_skipped_and_a_renewed_one_is_not():
-    registry = GroupRegistry()
-    registry.join(1, "room", "a", 10.0)
-    registry.join(2, "room", "b", 10.0)
-    registry.join(3, "room", "c", 30.0)
+    copy = Memberships()
+    copy.join(1, "room", "a", 10.0)
+    copy.join(2, "room", "b", 10.0)
+    copy.join(3, "room", "c", 30.0)
 
-    assert registry.renew("b", 20.0) == ["room"]
+    assert copy.renew("b", 20.0) == ["room"]
 
-    assert registry.members("room", now=9.0) == ("a", "b", "c")
-    assert registry.members("room", now=10.0) == ("b", "c")
-    assert registry.members("room", now=25.0) == ("c",)
-    assert registry.memberships("a") == ()
+    assert copy.members("room", now=9.0) == ("a", "b", "c")
+    assert copy.members("room", now=10.0) == ("b", "c")
+    assert copy.members("room", now=25.0) == ("c",)
+    assert copy.memberships("a") == ()
 
 
 def test_renewing_never_shortens_and_knows_nobody_else():
-    registry = GroupRegistry()
-    registry.join(1, "room", "a", 10.0)
+    copy = Memberships()
+    copy.join(1, "room", "a", 10.0)
 
-    registry.renew("a", 5.0)
+    copy.renew("a", 5.0)
 
-    assert registry.members("room", now=9.0) == ("a",)
-    assert registry.renew("stranger", FAR) == []
+    assert copy.members("room", now=9.0) == ("a",)
+    assert copy.renew("stranger", FAR) == []
 
 
 def test_a_gap_in_the_numbers_of_changes_asks_for_a_rebuild():
-    registry = GroupRegistry()
-    registry.join(1, "room", "a", FAR)
+    copy = Memberships()
+    copy.join(1, "room", "a", FAR)
 
-    assert registry.join(3, "room", "c", FAR) is Drift.MISSED
-    assert registry.leave(3, "room", "a") is Drift.MISSED
+    assert copy.join(3, "room", "c", FAR) is Drift.MISSED
+    assert copy.leave(3, "room", "a") is Drift.MISSED
 
-    assert registry.members("room", now=0) == ("a",)
+    assert copy.members("room", now=0) == ("a",)
 
 
 def test_a_group_item_that_knows_of_more_changes_asks_for_a_rebuild():
-    registry = GroupRegistry()
+    copy = Memberships()
 
-    assert registry.check(0) is Drift.NONE
-    assert registry.check(1) is Drift.MISSED
+    assert copy.check(0) is Drift.NONE
+    assert copy.check(1) is Drift.MISSED
 
 
 def test_a_rebuild_passes_over_changes_that_were_queued_before_it():
-    registry = GroupRegistry()
-    assert registry.join(2, "room", "b", FAR) is Drift.MISSED
-    registry.rebuild(4, [("room", "b", FAR), ("room", "d", FAR)])
+    copy = Memberships()
+    assert copy.join(2, "room", "b", FAR) is Drift.MISSED
+    copy.rebuild(4, [("room", "b", FAR), ("room", "d", FAR)])
 
-    assert registry.join(2, "room", "b", FAR) is Drift.NONE
-    assert registry.join(3, "room", "c", FAR) is Drift.NONE
-    assert registry.leave(4, "room", "c") is Drift.NONE
-    assert registry.check(4) is Drift.NONE
-    assert registry.join(5, "room", "e", FAR) is Drift.NONE
+    assert copy.join(2, "room", "b", FAR) is Drift.NONE
+    assert copy.join(3, "room", "c", FAR) is Drift.NONE
+    assert copy.leave(4, "room", "c") is Drift.NONE
+    assert copy.check(4) is Drift.NONE
+    assert copy.join(5, "room", "e", FAR) is Drift.NONE
 
-    assert registry.members("room", now=0) == ("b", "d", "e")
+    assert copy.members("room", now=0) == ("b", "d", "e")
 
 
 def test_a_rebuild_keeps_the_order_of_those_known_before():
-    registry = GroupRegistry()
-    registry.join(1, "room", "z", FAR)
-    registry.join(2, "room", "a", FAR)
+    copy = Memberships()
+    copy.join(1, "room", "z", FAR)
+    copy.join(2, "room", "a", FAR)
 
-    registry.rebuild(9, [("room", "a", FAR), ("room", "m", FAR), ("room", "z", FAR)])
+    copy.rebuild(9, [("room", "a", FAR), ("room", "m", FAR), ("room", "z", FAR)])
 
-    assert registry.members("room", now=0) == ("z", "a", "m")
+    assert copy.members("room", now=0) == ("z", "a", "m")
 
 
 def test_numbers_that_go_backwards_mean_that_the_authority_counts_anew():
-    registry = GroupRegistry()
-    registry.rebuild(0, [])
+    copy = Memberships()
+    copy.rebuild(0, [])
     for number in (1, 2, 3):
-        registry.join(number, "room", str(number), FAR)
+        copy.join(number, "room", str(number), FAR)
 
-    assert registry.join(1, "room", "x", FAR) is Drift.RESTARTED
-    assert registry.check(0) is Drift.RESTARTED
+    assert copy.join(1, "room", "x", FAR) is Drift.RESTARTED
+    assert copy.check(0) is Drift.RESTARTED
 
 
 def test_what_the_authority_lost_is_kept_joined_with_what_it_learnt_and_written_back():
-    registry = GroupRegistry()
-    registry.join(1, "room", "old", FAR)
-    registry.join(2, "room", "gone", FAR)
-    registry.authority_lost()
+    copy = Memberships()
+    copy.join(1, "room", "old", FAR)
+    copy.join(2, "room", "gone", FAR)
+    copy.authority_lost()
 
-    assert registry.join(1, "room", "new", FAR) is Drift.NONE
-    assert registry.join(2, "room", "gone", FAR) is Drift.NONE
-    assert registry.leave(3, "room", "gone") is Drift.NONE
-    assert registry.members("room", now=0) == ("old", "new")
-    assert registry.rebuild(7, [("hall", "late", FAR)]) is Drift.NONE  # adds, takes nothing away
-    registry.written_back()
+    assert copy.join(1, "room", "new", FAR) is Drift.NONE
+    assert copy.join(2, "room", "gone", FAR) is Drift.NONE
+    assert copy.leave(3, "room", "gone") is Drift.NONE
+    assert copy.members("room", now=0) == ("old", "new")
+    assert copy.rebuild(7, [("hall", "late", FAR)]) is Drift.NONE  # adds, takes nothing away
+    copy.written_back()
 
-    assert registry.all_memberships(now=0) == [
+    assert copy.all_memberships(now=0) == [
         ("room", "old", FAR),
         ("room", "new", FAR),
         ("hall", "late", FAR),
     ]
-    assert registry.join(8, "room", "next", FAR) is Drift.NONE
-    assert registry.leave(9, "room", "next") is Drift.NONE
+    assert copy.join(8, "room", "next", FAR) is Drift.NONE
+    assert copy.leave(9, "room", "next") is Drift.NONE
 
 
 def test_an_authority_that_restarted_is_noticed_by_a_rebuild_too():
-    registry = GroupRegistry()
+    copy = Memberships()
     for number in (1, 2, 3):
-        registry.join(number, "room", str(number), FAR)
+        copy.join(number, "room", str(number), FAR)
 
-    assert registry.rebuild(1, [("room", "4", FAR)]) is Drift.RESTARTED
+    assert copy.rebuild(1, [("room", "4", FAR)]) is Drift.RESTARTED
 
-    assert registry.members("room", now=0) == ("1", "2", "3", "4")
+    assert copy.members("room", now=0) == ("1", "2", "3", "4")
 
 
 def test_a_change_from_before_the_loss_cannot_ask_for_rebuilds_for_ever():
-    registry = GroupRegistry()
-    assert registry.check(50) is Drift.MISSED
+    copy = Memberships()
+    assert copy.check(50) is Drift.MISSED
 
-    registry.rebuild(0, [])  # the authority has forgotten it
+    copy.rebuild(0, [])  # the authority has forgotten it
 
-    assert registry.check(50) is Drift.NONE
-    assert registry.join(1, "room", "a", FAR) is Drift.RESTARTED
+    assert copy.check(50) is Drift.NONE
+    assert copy.join(1, "room", "a", FAR) is Drift.RESTARTED
 
 
 def test_the_same_item_asks_again_if_there_was_no_rebuild():
-    registry = GroupRegistry()
+    copy = Memberships()
 
-    assert registry.check(50) is Drift.MISSED
-    assert registry.check(50) is Drift.MISSED
+    assert copy.check(50) is Drift.MISSED
+    assert copy.check(50) is Drift.MISSED
 
 
 def test_expired_memberships_are_not_written_back():
-    registry = GroupRegistry()
-    registry.join(1, "room", "a", 10.0)
-    registry.join(2, "room", "b", 20.0)
+    copy = Memberships()
+    copy.join(1, "room", "a", 10.0)
+    copy.join(2, "room", "b", 20.0)
 
-    assert registry.all_memberships(now=10.0) == [("room", "b", 20.0)]
+    assert copy.all_memberships(now=10.0) == [("room", "b", 20.0)]
 
 
 class Authority:
@@ -210,28 +210,28 @@ class Authority:
         self.mailbox.clear()
 
 
-def feed(registry: GroupRegistry, authority: Authority) -> tuple[str, int, frozenset[str]] | None:
+def feed(copy: Memberships, authority: Authority) -> tuple[str, int, frozenset[str]] | None:
     """Take one item as a server does, rebuilding when told to; return it if it is a group item."""
     kind, number, group, *rest = authority.mailbox.popleft()
     while True:
         if kind == "J":
-            drift = registry.join(number, group, *rest)
+            drift = copy.join(number, group, *rest)
         elif kind == "L":
-            drift = registry.leave(number, group, *rest)
+            drift = copy.leave(number, group, *rest)
         else:
-            drift = registry.check(number)
+            drift = copy.check(number)
         if drift is Drift.NONE:
             return (group, number, rest[0]) if kind == "G" else None
         if drift is Drift.MISSED:
-            assert registry.rebuild(authority.number, authority.snapshot()) is Drift.NONE
+            assert copy.rebuild(authority.number, authority.snapshot()) is Drift.NONE
         else:
-            registry.authority_lost()
+            copy.authority_lost()
 
 
 @pytest.mark.parametrize("seed", range(150))
 def test_whatever_is_lost_the_copy_agrees_with_the_authority_in_the_end(seed):
     rng = random.Random(seed)
-    authority, registry = Authority(rng), GroupRegistry()
+    authority, copy = Authority(rng), Memberships()
     for _ in range(300):
         step = rng.random()
         group, local = rng.choice("gh"), rng.choice("abcdef")
@@ -241,33 +241,33 @@ def test_whatever_is_lost_the_copy_agrees_with_the_authority_in_the_end(seed):
             authority.leave(group, local)
         elif step < 0.7:
             authority.send(group)
-        elif authority.mailbox and (item := feed(registry, authority)):
+        elif authority.mailbox and (item := feed(copy, authority)):
             group, number, expected = item
-            if registry.number == number:  # no rebuild has looked into the future
-                assert set(registry.members(group, 0)) == expected
+            if copy.number == number:  # no rebuild has looked into the future
+                assert set(copy.members(group, 0)) == expected
         elif step > 0.99:  # a rebuild is safe at any time
-            registry.rebuild(authority.number, authority.snapshot())
+            copy.rebuild(authority.number, authority.snapshot())
 
     while authority.mailbox:
-        feed(registry, authority)
+        feed(copy, authority)
     authority.mailbox.append(("G", authority.number, "g", frozenset()))
-    feed(registry, authority)
+    feed(copy, authority)
 
-    assert sorted(registry.all_memberships(0)) == sorted(authority.snapshot())
+    assert sorted(copy.all_memberships(0)) == sorted(authority.snapshot())
     for local in "abcdef":
         groups = sorted(g for (g, m) in authority.members if m == local)
-        assert list(registry.memberships(local)) == groups
+        assert list(copy.memberships(local)) == groups
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_memberships_survive_an_authority_that_lost_its_memory(seed):
     rng = random.Random(seed)
-    authority, registry = Authority(rng), GroupRegistry()
+    authority, copy = Authority(rng), Memberships()
     for n in range(20):
         authority.join("g", f"old{n}", FAR)
     while authority.mailbox:
-        feed(registry, authority)
-    registry.rebuild(authority.number, authority.snapshot())
+        feed(copy, authority)
+    copy.rebuild(authority.number, authority.snapshot())
     expected = set(authority.members)
 
     authority.lose_memory()
@@ -275,18 +275,18 @@ def test_memberships_survive_an_authority_that_lost_its_memory(seed):
         authority.join("g", f"new{n}", FAR)
         expected.add(("g", f"new{n}"))
     if rng.random() < 0.5:
-        registry.authority_lost()  # told by the epoch; else the numbers tell
+        copy.authority_lost()  # told by the epoch; else the numbers tell
     while authority.mailbox:
-        feed(registry, authority)
-    registry.authority_lost()
-    registry.rebuild(authority.number, authority.snapshot())
-    for group, local, expiry in registry.all_memberships(0):
+        feed(copy, authority)
+    copy.authority_lost()
+    copy.rebuild(authority.number, authority.snapshot())
+    for group, local, expiry in copy.all_memberships(0):
         authority.members[group, local] = expiry
-    registry.written_back()
+    copy.written_back()
 
-    assert {(g, m) for g, m, _ in registry.all_memberships(0)} == expected
+    assert {(g, m) for g, m, _ in copy.all_memberships(0)} == expected
     assert set(authority.members) == expected
     authority.send("g")
     while authority.mailbox:
-        feed(registry, authority)
-    assert registry.number == authority.number
+        feed(copy, authority)
+    assert copy.number == authority.number
