@@ -9,7 +9,7 @@ import pytest
 
 from channels import process_signals
 from channels.process_signals import SignalHandlers, heeded, reopen_log_files
-from tests.unit.worker.scripted import Clock
+from tests.support.scripted import Clock
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import connect_consumer, include, null_consumer
 from channels.seldom import Seldom
 from channels.worker.dispatch import Dispatcher
-from tests.unit.worker.scripted import Frame, PlainLayer, ScriptedLayer, run_until_idle
+from tests.support.scripted import Frame, PlainLayer, ScriptedLayer, run_until_idle
 
 
 class Layer(InMemoryChannelLayer):

@@ -21,10 +21,12 @@ the layer does not answer      nothing is taken out of the table; tried again
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
@@ -33,14 +35,17 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, close_old_connections
 from django.utils import timezone
 
-from channels.delay.intake import CHANNEL, FrameIntake, PlainIntake, open_intake
+from channels.backoff import Backoff
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
 from channels.flush import count_dropped
-from channels.layers.clients import Frame
+from channels.layers.clients import Answer, Frame, GiveBack, WorkerClient
+from channels.layers.plain import PlainWorkerClient, open_worker
 from channels.process_signals import SignalHandlers
 
 logger = logging.getLogger("django.channels")
+
+CHANNEL = "asgi.delay"
 
 #: Messages that one turn sends at most: then new ones are let in, and signals heard.
 BATCH = 100
@@ -97,10 +102,13 @@ class Worker:
         self.database_sleep_duration = database_sleep_duration
         self.termed = False
         self.in_job = False
-        self._intake: FrameIntake | PlainIntake | None = None
+        self._client: WorkerClient | None = None
+        self._started = False
+        self._ready: deque[Frame] = deque()
+        self._receipts: list[bytes] = []
         self._stopping = False
         self._look_at = 0.0
-        self._pause_next = FIRST_PAUSE
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, spread=0)
         self._signals = SignalHandlers()
 
     # -- signals ---------------------------------------------------------------------
@@ -116,12 +124,13 @@ class Worker:
             SystemExit: Nothing is in hand, and the layer's wait can't be ended otherwise.
         """
         self.termed = self._stopping = True
-        intake = self._intake
-        if intake is not None:
-            intake.stop()
+        client = self._client
+        if client is not None:
+            with contextlib.suppress(LayerUnavailable):  # then its wait ends by itself
+                client.unblock()
         if self.in_job:
             logger.info("Shutdown signal received while busy, waiting for loop termination")
-        elif intake is not None and intake.interruptible:
+        elif client is not None and not isinstance(client, PlainWorkerClient):
             logger.info("Shutdown signal received while idle")
         else:
             logger.info("Shutdown signal received while idle, terminating immediately")
@@ -141,24 +150,27 @@ class Worker:
         if self.signal_handlers:
             self.install_signal_handler()
         logger.info("Listening on %s", CHANNEL)
-        intake = self._intake = open_intake(self.channel_layer)
+        self._client = client = open_worker(
+            self.channel_layer, [CHANNEL], lambda: tuple(self._receipts)
+        )
+        self._started = False
         self._look_at = time.monotonic()
         try:
             while not self.termed:
-                self._turn(intake)
+                self._turn(client)
         finally:
             self.in_job = False
-            self._close(intake)
-            self._intake = None
+            self._close(client)
+            self._client = None
             self._signals.restore()
 
-    def _turn(self, intake: FrameIntake | PlainIntake) -> None:
+    def _turn(self, client: WorkerClient) -> None:
         self.in_job = False
         try:
-            frame = intake.next(self._look_at - time.monotonic())
+            frame = self._take(client)
             self.in_job = True
             if frame is not None:
-                self._store(intake, frame)
+                self._store(client, frame)
             # Only now, that the layer has answered: what is taken out of the table must go on.
             if time.monotonic() >= self._look_at:
                 self._look()
@@ -169,27 +181,41 @@ class Worker:
             logger.exception("Delaying messages failed; trying again")
             self._pause()
         else:
-            self._pause_next = FIRST_PAUSE
+            self._backoff.reset()
         finally:
             close_old_connections()
 
     def _pause(self) -> None:
         """Wait longer each time, and no longer once told to stop."""
         self.in_job = False
-        end = time.monotonic() + self._pause_next
-        self._pause_next = min(2 * self._pause_next, LONGEST_PAUSE)
+        end = time.monotonic() + self._backoff.pause()
         while not self._stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, PAUSE_SLICE))
 
-    def _close(self, intake: FrameIntake | PlainIntake) -> None:
+    def _close(self, client: WorkerClient) -> None:
+        """Give back what was not looked at, and leave the layer."""
         try:
-            intake.close()
+            while self._ready:
+                self._give_back(client, self._ready.pop())
+            if self._started:
+                client.close()
         except Exception:
             logger.exception("The delay worker could not end cleanly")
 
     # -- in --------------------------------------------------------------------------
 
-    def _store(self, intake: FrameIntake | PlainIntake, frame: Frame) -> None:
+    def _take(self, client: WorkerClient) -> Frame | None:
+        """Return the next frame, or ``None`` once it is time to look at the table."""
+        if not self._started:
+            client.start()
+            self._started = True
+        if not self._ready:
+            taken = client.take(max(0.0, self._look_at - time.monotonic()))
+            self._receipts += [frame.receipt for frame in taken if frame.receipt is not None]
+            self._ready.extend(taken)
+        return self._ready.popleft() if self._ready else None
+
+    def _store(self, client: WorkerClient, frame: Frame) -> None:
         """Write the messages of a frame into the table.
 
         Raises:
@@ -203,12 +229,22 @@ class Worker:
             except _UNSTORABLE as error:
                 logger.error("Invalid message on %s: %s: %.200r", CHANNEL, error, content)
             except Exception:
-                intake.give_back(frame)
+                self._give_back(client, frame)
                 raise
             else:
                 self._look_at = min(self._look_at, _monotonic_time_of(stored))
             del frame.messages[0]
-        intake.done(frame)
+        if frame.receipt is not None:
+            client.exchange([Answer(frame.receipt)], take=False)
+            self._receipts.remove(frame.receipt)
+
+    def _give_back(self, client: WorkerClient, frame: Frame) -> None:
+        """Put a frame back where it was taken from, ahead of all others if the layer can."""
+        (error,), _ = client.exchange([GiveBack(frame)], take=False)
+        if error is not None:
+            raise error
+        if frame.receipt is not None:
+            self._receipts.remove(frame.receipt)
 
     # -- out -------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ class WorkerClient(Protocol):
         counted, logged, reported to their sender (:class:`NotRun`) and left out.
 
         Args:
-            longest: Wait no longer than so many seconds (more than 0; to within 0.01 s).
+            longest: Wait no longer than so many seconds, to within 0.01 s; 0 to only look.
 
         Raises:
             LayerUnavailable: A frame may have been lost on its way; the next

@@ -83,14 +83,13 @@ def open_worker(
 class PlainWorkerClient:
     """A :class:`~channels.layers.clients.WorkerClient` that calls a layer once for each message.
 
+    A take that waits can only be left by an exception from a signal handler.
+
     Args:
         layer: Any layer, or a wrapper.
         channels: Names to receive on; handed on as they are.
         sleep: Waits for so many seconds.
     """
-
-    #: A receive that waits can only be left by an exception from a signal handler.
-    interruptible = False
 
     def __init__(
         self,

@@ -41,10 +41,16 @@ class WorkerClientConformance(Conformance):
 
     def test_take_waits_no_longer_than_it_is_told(self, layer: Layer) -> None:
         with self.working(layer, "one") as worker:
-            for longest in (0.001, 0.2):
+            for longest in (0, 0.001, 0.2):
                 started = time.monotonic()
                 assert worker.take(longest) == []
                 assert time.monotonic() - started < SOON
+
+    def test_take_without_time_to_wait_takes_what_is_there(self, layer: Layer) -> None:
+        layer.send("one", {"n": 1})
+
+        with self.working(layer, "one") as worker:
+            assert [frame.messages for frame in worker.take(0)] == [[{"n": 1}]]
 
     def test_frames_of_a_single_reader_channel_come_in_order(self, layer: Layer) -> None:
         for n in range(CAPACITY):

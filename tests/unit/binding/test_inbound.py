@@ -26,7 +26,7 @@ from channels.message import Message
 from channels.sessions import session_for_reply_channel
 from channels.test import WSClient
 from tests.app.models import Article, Author, Note, Restaurant, Tag
-from tests.unit.worker.scripted import ScriptedLayer, run_until_idle
+from tests.support.scripted import ScriptedLayer, run_until_idle
 
 pytestmark = pytest.mark.django_db
 

@@ -16,14 +16,14 @@ from django.utils import timezone
 from channels import Channel, channel_layers, process_signals
 from channels.asgi import ChannelLayerWrapper
 from channels.delay import worker as worker_module
-from channels.delay.intake import FrameIntake, PlainIntake, open_intake
 from channels.delay.models import DelayedMessage, DelayedMessageQuerySet
 from channels.delay.worker import Worker
-from channels.exceptions import LayerUnavailable
-from channels.layers.clients import Answer, Frame
+from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.layers.clients import Answer, Frame, GiveBack
 from channels.layers.inmemory import InMemoryChannelLayer
+from channels.layers.plain import PlainWorkerClient
 from tests.support.recording import RecordingLayer
-from tests.unit.worker.scripted import Clock, ScriptedClient, ScriptedLayer
+from tests.support.scripted import Clock, ScriptedClient, ScriptedLayer
 
 pytestmark = pytest.mark.django_db
 
@@ -224,8 +224,8 @@ def test_it_looks_once_a_second_unless_told(layer):
     looks = []
 
     class Watched(Worker):
-        def _turn(self, intake):
-            super()._turn(intake)
+        def _turn(self, client):
+            super()._turn(client)
             looks.append(self._look_at - time.monotonic())
             self.termed = True
 
@@ -294,15 +294,14 @@ def test_pauses_after_failures_grow_to_five_seconds_and_begin_anew_after_an_answ
     monkeypatch.setattr(worker_module, "FIRST_PAUSE", 0.1)
     foreign = ForeignLayer()
     worker = Worker(ChannelLayerWrapper(foreign, "default", []), signal_handlers=False)
-    intake = PlainIntake(worker.channel_layer, sleep=clock.sleep)
+    client = PlainWorkerClient(worker.channel_layer, ["asgi.delay"], sleep=clock.sleep)
 
     def turn(error=None):
         foreign.errors = [error] if error else []
         before = clock.now
-        worker._turn(intake)
+        worker._turn(client)
         return round(clock.now - before, 3)
 
-    worker._pause_next = 0.1
     outage = [turn(LayerUnavailable("gone")) for _ in range(4)] + [
         turn(OSError()) for _ in range(4)
     ]
@@ -353,7 +352,7 @@ def test_whoever_wants_to_know_is_told_once_a_message_is_stored():
     run(ChannelLayerWrapper(scripted, "default", []))
 
     assert scripted.client.done == [Answer(b"receipt")]
-    assert stored == [0, 2]
+    assert stored == [2]
 
 
 def test_a_foreign_layer_is_received_from_one_by_one(log):
@@ -365,10 +364,68 @@ def test_a_foreign_layer_is_received_from_one_by_one(log):
     assert foreign.sent == [("test", {"n": 0}), ("test", {"n": 1})]
 
 
-def test_the_fast_intake_is_for_layers_that_have_it(layer):
-    assert isinstance(open_intake(layer), FrameIntake)
-    assert isinstance(open_intake(layer.channel_layer), FrameIntake)
-    assert isinstance(open_intake(ForeignLayer()), PlainIntake)
+class TwoAtOnce(ScriptedClient):
+    """Takes up to two frames at once."""
+
+    def take(self, longest=None):
+        return [*super().take(), *super().take()]
+
+
+def scripted(*frames):
+    """A layer whose client takes two at once, and its wrapper."""
+    layer = ScriptedLayer()
+    layer.client = TwoAtOnce(*frames)
+    return layer.client, ChannelLayerWrapper(layer, "default", [])
+
+
+def stored_later(n, receipt=None):
+    return Frame("asgi.delay", [{"channel": "test", "content": {"n": n}, "delay": 60000}], receipt)
+
+
+def test_what_came_together_is_stored_one_by_one_and_shown_in_hand_until_then():
+    client, wrapper = scripted(stored_later(1, b"one"), stored_later(2, b"two"))
+    shown = []
+    client.outcome = lambda operation: shown.append(client.held())
+
+    run(wrapper, turns=2)
+
+    assert client.done == [Answer(b"one"), Answer(b"two")]
+    assert shown == [(b"one", b"two"), (b"two",)]
+    assert client.held() == ()
+
+
+def test_what_was_not_looked_at_is_given_back_in_its_order_at_the_end():
+    client, wrapper = scripted(*(stored_later(n) for n in range(3)))
+    client.take = lambda longest=None: [client.frames.popleft() for _ in list(client.frames)]
+
+    run(wrapper)
+
+    # Each goes to the head: the last one first.
+    assert client.done == [GiveBack(stored_later(2)), GiveBack(stored_later(1))]
+    assert client.closed == 1
+
+
+def test_a_client_that_could_not_start_is_started_again_and_closed_only_if_it_did(log):
+    client, wrapper = scripted()
+    client.outages.append(LayerUnavailable("gone"))
+
+    run(wrapper)
+    assert (client.started, client.closed) == (1, 0)
+
+    run(wrapper)
+    assert (client.started, client.closed) == (2, 1)
+
+
+def test_a_foreign_layer_that_has_no_room_for_what_comes_back_is_told_of(monkeypatch, log):
+    foreign = ForeignLayer()
+    foreign.waiting = [{"channel": "test", "delay": 0, "content": {}}]
+    monkeypatch.setattr(foreign, "send", mock.Mock(side_effect=ChannelFull("asgi.delay")))
+    monkeypatch.setattr(DelayedMessage, "save", mock.Mock(side_effect=OperationalError("away")))
+
+    run(ChannelLayerWrapper(foreign, "default", []))
+
+    assert "Delaying messages failed" in log.text
+    assert "ChannelFull" in log.text
 
 
 @pytest.fixture
@@ -474,7 +531,7 @@ class TestStopping:
         handlers = []
 
         class Watched(CountedWorker):
-            def _turn(self, intake):
+            def _turn(self, client):
                 handlers.append(signal.getsignal(signal.SIGTERM))
 
         for options in ({}, {"signal_handlers": False}):

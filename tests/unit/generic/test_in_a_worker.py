@@ -6,7 +6,7 @@ import pytest
 
 from channels.generic.websockets import JsonWebsocketConsumer, WebsocketDemultiplexer
 from channels.layers.clients import Answer, Frame, Send
-from tests.unit.worker.scripted import ScriptedLayer, run_until_idle
+from tests.support.scripted import ScriptedLayer, run_until_idle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

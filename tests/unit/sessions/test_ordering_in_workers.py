@@ -15,8 +15,8 @@ from channels.sessions import enforce_ordering, parking
 from channels.worker import dispatch
 from channels.worker.scheduled import RETRY_PAUSE, ScheduledCalls
 from tests.support.recording import RecordingLayer
+from tests.support.scripted import CountedWorker
 from tests.unit.sessions.connection import REPLY, WAIT, Connection
-from tests.unit.worker.scripted import CountedWorker
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 
 from channels.signals import consumer_finished
 from channels.worker.contexts import CleanContexts
-from tests.unit.worker.scripted import Frame, ScriptedLayer, run_until_idle
+from tests.support.scripted import Frame, ScriptedLayer, run_until_idle
 
 own: ContextVar[str] = ContextVar("own", default="nothing")
 local = Local()

@@ -12,7 +12,7 @@ from channels.exceptions import ConsumeLater
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.signals import worker_ready
 from channels.worker import Worker, WorkerGroup
-from tests.unit.worker.scripted import CountedWorker
+from tests.support.scripted import CountedWorker
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from channels.exceptions import ConsumeLater, DenyConnection
 from channels.message import Message
 from channels.signals import consumer_finished, consumer_started, worker_ready
 from channels.worker import Worker, WorkerGroup, dispatch
-from tests.unit.worker.scripted import (
+from tests.support.scripted import (
     Answer,
     CountedWorker,
     Frame,

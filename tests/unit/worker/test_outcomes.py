@@ -23,7 +23,7 @@ from channels.exceptions import (
 )
 from channels.signals import consumer_finished, consumer_started
 from channels.worker.outcome import last_word
-from tests.unit.worker.scripted import Answer, Frame, GroupSend, ScriptedLayer, Send, run_until_idle
+from tests.support.scripted import Answer, Frame, GroupSend, ScriptedLayer, Send, run_until_idle
 
 CLOSE = Send("web.a!x", {"close": True})
 DONE = Answer(b"r1")
@@ -212,7 +212,7 @@ class TestErrors:
 
         layer = ScriptedLayer(Frame("test", [{}], b"r1"))
         from channels.worker import Worker
-        from tests.unit.worker.scripted import wrap
+        from tests.support.scripted import wrap
 
         wrapper = wrap(layer)
         wrapper.router.add_route(Failing())

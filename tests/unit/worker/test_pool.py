@@ -9,7 +9,7 @@ import pytest
 from channels.backoff import Backoff
 from channels.worker import pool as pool_module
 from channels.worker.pool import ProcessPool
-from tests.unit.worker.scripted import Clock
+from tests.support.scripted import Clock
 
 
 class FakeChild:

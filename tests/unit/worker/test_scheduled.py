@@ -8,7 +8,7 @@ import pytest
 
 from channels.worker import scheduled as module
 from channels.worker.scheduled import BATCH, RETRY_PAUSE, ScheduledCalls
-from tests.unit.worker.scripted import (
+from tests.support.scripted import (
     Clock,
     CountedWorker,
     Frame,

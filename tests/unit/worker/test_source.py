@@ -10,7 +10,7 @@ from channels.exceptions import ChannelFull, ConsumeLater, MessageTooLarge
 from channels.outbox import pending_message_store
 from channels.worker import Worker
 from channels.worker.source import Source
-from tests.unit.worker.scripted import (
+from tests.support.scripted import (
     Answer,
     Clock,
     Frame,

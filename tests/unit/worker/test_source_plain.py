@@ -10,7 +10,7 @@ from channels import Channel, Group
 from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, LayerUnavailable
 from channels.worker.source import Source
-from tests.unit.worker.scripted import Clock, CountedWorker, PlainLayer, Send, wrap
+from tests.support.scripted import Clock, CountedWorker, PlainLayer, Send, wrap
 
 
 def run(layer, consumer, turns, channel="test", **options):

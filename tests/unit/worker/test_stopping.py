@@ -11,7 +11,7 @@ import pytest
 
 from channels.process_signals import STOP_SIGNALS, heeded
 from channels.worker import Worker, WorkerGroup
-from tests.unit.worker.scripted import (
+from tests.support.scripted import (
     Clock,
     CountedWorker,
     Frame,

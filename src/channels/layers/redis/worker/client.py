@@ -141,6 +141,8 @@ class RedisWorkerClient:
     # -- taking ------------------------------------------------------------------------
 
     def take(self, longest: float | None = None) -> list[Frame]:
+        if longest == 0:
+            return self.exchange([])[1]
         patience = _patience(longest)
         deadline = time.monotonic() + patience
         alone = len(self._turns) == 1

@@ -44,7 +44,7 @@ class ScriptedClient:
         self.started += 1
         self._fail()
 
-    def take(self) -> list[Frame]:
+    def take(self, longest: float | None = None) -> list[Frame]:
         self.takes += 1
         self._fail()
         if not self.frames:
