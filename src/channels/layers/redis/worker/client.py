@@ -27,13 +27,13 @@ from typing import Any
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import EXPIRED, Frame, Operation
+from channels.layers.redis.batch import Batch
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
-from channels.layers.redis.worker.batch import Batch
 from channels.layers.redis.worker.fairness import FairOrder
 
 logger = logging.getLogger("channels.layers.redis")
