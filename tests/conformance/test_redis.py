@@ -50,8 +50,11 @@ class OnRedis:
                 raw = client.lindex(key, 0)
                 if raw is not None:
                     # The payload is the end of the item, and here it has one map.
-                    payload = items.read_item(raw).payload if mailbox else None
-                    start = raw.index(payload) if payload else items.read_frame_head(raw).start
+                    if mailbox:
+                        start = raw.index(items.read_item(raw).payload)
+                    else:
+                        length = raw[items.RECEIPT_OFFSET]
+                        start = items.RECEIPT_OFFSET + 2 + (length + 8 if length else 0)
                     client.lset(key, 0, raw[:start] + b"\xc1" + raw[start + 1 :])
                     return
             raise AssertionError(f"nothing waits on {channel}")

@@ -11,8 +11,7 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Reply
-from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from tests.support.proxy import Proxy
 from tests.support.redis_clients import run, sent, serving
 from tests.support.redis_server import RedisServer, free_port

@@ -346,7 +346,7 @@ class TestBadFrames:
     def test_it_is_dropped_counted_logged_and_answered(
         self, layer, worker, redis_server, bad, name, how, caplog, monkeypatch
     ):
-        monkeypatch.setattr(items, "_seldom", Seldom())
+        monkeypatch.setattr(items, "_SELDOM", Seldom())
         raw, receipt, counter = bad[name]
         redis_server.client.rpush(layer.keys.queue("work"), raw)
         layer.send("work", {"n": "good"})
@@ -370,7 +370,7 @@ class TestBadFrames:
         for number in range(1, 4):
             push_frame(layer, number, expires_in_ms=-10_000 if number < 3 else 60_000)
         layer.capacity = 3
-        layer.commands._queues.clear()
+        layer.commands._queue_head.cache_clear()
 
         layer.send("work", {"n": 4})
 

@@ -476,7 +476,7 @@ def test_messages_lost_on_their_way_are_counted(redis_server):
 
 
 def test_a_failover_is_followed():
-    from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
+    from channels.layers.redis import RedisSentinelChannelLayer
 
     servers = SentinelSet()
     try:

@@ -104,22 +104,27 @@ def test_a_mailbox_that_stayed_where_the_name_led_before_is_given_up(
         each.close()
 
 
+def ping(connection):
+    connection.send([("PING",)])
+    (answer,) = connection.read()
+    return answer
+
+
 def test_one_error_is_all_that_idle_connections_cost(way):
     """Each of them would cost a time-out otherwise."""
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
-    pool = layer.hosts[0]._pool
-    lent = [pool.borrow() for _ in range(5)]
+    host = layer.hosts[0]
+    lent = [host.connection("") for _ in range(5)]
     for connection in lent:
-        connection.execute([("PING",)])
-    for connection in lent:
-        pool.give_back(connection)
+        ping(connection)
+    host._idle += lent
     way.stall()
 
     started = time.monotonic()
     with pytest.raises(LayerUnavailable):
         layer.send("work", {"n": 1})
     for connection in lent:
-        assert not isinstance(connection.execute([("PING",)])[0], Exception)
+        assert ping(connection) == b"PONG"
 
     assert time.monotonic() - started < 1.5
     layer.close()
@@ -143,7 +148,7 @@ def test_a_receive_that_waits_is_back_soon(redis_server, way, monkeypatch):
 
     ``rundelay`` waits as workers do; see the test of the site.
     """
-    monkeypatch.setattr("channels.layers.redis.net.ring.BLOCK_TIMEOUT", 1.0)
+    monkeypatch.setattr("channels.layers.redis.net.hosts.BLOCK_TIMEOUT", 1.0)
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
     there = RedisChannelLayer(hosts=[redis_server.url])
     there.send("work", {"n": 1})

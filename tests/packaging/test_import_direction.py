@@ -26,7 +26,7 @@ BREACHES = {
     "Protocol machines do no I/O": ("interface_server/protocol/headers.py", "import socket"),
     "The Redis layer has four wings": (
         "src/channels/layers/redis/server/mailbox.py",
-        "import channels.layers.redis.worker.fairness",
+        "import channels.layers.redis.worker.client",
     ),
     "What is on the wire is pure": ("src/channels/layers/redis/wire/keys.py", "import redis"),
     "The worker is built in one direction": ("worker/outcome.py", "import channels.worker.loop"),

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer
+    from channels.layers.redis.layer import RedisChannelLayer, RedisSentinelChannelLayer
     from channels.layers.redis.net.errors import UnsupportedRedis
-    from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
     from channels.layers.redis.urls import layer_from_url
 
 __all__ = [
@@ -25,7 +24,7 @@ __all__ = [
 
 _MODULES = {
     "RedisChannelLayer": "channels.layers.redis.layer",
-    "RedisSentinelChannelLayer": "channels.layers.redis.sentinel_layer",
+    "RedisSentinelChannelLayer": "channels.layers.redis.layer",
     "UnsupportedRedis": "channels.layers.redis.net.errors",
     "layer_from_url": "channels.layers.redis.urls",
 }

@@ -1,28 +1,27 @@
-"""A worker's operations turned to as few commands as their order allows.
+"""Operations turned to as few commands as their order allows.
 
 All operations on one queue or mailbox become one script call, in their order, so that
-nothing can overtake one that found it full.  Groups are expanded first: their
-processes are read in one more round trip, and an item takes its place in the order of
-each mailbox.
+nothing can overtake one that found it full.  Groups are expanded: their processes are
+read in one more round trip, and an item takes its place in the order of each mailbox.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerError, LayerUnavailable
-from channels.layers.clients import Answer, GiveBack, GroupSend, Operation
+from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send
 from channels.layers.redis.net.errors import refusal
+from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.scripts import CONTROL, GROUP, MESSAGE, Argument, Command
 from channels.layers.values import check_message
 
-#: What packing and checking an operation may raise: its own outcome, nobody else's.
+#: What packing and checking an operation may raise: its own outcome, no other's.
 _FAULTS = (TypeError, ValueError, AssertionError, LayerError)
 
 #: Stands for an operation whose outcome is not reported.
@@ -45,89 +44,80 @@ class _Call:
     command: Command | None = None
     parts: list[Any] = field(default_factory=list)
     indexes: list[int] = field(default_factory=list)
-    channel: str | None = None
+    channel: str = ""
 
 
 class Batch:
-    """Some operations as commands for each host, and what the answers say of them.
+    """Operations as commands for each host, and what became of them.
 
     Args:
-        store: With the worker's connections; used at once if there is a group among the
+        store: With the caller's connections; used at once if there is a group among the
             operations.
         operations: In order.
 
     Attributes:
-        outcomes: One for each operation; None for what was, or is to be, carried out.
         calls: By the index of their host.
+        outcomes: One for each operation; None for what was, or is to be, carried out.
+        refusal: Why Redis refused an item for a group, if it did; a full member is none.
+        expired: Receipts of frames that had expired in a full queue, to be answered.
+        skipped: Items for groups that mailboxes had no room for.
+        dropped: Items for full mailboxes whose process is dead.
 
     Raises:
         LayerUnavailable: The processes of a group cannot be read.  Nothing was sent.
     """
 
     def __init__(self, store: Store, operations: Sequence[Operation]) -> None:
-        self.outcomes: list[Exception | None] = [None] * len(operations)
         self.calls: dict[int, list[_Call]] = {}
+        self.outcomes: list[Exception | None] = [None] * len(operations)
+        self.refusal: LayerUnavailable | None = None
+        self.expired: list[bytes] = []
+        self.skipped = self.dropped = 0
         self._store = store
+        self._operations = operations
         self._growing: dict[tuple[int, str], _Call] = {}
-        groups = [one.group for one in operations if isinstance(one, GroupSend)]
-        self._members = self._read_groups(groups) if groups else {}
+        self._members: dict[str, list[str]] = {}
         for index, operation in enumerate(operations):
             try:
                 self._add(index, operation)
+            except LayerUnavailable:
+                raise
             except _FAULTS as error:
                 self.outcomes[index] = error
 
-    def _read_groups(self, groups: Sequence[str]) -> dict[str, list[str]]:
-        """Return who is listed in each group, before anything is pushed."""
-        store = self._store
-        wanted: dict[int, dict[str, None]] = {}
-        for group in groups:
-            try:
-                names.check_group_name(group)
-            except TypeError:
-                continue  # reported in its turn
-            wanted.setdefault(store.ring.index(group), {})[group] = None
-        members = {}
-        for host, found in wanted.items():
-            now_ms = store.ring.now_ms(host)
-            listings = [store.commands.listed(group, now_ms) for group in found]
-            for group, listed in zip(found, store.ring.run(host, listings), strict=True):
-                members[group] = [member.decode() for member in listed]
-        return members
-
-    # -- operations to commands ------------------------------------------------------------
+    # -- operations to calls ---------------------------------------------------------------
 
     def _add(self, index: int, operation: Operation) -> None:
         store = self._store
-        if isinstance(operation, Answer):
-            mailbox, item = items.answer_for(operation.receipt)
-            self._append(store.ring.index(mailbox), mailbox, index, CONTROL, item)
-        elif isinstance(operation, GiveBack):
-            self._give_back(index, operation)
-        elif isinstance(operation, GroupSend):
-            self._send_group(operation)
-        else:
+        if isinstance(operation, Send):
             channel = operation.channel
             names.check_channel_name(channel)
             check_message(operation.message)
             payload = store.codec.payload(channel, operation.message)
             mailbox, mark, local = channel.partition("!")
             if mark:
-                mailbox += mark
                 item = items.reply_item(local, payload)
-                call = self._append(store.ring.index(mailbox), mailbox, index, MESSAGE, item)
+                call = self._append(index, mailbox + mark, MESSAGE, item)
                 call.channel = call.channel or channel
             else:
-                self._append(store.ring.index_for(channel), channel, index, store.frame(payload))
+                self._append(index, channel, store.frame(payload))
+        elif isinstance(operation, Answer):
+            mailbox, item = items.answer_for(operation.receipt)
+            self._append(index, mailbox, CONTROL, item)
+        elif isinstance(operation, GroupSend):
+            self._send_group(operation)
+        else:
+            self._give_back(index, operation)
 
-    def _append(self, host: int, name: str, index: int, *parts: Argument) -> _Call:
+    def _append(self, index: int, name: str, *parts: Argument) -> _Call:
         """Append a frame, or class and item, to the only call for a queue or mailbox."""
+        host = self._store.ring.index_for(name)
         call = self._growing.get((host, name))
         if call is None:
             call = self._growing[host, name] = _Call(name)
             calls = self.calls.setdefault(host, [])
-            if name.endswith("!"):
-                calls += [_Call(name, command) for command in self._store.first_use(name)]
+            if name.endswith("!") and name not in self._store.known:
+                calls.append(_Call(name, self._store.make_known(name)))
             calls.append(call)
         call.parts += parts
         call.indexes.append(index)
@@ -137,7 +127,8 @@ class Batch:
         store, channel = self._store, operation.frame.channel
         # Where it came from is not noted; one host is as good as the other.
         host = store.ring.index_for(channel)
-        frame = items.frame_with_expiry(operation.frame, store.codec, store.ring.now_ms(host))
+        now_ms = store.ring.hosts[host].clock.now_ms()
+        frame = items.frame_with_expiry(operation.frame, store.codec, now_ms)
         command = store.commands.give_back(channel, [frame], at_head=operation.at_head)
         self.calls.setdefault(host, []).append(_Call(channel, command, indexes=[index]))
         # What is sent to the same channel later must not come before it.
@@ -148,60 +139,72 @@ class Batch:
         names.check_group_name(group)
         check_message(operation.message)
         payload = store.codec.payload(group, operation.message)
+        if group not in self._members:
+            self._read_members()
         item = items.group_item(group, payload)
         for member in self._members[group]:
             if names.is_process_local(member):
-                self._append(store.ring.index(member), member, _UNREPORTED, GROUP, item)
+                self._append(_UNREPORTED, member, GROUP, item)
             else:
-                self._append(
-                    store.ring.index_for(member), member, _UNREPORTED, store.frame(payload)
-                )
+                self._append(_UNREPORTED, member, store.frame(payload))
 
-    def commands(self, host: int) -> list[Command | bytes]:
-        """Return the commands for a host; their answers are for :meth:`answered`."""
-        commands = self._store.commands
-        found: list[Command | bytes] = []
-        for call in self.calls.get(host, ()):
-            if call.command is not None:
-                found.append(call.command)
-            elif call.name.endswith("!"):
-                found.append(commands.post(call.name, call.parts, call.channel))
-            else:
-                found.append(commands.push(call.name, call.parts))
-        return found
+    def _read_members(self) -> None:
+        """Read who is listed in each of the groups, before anything is pushed."""
+        ring, commands = self._store.ring, self._store.commands
+        groups: dict[int, dict[str, None]] = {}
+        for one in self._operations:
+            # A name that is none is reported in its turn.
+            if isinstance(one, GroupSend) and isinstance(one.group, str):
+                groups.setdefault(ring.index(one.group), {})[one.group] = None
+        for host, found in groups.items():
+            now_ms = ring.now_ms(host)
+            listings = [commands.listed(group, now_ms) for group in found]
+            for group, listed in zip(found, ring.run(host, listings), strict=True):
+                self._members[group] = [member.decode() for member in listed]
 
-    # -- answers to outcomes ---------------------------------------------------------------
+    # -- calls to outcomes -----------------------------------------------------------------
 
-    def answered(self, host: int, answers: Sequence[Any], counters: Counter[str]) -> list[bytes]:
-        """Write outcomes down, and count what mailboxes had no room for.
+    def run(self, host: int, *then: Packable) -> list[Any]:
+        """Carry out what there is for a host, and ``then``; return the answers to that.
 
-        Returns:
-            Receipts of frames that had expired in a full queue, to be answered.
+        Raises:
+            LayerUnavailable: It is the outcome of what was for this host.
         """
-        expired: list[bytes] = []
-        for call, answer in zip(self.calls.get(host, ()), answers, strict=True):
-            if isinstance(answer, Exception):
-                error = refusal(answer)
-                error.__cause__ = answer
+        store, calls = self._store, self.calls.get(host, [])
+        commands: list[Packable] = []
+        for call in calls:
+            if call.command is not None:
+                commands.append(call.command)
+            elif call.name.endswith("!"):
+                commands.append(store.commands.post(call.name, call.parts, call.channel))
+            else:
+                commands.append(store.commands.push(call.name, call.parts))
+        try:
+            answers = store.ring.hosts[host].execute([*commands, *then])
+        except LayerUnavailable as error:
+            for call in calls:
                 self._report(call.indexes, error)
-            elif call.command is None:
+            raise
+        for call, answer in zip(calls, answers, strict=False):
+            if isinstance(answer, Exception):
+                refused = refusal(answer)
+                refused.__cause__ = answer
+                self._report(call.indexes, refused)
+            elif call.parts:
                 done, *rest = answer
                 if done < len(call.indexes):
-                    capacity = self._store.limits.get_capacity(call.name)
-                    self._report(call.indexes[done:], ChannelFull(call.name, capacity))
+                    full = ChannelFull(call.name, store.limits.get_capacity(call.name))
+                    self._report(call.indexes[done:], full)
                 if not call.name.endswith("!"):
-                    expired += rest
-                elif any(rest):
-                    counters["skipped"] += rest[0]
-                    counters["dropped"] += rest[1]
-        return expired
-
-    def failed(self, host: int, error: LayerUnavailable) -> None:
-        """Report everything for a host as failed."""
-        for call in self.calls.get(host, ()):
-            self._report(call.indexes, error)
+                    self.expired += rest
+                else:
+                    self.skipped += rest[0]
+                    self.dropped += rest[1]
+        return answers[len(calls) :]
 
     def _report(self, indexes: Sequence[int], outcome: Exception) -> None:
         for index in indexes:
             if index != _UNREPORTED:
                 self.outcomes[index] = outcome
+            elif isinstance(outcome, LayerUnavailable):
+                self.refusal = self.refusal or outcome

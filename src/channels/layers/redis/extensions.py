@@ -1,4 +1,4 @@
-"""The extensions of the Redis layer: groups, statistics, and flush.
+"""What the Redis layer does beside sending and receiving: groups, statistics, flush, old names.
 
 A group is listed by process: ``group -> processes`` says which mailboxes get one item,
 and who the members in a process are, the process knows.  A member that is not
@@ -11,19 +11,20 @@ say something of the mailbox as a whole: pass its name, up to the ``!``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from channels import names
-from channels.layers.clients import EXPIRED
+from channels.layers.clients import EXPIRED, GroupSend, Send
+from channels.layers.redis.batch import Batch
 from channels.layers.redis.net.address import Target
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Undecodable
-from channels.layers.redis.wire.scripts import GROUP, Command
-from channels.layers.values import check_message
+from channels.layers.redis.wire.scripts import Command
 
 #: Items at the head of a mailbox that are looked at for its oldest message.
 _LOOKED_AT = 100
@@ -106,23 +107,16 @@ class Extensions:
         Raises:
             MessageTooLarge: Nothing was sent.
         """
-        names.check_group_name(group)
-        check_message(message)
-        store, commands = self.store, self.store.commands
-        payload = store.codec.payload(group, message)
-        item = items.group_item(group, payload)
-        pushes: dict[int, list[Command]] = {}
-        for member in self._listed(group):
-            if names.is_process_local(member):
-                batch = pushes.setdefault(store.ring.index(member), [])
-                batch += [commands.post(member, (GROUP, item)), *store.first_use(member)]
-            else:
-                batch = pushes.setdefault(store.ring.index_for(member), [])
-                batch.append(commands.push(member, (store.frame(payload),)))
-        for index, batch in pushes.items():
-            for command, answer in zip(batch, store.ring.run(index, batch), strict=True):
-                if commands.is_push(command):
-                    store.answer_all(answer[1:], EXPIRED)
+        self._carry_out(GroupSend(group, message))
+
+    def _carry_out(self, operation: Send | GroupSend) -> None:
+        batch = Batch(self.store, [operation])
+        for host in batch.calls:
+            batch.run(host)
+        self.store.answer_all(batch.expired, EXPIRED)
+        error = batch.outcomes[0] or batch.refusal
+        if error is not None:
+            raise error
 
     # -- statistics ----------------------------------------------------------------------
 
@@ -183,7 +177,7 @@ class Extensions:
             total["messages_pending"] += pending
             store.answer_all(expired, EXPIRED)
             total["channel_full_count"] += int(full or 0)
-            age = _age_of_frame(head, ring.now_ms(index))
+            age = items.age_of_frame(head or b"", ring.now_ms(index))
             total["messages_max_age"] = max(total["messages_max_age"], age)
         return total
 
@@ -242,6 +236,48 @@ class Extensions:
                 commands.append(("HSET", key, "cap", capacity, "capb", size))
         self.store.ring.run(index, commands)
 
+    # -- legacy names --------------------------------------------------------------------
+
+    # Private names of asgi_redis that tools for it touch.  What they return fits the keys and
+    # payloads of this layer, which are not those of asgi_redis.
+
+    def serialize(self, message: Mapping[str, Any]) -> bytes:
+        """Legacy: return the payload of a message: packed, and encrypted if there are keys."""
+        _warn("serialize(message)", "codec.payload(channel, message)")
+        return self.store.codec.payload("", message)
+
+    def deserialize(self, message: bytes) -> dict[str, Any]:
+        """Legacy: return the message in a payload."""
+        _warn("deserialize(payload)", "codec.messages(payload, lifetime)")
+        return self.store.codec.messages(message, self.store.limits.group_expiry)[0]
+
+    def consistent_hash(self, value: str | bytes) -> int:
+        """Legacy: return which host has a single-reader channel, a mailbox or a group."""
+        _warn(
+            "consistent_hash(name)",
+            "channels.layers.redis.net.ring.ring_index(name, layer.ring_size)",
+        )
+        return self.store.ring.index(value if isinstance(value, str) else value.decode())
+
+    def _receive_list_names(self, channels: Iterable[str]) -> dict[int, list[str]]:
+        """Legacy: return for each host the keys that a receive from the channels looks at."""
+        _warn("_receive_list_names(channels)", "receive(channels) to take what waits")
+        found: dict[int, list[str]] = {}
+        for name in channels:
+            local = names.is_process_local(name)
+            key = self.store.keys.mail(name) if local else self.store.keys.queue(name)
+            for index in self.store.hosts_of(name):
+                found.setdefault(index, []).append(key)
+        return found
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(
+        f"{old} of the Redis layer is a private name of asgi_redis that will go; use {new}",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
 
 def _statistics(count: int, pending: int, age: int, full: int) -> dict[str, int]:
     return {
@@ -250,16 +286,6 @@ def _statistics(count: int, pending: int, age: int, full: int) -> dict[str, int]
         "messages_max_age": age,
         "channel_full_count": full,
     }
-
-
-def _age_of_frame(raw: bytes | None, now_ms: int) -> int:
-    if raw is None:
-        return 0
-    try:
-        head = items.read_frame_head(raw)
-    except Undecodable:
-        return 0
-    return max(0, now_ms - (head.expiry_ms - head.ttl_ms)) // 1000
 
 
 def _age_of_items(raws: list[bytes], now_ms: int, ttl_ms: int) -> int:

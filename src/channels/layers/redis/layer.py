@@ -1,4 +1,4 @@
-"""The Redis channel layer: the synchronous interface that applications call.
+"""The Redis channel layers: the synchronous interface that applications call.
 
 By docs/channels1.md#channel-layer.  Every operation is one round trip to each
 host it concerns, and safe in threads.  Nothing is repeated after an error: a
@@ -9,31 +9,35 @@ Importing this imports neither Django nor Twisted.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence
-from channels.layers.clients import EXPIRED, Message, ServerClient, WorkerClient
+from channels.layers.clients import Message, Send, ServerClient, WorkerClient
 from channels.layers.redis.extensions import Extensions
-from channels.layers.redis.legacy import LegacyNames
-from channels.layers.redis.net.address import BLOCK_SECONDS, parse_host, parse_nodes
+from channels.layers.redis.net.address import (
+    BLOCK_SECONDS,
+    bare_host,
+    make_target,
+    parse_host,
+    parse_nodes,
+)
 from channels.layers.redis.net.cluster import ClusterHost
-from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.hosts import Host, SentinelHost, Sentinels
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.store import Store
-from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import GLOBAL_STATISTICS, Keys
 from channels.layers.redis.wire.processes import read_entry, read_index
-from channels.layers.redis.wire.scripts import (
-    CHANNEL_STATISTICS_EXPIRY,
-    GLOBAL_STATISTICS_EXPIRY,
-    MESSAGE,
-)
+from channels.layers.redis.wire.scripts import CHANNEL_STATISTICS_EXPIRY, GLOBAL_STATISTICS_EXPIRY
 from channels.layers.values import check_message
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 _CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 
 
-class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
+class RedisChannelLayer(Extensions, BaseChannelLayer):
     """Channels in one or more Redis servers, or in a Redis Cluster.
 
     Args:
@@ -142,7 +146,7 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
 
     @property
     def hosts(self) -> list[Host]:
-        """The hosts of the synchronous interface, in the order of the ring."""
+        """The hosts that the channels are divided among."""
         return self._ring.hosts
 
     @property
@@ -159,12 +163,11 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
         Raises:
             ValueError: There is no such host.
         """
-        hosts = self._ring.hosts
         if index is None:
-            index = random.randrange(len(hosts))
-        if not 0 <= index < len(hosts):
-            raise ValueError(f"there are {len(hosts)} hosts, so no host {index}")
-        client: Redis = hosts[index].client()
+            index = random.randrange(self.ring_size)
+        if not 0 <= index < self.ring_size:
+            raise ValueError(f"there are {self.ring_size} hosts, so no host {index}")
+        client: Redis = self.hosts[index].client()
         return client
 
     def close(self) -> None:
@@ -179,22 +182,10 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
         A full mailbox whose interface server is dead takes the message and drops it, counted:
         a sender that tried again would wait in vain.
         """
-        names.check_channel_name(channel)
-        check_message(message)
-        store, ring = self.store, self._ring
-        payload = store.codec.payload(channel, message)
-        mailbox, mark, local = channel.partition("!")
-        if mark:
-            mailbox += mark
-            parts = MESSAGE, items.reply_item(local, payload)
-            command = store.commands.post(mailbox, parts, channel)
-            (done, _, _), *_ = ring.run(ring.index(mailbox), [command, *store.first_use(mailbox)])
-        else:
-            command = store.commands.push(channel, (store.frame(payload),))
-            ((done, *expired),) = ring.run(ring.index_for(channel), [command])
-            store.answer_all(expired, EXPIRED)
-        if not done:
-            raise ChannelFull(channel, self.get_capacity(channel))
+        try:
+            self._carry_out(Send(channel, message))
+        except ChannelFull:
+            raise ChannelFull(channel, self.get_capacity(channel)) from None
 
     def receive(
         self, channels: Iterable[str], block: bool = False
@@ -290,6 +281,87 @@ class RedisChannelLayer(Extensions, LegacyNames, BaseChannelLayer):
         from channels.layers.redis.server.client import RedisServerClient
 
         return RedisServerClient(self.store, mailbox)
+
+
+def _with_services(init: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor be called as :class:`RedisChannelLayer` is, but with its own two options.
+
+    They stand in front of ``max_message_size``, as in the legacy layer.
+    """
+    parameters = dict(inspect.signature(RedisChannelLayer.__init__).parameters)
+    last = [parameters.pop(name) for name in ("max_message_size", "cluster", "timeout")]
+    own = list(inspect.signature(init).parameters.values())[1:3]
+    signature = inspect.Signature([*parameters.values(), *own, last[0], last[2]])
+
+    @functools.wraps(init)
+    def bound(*args: Any, **options: Any) -> None:
+        init(**signature.bind(*args, **options).arguments)
+
+    bound.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for
+    return bound
+
+
+class RedisSentinelChannelLayer(RedisChannelLayer):
+    """Channels in the masters of one or more Sentinel services; follows failover.
+
+    Takes what :class:`RedisChannelLayer` takes, but for ``cluster``, and:
+
+    Args:
+        hosts: The Sentinels, as ``(host, port)``.
+        services: Names of the masters, one for each host of the ring; asked of the
+            first Sentinel that answers if there are none.
+        sentinel_refresh_interval: Seconds that a master's address is used before a
+            Sentinel is asked again; 0 asks as often as is reasonable, and after every
+            error.
+        connection_kwargs: Options for the connections to the masters; ``ssl=True`` for
+            TLS, and ``sentinel_kwargs``: a dict of those for the Sentinels.
+
+    Raises:
+        ValueError: A name or an address cannot be used.
+        LayerUnavailable: ``services`` is empty and no Sentinel answered.
+    """
+
+    @_with_services
+    def __init__(
+        self,
+        services: Sequence[str] | None = None,
+        sentinel_refresh_interval: float = 0,
+        **options: Any,
+    ) -> None:
+        self.services = check_list("services", services, "names of masters")
+        if not all(isinstance(name, str) for name in self.services):
+            raise ValueError(f"services must be a list of str, not {services!r}")
+        self.sentinel_refresh_interval = sentinel_refresh_interval
+        super().__init__(**options)
+
+    def _plan_hosts(
+        self,
+        hosts: Sequence[Any] | None,
+        connection_kwargs: Mapping[str, Any] | None,
+        cluster: bool,
+    ) -> Callable[[], list[Host]]:
+        entries = check_list("hosts", hosts, "(host, port)") or [("localhost", 26379)]
+        for entry in entries:
+            if not isinstance(entry, tuple | list) or len(entry) != 2:
+                raise ValueError(f"a Sentinel must be given as (host, port), not {entry!r}")
+        options = dict(connection_kwargs or {})
+        own = dict(options.pop("sentinel_kwargs", None) or {})
+        options.pop("min_other_sentinels", None)
+        master = make_target("tls" if options.pop("ssl", False) else "tcp", options)
+        # Passwords are not shared: those of a Sentinel are in sentinel_kwargs.
+        shared = {name: value for name, value in options.items() if name.startswith("socket_")}
+        plain = make_target("tls" if own.pop("ssl", False) else "tcp", {**shared, **own})
+        addresses = [plain.at(bare_host(str(host)), int(port)) for host, port in entries]
+        if not self.services:
+            with contextlib.closing(Sentinels(addresses)) as sentinels:
+                self.services = sentinels.services()
+        masters = [replace(master, service=name) for name in self.services]
+
+        def make_hosts() -> list[Host]:
+            sentinels, refresh = Sentinels(addresses), self.sentinel_refresh_interval
+            return [SentinelHost(sentinels, each, refresh, self.timeout) for each in masters]
+
+        return make_hosts
 
 
 def check_list(option: str, value: Any, what: str) -> list[Any]:

@@ -18,7 +18,6 @@ from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Undecodable
-from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -34,15 +33,14 @@ class Receiver:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keys = store.keys
-        self._commands = store.commands
         self._ring = store.ring
 
     def next(self, wanted: Sequence[str]) -> Found | None:
         """Return a message that waits in one of the channels, if any does."""
         sources = list(self._sources(wanted).items())
         random.shuffle(sources)
-        for (index, mailbox), channels in sources:
-            found = self._pop(index, mailbox) if mailbox else self._look(index, channels)
+        for (host, mailbox), channels in sources:
+            found = self._pop(host, mailbox) if mailbox else self._look(host, channels)
             if found is not None:
                 return found
         return None
@@ -50,11 +48,11 @@ class Receiver:
     def wait(self, wanted: Sequence[str], seconds: float) -> Found | None:
         """Return the next message, or None after so many seconds."""
         deadline = time.monotonic() + seconds
-        groups = self._waitable(wanted)
+        waitable = self._waitable(wanted)
         while (left := deadline - time.monotonic()) > 0:
-            for index, channels in groups:
-                longest = left if len(groups) == 1 else min(SLICE, left)
-                found = self._block(index, channels, longest)
+            for host, channels in waitable:
+                longest = left if len(waitable) == 1 else min(SLICE, left)
+                found = self._block(host, channels, longest)
                 if found is not None:
                     return found
         return None
@@ -66,8 +64,8 @@ class Receiver:
         sources: dict[tuple[int, str], list[str]] = {}
         for name in wanted:
             mailbox = name if names.is_process_local(name) else ""
-            for index in self._store.hosts_of(name):
-                sources.setdefault((index, mailbox), []).append(name)
+            for host in self._store.hosts_of(name):
+                sources.setdefault((host, mailbox), []).append(name)
         return sources
 
     def _waitable(self, wanted: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -85,66 +83,66 @@ class Receiver:
 
     # -- looking -----------------------------------------------------------------------
 
-    def _look(self, index: int, channels: list[str]) -> Found | None:
+    def _look(self, host: int, channels: list[str]) -> Found | None:
         random.shuffle(channels)
         queues = [self._keys.queue(channel) for channel in channels]
         while True:
-            (answer,) = self._ring.run(index, [("LMPOP", len(queues), *queues, "LEFT")])
+            (answer,) = self._ring.run(host, [("LMPOP", len(queues), *queues, "LEFT")])
             if answer is None:
                 return None
-            found = self._open(index, self._keys.channel(answer[0].decode()), answer[1][0])
+            found = self._open(host, self._keys.channel(answer[0].decode()), answer[1][0])
             if found is not None:
                 return found
 
-    def _block(self, index: int, channels: dict[str, str], seconds: float) -> Found | None:
+    def _block(self, host: int, channels: dict[str, str], seconds: float) -> Found | None:
         """Wait for any of some keys; None also for something that was no message."""
         keys = list(channels)
         random.shuffle(keys)
-        command: Command = ("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")
-        with self._ring.waiting(index, keys[0]) as connection:
-            (answer,) = connection.execute([command])
+        with self._ring.hosts[host].waiting(keys[0]) as connection:
+            connection.send([("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")])
+            (answer,) = connection.read()
         if isinstance(answer, Exception):
             raise refusal(answer) from answer
         if answer is None:
             return None
         channel, (raw,) = channels[answer[0].decode()], answer[1]
         if names.is_process_local(channel):
-            return self._pop(index, channel, raw)
-        return self._open(index, channel, raw)
+            return self._pop(host, channel, raw)
+        return self._open(host, channel, raw)
 
     # -- what was found ------------------------------------------------------------------
 
-    def _open(self, index: int, channel: str, raw: bytes) -> Found | None:
+    def _open(self, host: int, channel: str, raw: bytes) -> Found | None:
         store = self._store
-        frame = items.open_frame(channel, raw, store.codec, self._ring.now_ms(index))
+        now_ms = self._ring.now_ms(host)
+        frame = items.open_frame(channel, raw, store.codec, now_ms)
         if not isinstance(frame, Frame):
-            self._ring.run(index, self._commands.count(channel, frame.counter))
-            store.answer_all([frame.receipt], frame.cause)
+            store.refuse(host, channel, frame)
             return None
         message = frame.messages.pop(0)
         if frame.messages:
-            rest = items.frame_with_expiry(frame, store.codec, self._ring.now_ms(index))
-            self._ring.run(index, [self._commands.give_back(channel, [rest], at_head=True)])
+            rest = items.frame_with_expiry(frame, store.codec, now_ms)
+            self._ring.run(host, [store.commands.give_back(channel, [rest], at_head=True)])
         else:
             store.answer_all([frame.receipt])
         return channel, message
 
-    def _pop(self, index: int, mailbox: str, *given: bytes) -> Found | None:
+    def _pop(self, host: int, mailbox: str, *given: bytes) -> Found | None:
         """Take the next message of a mailbox; ``given`` is the first item, if it was taken."""
+        commands = self._store.commands
         while True:
-            (raw,) = self._ring.run(index, [self._commands.pop(mailbox, *given)])
+            (raw,) = self._ring.run(host, [commands.pop(mailbox, *given)])
             if raw is None:
                 return None
             given = ()
             try:
                 item = items.read_item(raw)
                 # A control item's lifetime bounds them all; chunks of a body live longest.
-                messages = self._store.codec.messages(
-                    item.payload, self._commands.control_ttl_ms / 1000
-                )
+                lifetime = commands.control_ttl_ms / 1000
+                messages = self._store.codec.messages(item.payload, lifetime)
             except Undecodable as error:
                 logger.warning("dropped an unreadable item of %s: %s", mailbox, error)
                 undecodable = ("HINCRBY", self._keys.meta(mailbox), "undecodable", 1)
-                self._ring.run(index, [undecodable])
+                self._ring.run(host, [undecodable])
                 continue
             return mailbox + item.local, messages[0]

@@ -1,22 +1,23 @@
 """What every part of the Redis layer works with: names, bytes, commands, and a way to the hosts.
 
-Made once by the layer and given to all that read or write for it: groups, statistics, the
-plain ``receive``, and the clients of workers and interface servers.  None of them
-knows the layer itself.
+The layer makes it; what reads or writes for the layer gets it, and never the layer itself.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from channels import names
 from channels.layers.base import BaseChannelLayer
 from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import Commands
+from channels.layers.redis.wire.items import Refused
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 
@@ -73,14 +74,12 @@ class Store:
         """Return a frame of one message, to be pushed."""
         return items.frame(payload, self.commands.ttl_ms, flags=self.codec.flags)
 
-    def first_use(self, mailbox: str) -> list[Command]:
-        """Return the command that makes a mailbox known to the statistics, once."""
-        if mailbox in self.known:
-            return []
+    def make_known(self, mailbox: str) -> Command:
+        """Return the command that makes a mailbox known to the statistics."""
         if len(self.known) >= _REMEMBERED:
             self.known.clear()
         self.known.add(mailbox)
-        return [("SADD", self.keys.mailboxes, mailbox)]
+        return ("SADD", self.keys.mailboxes, mailbox)
 
     def answer_all(self, receipts: Iterable[bytes | None], cause: str = "") -> None:
         """Answer receipts of frames that have run, or were dropped for ``cause``.
@@ -93,3 +92,9 @@ class Store:
             if answer is not None:
                 mailbox, command = answer
                 self.ring.run(self.ring.index(mailbox), [command])
+
+    def refuse(self, host: int, channel: str, frame: Refused, *then: Packable) -> list[Any]:
+        """Count and answer a frame that must not run; return the answers to ``then``."""
+        self.answer_all([frame.receipt], frame.cause)
+        counting = self.commands.count(channel, frame.cause)
+        return self.ring.run(host, [*counting, *then])[len(counting) :]

@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from channels.layers.redis.layer import RedisChannelLayer
+from channels.layers.redis.layer import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.layers.redis.net.address import split_url
-from channels.layers.redis.sentinel_layer import RedisSentinelChannelLayer
 
 _SERVERS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 _SENTINELS = ("redis+sentinel://", "rediss+sentinel://")

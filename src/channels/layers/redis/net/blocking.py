@@ -7,8 +7,7 @@ out in one write and their answers come back in one list, errors among them in
 place.  Whatever else goes wrong ends the connection and is reported as
 ``LayerUnavailable``: what was on its way may or may not have happened.
 
-A connection belongs to one thread at a time; a :class:`Pool` lends them out.  After a fork
-the child connects anew.
+A connection belongs to one thread at a time.  After a fork the child connects anew.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis
@@ -52,17 +51,9 @@ class Server(Protocol):
     clock: RedisClock
     suspected: float
 
-    def target(self, key: str) -> Target:
-        """Return where ``key`` lives now; may ask others.
+    def target(self, key: str) -> Target: ...
 
-        Raises:
-            LayerUnavailable: There was no answer that tells.
-        """
-        ...
-
-    def suspect(self) -> None:
-        """Forget where things are: a connection failed, or could not be made."""
-        ...
+    def suspect(self) -> None: ...
 
 
 class Connection:
@@ -91,17 +82,6 @@ class Connection:
         self._pid = 0
         self._asked = 0.0
         self._used = 0.0
-
-    def execute(self, commands: Sequence[Packable]) -> list[Any]:
-        """Send commands in one write and return their answers, errors in place.
-
-        Raises:
-            LayerUnavailable: There was no (complete) answer; the connection is gone.
-        """
-        if not commands:
-            return []
-        self.send(commands)
-        return self.read()
 
     def send(self, commands: Sequence[Packable]) -> None:
         """Send commands whose answers :meth:`read` must fetch.
@@ -239,31 +219,3 @@ class Connection:
         self.give_up()
         assert self.target is not None
         return unavailable(error, self.target)
-
-
-class Pool:
-    """Connections of one kind, lent to one thread at a time; safe in threads.
-
-    Args:
-        make: Makes a connection.
-
-    Attributes:
-        give_back: Called with each connection that was borrowed, when it is done with.
-    """
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make = make
-        self._idle: list[Connection] = []
-        self.give_back: Callable[[Connection], None] = self._idle.append
-
-    def borrow(self) -> Connection:
-        """Return a connection, to be given back whatever state it is in."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._make()
-
-    def close(self) -> None:
-        """Disconnect all that are not lent out."""
-        while self._idle:
-            self._idle.pop().close()

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 
-from channels.layers.redis.net.address import Target
-from channels.layers.redis.net.blocking import Connection, Pool
+from channels.layers.redis.net.address import BLOCK_TIMEOUT, Target
+from channels.layers.redis.net.blocking import Connection
 from channels.layers.redis.net.errors import RedisUnavailable
 from channels.layers.redis.net.protocol import Packable, RedisClock, pack
 from channels.layers.redis.wire.scripts import Command
@@ -30,7 +31,7 @@ SENTINEL_TIMEOUT = 1.0
 
 
 class Host:
-    """One server, which stays where it is.  Safe in threads.
+    """One server, which stays where it is.  Safe in threads, each of which is lent a connection.
 
     Args:
         target: Where it listens.
@@ -49,7 +50,9 @@ class Host:
         self.suspected = float("-inf")
         self._target = target
         self._timeout = timeout
-        self._pool = Pool(lambda: self.connection(""))
+        self._idle: list[Connection] = []
+        #: Those that may wait inside Redis, by where they lead.
+        self._waiting: dict[str, list[Connection]] = {}
         self._client: tuple[Target, Any] | None = None
 
     def __str__(self) -> str:
@@ -61,11 +64,30 @@ class Host:
         Raises:
             LayerUnavailable: They may or may not have been carried out.
         """
-        connection = self._pool.borrow()
+        if not commands:
+            return []
         try:
-            return connection.execute(commands)
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.connection("")
+        try:
+            connection.send(commands)
+            return connection.read()
         finally:
-            self._pool.give_back(connection)
+            self._idle.append(connection)
+
+    @contextmanager
+    def waiting(self, key: str) -> Iterator[Connection]:
+        """Lend a connection that may wait inside Redis for ``key`` to hold something."""
+        idle = self._waiting.setdefault(str(self.target(key)), [])
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = self.connection(key, BLOCK_TIMEOUT)
+        try:
+            yield connection
+        finally:
+            idle.append(connection)
 
     def pack(self, command: Command) -> Packable:
         """Return a command in the form that costs least to run again and again."""
@@ -108,7 +130,9 @@ class Host:
 
     def close(self) -> None:
         """Disconnect what is idle."""
-        self._pool.close()
+        for idle in (self._idle, *self._waiting.values()):
+            while idle:
+                idle.pop().close()
         if self._client is not None:
             self._client[1].close()
             self._client = None

@@ -118,11 +118,11 @@ class RedisProtocol:
             commands: What to ask.
             context: Comes back with the answers.
         """
-        packed = b"".join(
-            [command if isinstance(command, bytes) else pack(command) for command in commands]
-        )
+        packed = []
+        for command in commands:
+            packed.append(command if isinstance(command, bytes) else pack(command))
         self.unanswered.append((commands, context))
-        return packed
+        return b"".join(packed)
 
     def next(self) -> tuple[Any, list[Any]] | None:
         """Return the context and answers of the next request that is complete.

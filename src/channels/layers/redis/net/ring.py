@@ -9,13 +9,10 @@ from __future__ import annotations
 import binascii
 import itertools
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from channels import names
-from channels.layers.redis.net.address import BLOCK_TIMEOUT
-from channels.layers.redis.net.blocking import Connection, Pool
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.protocol import Packable
@@ -37,7 +34,6 @@ class Ring:
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = list(hosts)
-        self._waiting: dict[tuple[int, str], Pool] = {}
         # Each process begins somewhere else.
         self._turns = itertools.count(random.randrange(len(self.hosts)))
 
@@ -81,23 +77,7 @@ class Ring:
             clock.measure(self.run(index, [("TIME",)])[0], asked)
         return clock.now_ms()
 
-    @contextmanager
-    def waiting(self, index: int, key: str) -> Iterator[Connection]:
-        """Lend a connection that may wait inside Redis for ``key`` to hold something."""
-        host = self.hosts[index]
-        where = index, str(host.target(key))
-        if where not in self._waiting:
-            self._waiting[where] = Pool(lambda: host.connection(key, BLOCK_TIMEOUT))
-        pool = self._waiting[where]
-        connection = pool.borrow()
-        try:
-            yield connection
-        finally:
-            pool.give_back(connection)
-
     def close(self) -> None:
         """Disconnect what is idle."""
         for host in self.hosts:
             host.close()
-        for pool in self._waiting.values():
-            pool.close()

@@ -98,10 +98,7 @@ class RedisServerClient:
         try:
             if channel not in self._checked:
                 self._check_name(channel)
-            if len(messages) == 1:
-                payload = codec.payload(channel, messages[0])
-            else:
-                payload = codec.seal(b"".join([codec.pack(channel, m) for m in messages]))
+            payload = codec.payload(channel, *messages)
         except (TypeError, MessageTooLarge) as error:
             self._refuse(done, error)
             return

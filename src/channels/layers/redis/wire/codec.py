@@ -34,23 +34,12 @@ _CONTAINERS = frozenset({dict, list, tuple})
 
 #: Its type stubs say that it may return None, which only another mode of it does.
 _packb: Any = msgpack.packb
-_unpacker_options: dict[str, Any] = {"raw": False, "strict_map_key": False}
+_UNPACK_ERRORS = (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException)
+_UNPACKING: dict[str, Any] = {"raw": False, "strict_map_key": False}
 
 
 class Undecodable(ValueError):
-    """Bytes from Redis are not what this layer writes: another version, other keys, or damage.
-
-    Attributes:
-        receipt: What its sender waits for, as far as it could be read.
-    """
-
-    def __init__(self, reason: str, receipt: bytes | None = None) -> None:
-        super().__init__(reason, receipt)
-        self.reason = reason
-        self.receipt = receipt
-
-    def __str__(self) -> str:
-        return self.reason
+    """Bytes from Redis are not what this layer writes: another version, other keys, or damage."""
 
 
 class Codec:
@@ -74,43 +63,38 @@ class Codec:
         """Return a digest of each key under a salt, the one that encrypts first."""
         return [hmac.digest(key, salt, "sha256")[:8] for key in self._keys]
 
-    def pack(self, name: str, message: Mapping[str, Any]) -> bytes:
-        """Return one message as msgpack, not yet encrypted.
+    def payload(self, name: str, *messages: Mapping[str, Any]) -> bytes:
+        """Return messages, at least one, as a payload.
 
         Args:
-            name: Channel or group that it is meant for, for the error's text.
-            message: What to pack.
+            name: Channel or group that they are meant for, for the error's text.
+            messages: What to pack.
 
         Raises:
-            TypeError: It holds a value that cannot travel.
-            MessageTooLarge: It is larger than ``max_message_size``.
+            TypeError: One holds a value that cannot travel.
+            MessageTooLarge: One is larger than ``max_message_size``.
         """
-        if not _is_plain(message, 0):
-            # Says what is wrong and where, or turns subclasses to what they stand for.
-            message, _ = packed_copy(message, name, self.max_message_size)
-        try:
-            packed: bytes = _packb(message, use_bin_type=True)
-        except UnicodeEncodeError:
-            packed_copy(message, name, self.max_message_size)
-            raise
-        if len(packed) > self.max_message_size:
-            raise MessageTooLarge(name, len(packed), self.max_message_size)
-        return packed
-
-    def seal(self, packed: bytes) -> bytes:
-        """Return the payload of one or more packed messages: encrypted if there are keys."""
-        return self._fernet.encrypt(packed) if self._fernet else packed
-
-    def payload(self, name: str, message: Mapping[str, Any]) -> bytes:
-        """Return one message as a payload; raises what :meth:`pack` raises."""
-        packed = self.pack(name, message)
-        return self._fernet.encrypt(packed) if self._fernet else packed
+        parts = []
+        for message in messages:
+            if not _is_plain(message, 0):
+                # Says what is wrong and where, or turns subclasses to what they stand for.
+                message, _ = packed_copy(message, name, self.max_message_size)
+            try:
+                packed: bytes = _packb(message, use_bin_type=True)
+            except UnicodeEncodeError:
+                packed_copy(message, name, self.max_message_size)
+                raise
+            if len(packed) > self.max_message_size:
+                raise MessageTooLarge(name, len(packed), self.max_message_size)
+            parts.append(packed)
+        payload = b"".join(parts)
+        return self._fernet.encrypt(payload) if self._fernet else payload
 
     def messages(self, payload: bytes, lifetime: float) -> list[Message]:
         """Return the messages of a payload, at least one.
 
         Args:
-            payload: What :meth:`seal` or :meth:`payload` returned.
+            payload: What :meth:`payload` returned.
             lifetime: Seconds that its frame or item may live; an encrypted payload
                 that is older is refused.
 
@@ -119,7 +103,17 @@ class Codec:
         """
         if self._fernet:
             payload = self._decrypt(payload, lifetime)
-        return unpack(payload)
+        try:
+            try:
+                messages = [msgpack.unpackb(payload, **_UNPACKING)]
+            except msgpack.ExtraData:
+                messages = _unpack_many(payload)
+        except _UNPACK_ERRORS as error:
+            raise Undecodable(f"not msgpack: {error}") from error
+        for message in messages:
+            if type(message) is not dict:
+                raise Undecodable(f"a message is a {type(message).__name__}, not a map")
+        return messages
 
     def _decrypt(self, payload: bytes, lifetime: float) -> bytes:
         from cryptography.fernet import InvalidToken
@@ -157,27 +151,8 @@ def _is_plain_key(key: Any) -> bool:
     return type(key) in OTHER_KEYS and (type(key) is not int or MIN_INT <= key <= MAX_INT)
 
 
-def unpack(packed: bytes) -> list[Message]:
-    """Return the msgpack maps in ``packed``, at least one.
-
-    Raises:
-        Undecodable: There is anything else in it.
-    """
-    try:
-        try:
-            messages = [msgpack.unpackb(packed, **_unpacker_options)]
-        except msgpack.ExtraData:
-            messages = _unpack_many(packed)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise Undecodable(f"not msgpack: {error}") from error
-    for message in messages:
-        if type(message) is not dict:
-            raise Undecodable(f"a message is a {type(message).__name__}, not a map")
-    return messages
-
-
 def _unpack_many(packed: bytes) -> list[Message]:
-    unpacker = msgpack.Unpacker(max_buffer_size=len(packed), **_unpacker_options)
+    unpacker = msgpack.Unpacker(max_buffer_size=len(packed), **_UNPACKING)
     unpacker.feed(packed)
     messages: list[Message] = []
     end = 0

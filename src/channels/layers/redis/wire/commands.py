@@ -6,9 +6,11 @@ so that a capacity means the same in all of them.  No I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Iterable
 from typing import Any, Protocol
 
+from channels.layers.clients import EXPIRED, UNREADABLE
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Argument, Command
@@ -27,32 +29,24 @@ BODY_BYTES = 8 * 1024 * 1024
 #: client drains them.
 BODY_EXPIRY = 300
 
-#: Distinct names whose commands are remembered.
+#: What is counted of frames that must not run, by their cause.
+COUNTERS = {EXPIRED: "expired_count", UNREADABLE: "undecodable_count"}
+
+#: Names whose commands are remembered.
 _REMEMBERED = 1000
 
 
 class Limits(Protocol):
-    """Capacities, in messages, and lifetimes, in seconds: a layer has them.
-
-    Attributes:
-        capacity: Of a channel that :attr:`channel_capacity` doesn't name.
-        channel_capacity: Capacities by name, if there are any.
-        expiry: How long a message lives.
-        group_expiry: How long a membership lives.
-    """
+    """Capacities, in messages, and lifetimes, in seconds: a layer has them."""
 
     capacity: int
     channel_capacity: Any
     expiry: float
     group_expiry: float
 
-    def get_capacity(self, channel: str) -> int:
-        """Return how many messages a channel may hold."""
-        ...
+    def get_capacity(self, channel: str) -> int: ...
 
-    def configured_capacity(self, channel: str) -> int | None:
-        """Return what :attr:`channel_capacity` says of a channel, if anything."""
-        ...
+    def configured_capacity(self, channel: str) -> int | None: ...
 
 
 class Commands:
@@ -67,10 +61,11 @@ class Commands:
         self.keys = keys
         self._limits = limits
         self.ttl_ms = max(1, round(limits.expiry * 1000))
-        self.control_ttl_ms = max(self.ttl_ms, round(limits.group_expiry * 1000))
+        self.group_ttl_ms = max(1, round(limits.group_expiry * 1000))
+        self.control_ttl_ms = max(self.ttl_ms, self.group_ttl_ms)
         self.body_ttl_ms = max(self.ttl_ms, BODY_EXPIRY * 1000)
-        self._queues: dict[str, Command] = {}
-        self._mailboxes: dict[str, Command] = {}
+        self._queue_head = functools.lru_cache(_REMEMBERED)(self._make_queue_head)
+        self._mailbox_head = functools.lru_cache(_REMEMBERED)(self._make_mailbox_head)
 
     # -- queues ----------------------------------------------------------------------
 
@@ -90,18 +85,14 @@ class Commands:
             past_capacity: Whether to store them even if the channel is full.
             ttl_ms: Milliseconds that they live; None for the layer's expiry.
         """
-        head = _remembered(self._queues, channel, self._queue_head)
-        if past_capacity or ttl_ms is not None:
-            capacity = -1 if past_capacity else head[-2]
-            head = (*head[:-2], capacity, self.ttl_ms if ttl_ms is None else ttl_ms)
-        return (*head, *frames)
+        return (*self._queue_head(channel, past_capacity, ttl_ms or self.ttl_ms), *frames)
 
-    def _queue_head(self, channel: str) -> Command:
+    def _make_queue_head(self, channel: str, past_capacity: bool, ttl_ms: int) -> Command:
         keys = self.keys
         return scripts.PUSH_QUEUE.call(
             (keys.queue(channel), keys.statistics(channel), keys.global_statistics),
-            self._limits.get_capacity(channel),
-            self.ttl_ms,
+            -1 if past_capacity else self._limits.get_capacity(channel),
+            ttl_ms,
         )
 
     def trim(self, channel: str) -> Command:
@@ -109,44 +100,38 @@ class Commands:
 
         Answered like :meth:`push`.
         """
-        return (*_remembered(self._queues, channel, self._queue_head)[:-2], 0, self.ttl_ms)
-
-    @staticmethod
-    def is_push(command: Command) -> bool:
-        """Whether :meth:`push` made it, so that receipts follow in its answer."""
-        return command[1] == scripts.PUSH_QUEUE.sha
+        return (*self._queue_head(channel, False, self.ttl_ms)[:-2], 0, self.ttl_ms)
 
     def give_back(self, channel: str, frames: Iterable[bytes], *, at_head: bool) -> Command:
         """Return the command that puts frames with their expiry back on a channel."""
         end = "head" if at_head else "tail"
         return scripts.GIVE_BACK.call((self.keys.queue(channel),), end, *frames)
 
-    def count(self, channel: str, counter: str) -> list[Command]:
-        """Return the commands that count a frame that was taken and is no good."""
+    def count(self, channel: str, cause: str) -> list[Command]:
+        """Return the commands that count a frame that was taken and must not run."""
         key = self.keys.statistics(channel)
         return [
-            ("HINCRBY", key, counter, 1),
+            ("HINCRBY", key, COUNTERS[cause], 1),
             ("EXPIRE", key, scripts.CHANNEL_STATISTICS_EXPIRY),
         ]
 
     # -- mailboxes ---------------------------------------------------------------------
 
-    def post(self, mailbox: str, pairs: Sequence[Argument], channel: str | None = None) -> Command:
+    def post(self, mailbox: str, pairs: Iterable[Argument], channel: str = "") -> Command:
         """Return :data:`~channels.layers.redis.wire.scripts.PUSH_MAILBOX` for items of one mailbox.
 
         Args:
             mailbox: Its name, which ends in ``!``.
             pairs: Class and item in turn: ``MESSAGE, item, GROUP, item ...``.
-            channel: Full name of the first message's channel: ``channel_capacity`` may
-                name it more closely than its mailbox.
+            channel: Full name of the first message's channel, if one is among them:
+                ``channel_capacity`` may name it more closely than its mailbox.
         """
-        if channel is not None and self._limits.channel_capacity:
-            return (*self._mailbox_head(mailbox, channel), *pairs)
-        return (*_remembered(self._mailboxes, mailbox, self._mailbox_head), *pairs)
+        named = channel if self._limits.channel_capacity else ""
+        return (*self._mailbox_head(mailbox, named or mailbox), *pairs)
 
-    def _mailbox_head(self, mailbox: str, channel: str | None = None) -> Command:
+    def _make_mailbox_head(self, mailbox: str, named: str) -> Command:
         keys = self.keys
-        configured = self._limits.configured_capacity(channel or mailbox)
+        configured = self._limits.configured_capacity(named)
         return scripts.PUSH_MAILBOX.call(
             (keys.mail(mailbox), keys.meta(mailbox), keys.entry(mailbox)),
             self._limits.capacity if configured is None else configured,
@@ -166,26 +151,15 @@ class Commands:
         Returns:
             ``None`` if there is no receipt, or it names no mailbox.
         """
-        if receipt is None:
-            return None
         try:
-            mailbox, item = items.answer_for(receipt, cause)
+            mailbox, item = items.answer_for(receipt or b"", cause)
         except ValueError:
-            return None
-        if not mailbox.endswith("!"):
             return None
         return mailbox, self.post(mailbox, (scripts.CONTROL, item))
 
     def announce(self, mailbox: str) -> Command:
         """Return the command by which an interface server tells what its mailbox may hold."""
-        return (
-            "HSET",
-            self.keys.meta(mailbox),
-            "cap",
-            SERVER_CAPACITY,
-            "capb",
-            MAILBOX_BYTES,
-        )
+        return ("HSET", self.keys.meta(mailbox), "cap", SERVER_CAPACITY, "capb", MAILBOX_BYTES)
 
     def pop(self, mailbox: str, *given: bytes) -> Command:
         """Return the command that takes one message, for the plain ``receive``."""
@@ -200,13 +174,9 @@ class Commands:
         keys = self.keys
         # What is encrypted takes four bytes for three.
         limit = BODY_BYTES * 4 // 3 if encrypted else BODY_BYTES
+        body = keys.body(mailbox, local)
         return scripts.SEND_BODY.call(
-            (
-                keys.mail(mailbox),
-                keys.meta(mailbox),
-                keys.body(mailbox, local),
-                keys.entry(mailbox),
-            ),
+            (keys.mail(mailbox), keys.meta(mailbox), body, keys.entry(mailbox)),
             limit,
             self.body_ttl_ms,
             self.control_ttl_ms,
@@ -228,11 +198,6 @@ class Commands:
     def listed(self, group: str, now_ms: int) -> Command:
         """Return the command that lists the processes and other members of a group."""
         return ("ZRANGEBYSCORE", self.keys.group(group), f"({now_ms}", "+inf")
-
-    @property
-    def group_ttl_ms(self) -> int:
-        """How long a membership lives, in milliseconds."""
-        return max(1, round(self._limits.group_expiry * 1000))
 
     def join(self, mailbox: str, local: str, group: str) -> Command:
         """Return the command that adds a channel of a process to a group."""
@@ -256,12 +221,3 @@ class Commands:
     def members(self, mailbox: str, group: str, now_ms: int) -> Command:
         """Return the command that lists the local parts of a group in one process."""
         return ("ZRANGEBYSCORE", self.keys.members(mailbox, group), f"({now_ms}", "+inf")
-
-
-def _remembered(memory: dict[str, Command], name: str, make: Callable[[str], Command]) -> Command:
-    found = memory.get(name)
-    if found is None:
-        if len(memory) >= _REMEMBERED:
-            memory.clear()
-        found = memory[name] = make(name)
-    return found

@@ -34,7 +34,7 @@ from channels.seldom import Seldom
 
 logger = logging.getLogger("channels.layers.redis")
 
-_seldom = Seldom()
+_SELDOM = Seldom()
 
 ORDERED = 1
 
@@ -88,7 +88,7 @@ def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
         ValueError: It is not a receipt.
     """
     length = receipt[0] if receipt else 0
-    if len(receipt) != 9 + length or not length:
+    if len(receipt) != 9 + length or receipt[length : length + 1] != b"!":
         raise ValueError(f"not a receipt: {receipt!r}")
     mailbox, number = receipt[1 : 1 + length].decode("ascii"), receipt[1 + length :]
     return mailbox, b"N" + number + _CAUSES[cause] if cause else b"A" + number
@@ -109,72 +109,15 @@ def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0"
     return b"".join((_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, _NO_TRACE, payload))
 
 
-def frame_with_expiry(frame_: Frame, codec: Codec, now_ms: int) -> bytes:
+def frame_with_expiry(taken: Frame, codec: Codec, now_ms: int) -> bytes:
     """Return a frame as it is stored, with the expiry that it had when it was taken."""
-    expiry = round(frame_.expires * 1000)
-    packed = b"".join(codec.pack(frame_.channel, message) for message in frame_.messages)
-    head = frame(
-        codec.seal(packed),
-        max(0, expiry - now_ms),
-        flags=codec.flags | (ORDERED if frame_.ordered else 0),
-        receipt=frame_.receipt or b"\0",
+    expiry_ms = round(taken.expires * 1000)
+    return _NUMBER.pack(expiry_ms) + frame(
+        codec.payload(taken.channel, *taken.messages),
+        max(0, expiry_ms - now_ms),
+        flags=codec.flags | (ORDERED if taken.ordered else 0),
+        receipt=taken.receipt or b"\0",
     )
-    return _NUMBER.pack(expiry) + head
-
-
-@dataclass(slots=True)
-class FrameHead:
-    """What a stored frame says in front of its payload.
-
-    Attributes:
-        expiry_ms: In Redis milliseconds.
-        flags: ``ORDERED`` and ``ENCRYPTED``.
-        ttl_ms: Milliseconds that it was given to live.
-        receipt: What to answer, if anything.
-        start: Where the payload starts.
-    """
-
-    expiry_ms: int
-    flags: int
-    ttl_ms: int
-    receipt: bytes | None
-    start: int
-
-
-def read_frame_head(raw: bytes) -> FrameHead:
-    """Return the header of a stored frame.
-
-    Raises:
-        Undecodable: It is too short for its own lengths.
-    """
-    try:
-        expiry_ms, flags, ttl_ms, length = _FRAME.unpack_from(raw)
-        end = RECEIPT_OFFSET + 1 + (length + 8 if length else 0)
-        start = end + 1 + raw[end]
-    except (struct.error, IndexError) as error:
-        raise Undecodable("too short for a frame") from error
-    receipt = raw[RECEIPT_OFFSET:end] if length else None
-    if start > len(raw):
-        raise Undecodable("too short for a frame", receipt)
-    return FrameHead(expiry_ms, flags, ttl_ms, receipt, start)
-
-
-def read_frame(channel: str, raw: bytes, head: FrameHead, codec: Codec) -> Frame:
-    """Return a stored frame, given its header.
-
-    Raises:
-        Undecodable: The payload is not ours, or is encrypted when we have no keys, or
-            the other way round.
-    """
-    if (head.flags & ENCRYPTED) != codec.flags:
-        state = "encrypted" if head.flags & ENCRYPTED else "not encrypted"
-        raise Undecodable(f"the frame is {state}, against our settings", head.receipt)
-    try:
-        messages = codec.messages(raw[head.start :], head.ttl_ms / 1000)
-    except Undecodable as error:
-        error.receipt = head.receipt
-        raise
-    return Frame(channel, messages, head.receipt, bool(head.flags & ORDERED), head.expiry_ms / 1000)
 
 
 @dataclass(slots=True)
@@ -182,65 +125,84 @@ class Refused:
     """A frame that was taken and must not run.
 
     Attributes:
-        channel: Where it was taken from.
         cause: ``EXPIRED`` or ``UNREADABLE``.
         receipt: What its sender waits for, if anything.
     """
 
-    channel: str
     cause: str
     receipt: bytes | None
 
-    @property
-    def counter(self) -> str:
-        """Which counter of the channel it adds to."""
-        return "expired_count" if self.cause == EXPIRED else "undecodable_count"
-
 
 def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | Refused:
-    """Return the frame in ``raw``, or why there is none; says so in the log."""
+    """Return the frame in ``raw``, or why it must not run; says so in the log."""
+    receipt = None
     try:
-        head = read_frame_head(raw)
-        if head.expiry_ms <= now_ms:
-            if _seldom.due((EXPIRED, channel)):
-                logger.warning(
-                    "dropped a frame of channel %s, and maybe more: nobody took it within %g s."
-                    " The workers are too few or too slow, or were away",
-                    channel,
-                    head.ttl_ms / 1000,
-                )
-            return Refused(channel, EXPIRED, head.receipt)
-        return read_frame(channel, raw, head, codec)
+        try:
+            expiry_ms, flags, ttl_ms, length = _FRAME.unpack_from(raw)
+            end = RECEIPT_OFFSET + 1 + (length + 8 if length else 0)
+            start = end + 1 + raw[end]
+        except (struct.error, IndexError) as error:
+            raise Undecodable("too short for a frame") from error
+        if length:
+            receipt = raw[RECEIPT_OFFSET:end]
+        if start > len(raw):
+            raise Undecodable("too short for a frame")
+        if expiry_ms <= now_ms:
+            _log_expired(channel, ttl_ms)
+            return Refused(EXPIRED, receipt)
+        if (flags & ENCRYPTED) != codec.flags:
+            state = "encrypted" if flags & ENCRYPTED else "not encrypted"
+            raise Undecodable(f"the frame is {state}, against our settings")
+        messages = codec.messages(raw[start:], ttl_ms / 1000)
     except Undecodable as error:
         logger.warning("dropped a frame of channel %s that cannot be read: %s", channel, error)
-        return Refused(channel, UNREADABLE, error.receipt)
+        return Refused(UNREADABLE, receipt)
+    return Frame(channel, messages, receipt, bool(flags & ORDERED), expiry_ms / 1000)
+
+
+def _log_expired(channel: str, ttl_ms: int) -> None:
+    if _SELDOM.due(channel):
+        logger.warning(
+            "dropped a frame of channel %s, and maybe more: nobody took it within %g s."
+            " The workers are too few or too slow, or were away",
+            channel,
+            ttl_ms / 1000,
+        )
+
+
+def age_of_frame(raw: bytes, now_ms: int) -> int:
+    """Return the age of a stored frame in whole seconds; 0 for what is none."""
+    try:
+        expiry_ms, _, ttl_ms, _ = _FRAME.unpack_from(raw)
+    except struct.error:
+        return 0
+    return max(0, now_ms - (int(expiry_ms) - int(ttl_ms))) // 1000
 
 
 # -- items: what mailboxes hold ------------------------------------------------------
 
 
+# They are without their stamps.
+
+
 def reply_item(local: str, payload: bytes) -> bytes:
-    """Return an item for one channel of the process, without its stamp."""
-    return b"R" + _short(local) + payload
+    """Return an item for one channel of the process."""
+    return b"R%c%b%b" % (len(local), local.encode("ascii"), payload)
 
 
 def group_item(group: str, payload: bytes) -> bytes:
-    """Return an item for all members of a group in the process, without its stamp."""
-    return b"G" + _short(group) + payload
+    """Return an item for all members of a group in the process."""
+    return b"G%c%b%b" % (len(group), group.encode("ascii"), payload)
 
 
 def body_item(local: str) -> bytes:
-    """Return an item that tells of a body list which was empty, without its stamp."""
-    return b"B" + _short(local)
+    """Return an item that tells of a body list which was empty."""
+    return b"B%c%b" % (len(local), local.encode("ascii"))
 
 
 def receipt_item(number: int) -> bytes:
-    """Return an item that answers a frame, without its stamp."""
+    """Return an item that answers a frame."""
     return b"A" + _NUMBER.pack(number)
-
-
-def _short(text: str) -> bytes:
-    return bytes((len(text),)) + text.encode("ascii")
 
 
 @dataclass(slots=True)

@@ -32,11 +32,17 @@ from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
-from channels.layers.redis.worker.fairness import FairOrder
+from channels.layers.redis.wire.commands import COUNTERS
+from channels.layers.redis.wire.keys import Keys
+from channels.layers.redis.wire.scripts import Command
 
 logger = logging.getLogger("channels.layers.redis")
+
+#: Frames in a row from one channel after which it goes last.
+BURST = 50
 
 #: How long the other hosts go without a look, in seconds.
 SLICE = 0.1
@@ -143,7 +149,10 @@ class RedisWorkerClient:
     def take(self, longest: float | None = None) -> list[Frame]:
         if longest == 0:
             return self.exchange([])[1]
-        patience = _patience(longest)
+        patience: float = BLOCK_SECONDS
+        if longest is not None:
+            # Rounded up, as packed commands are kept by their wait; never 0: for ever in Redis.
+            patience = min(BLOCK_SECONDS, max(math.ceil(longest * 100), 1) / 100)
         deadline = time.monotonic() + patience
         alone = len(self._turns) == 1
         while not self._asked_to_end:
@@ -211,19 +220,15 @@ class RedisWorkerClient:
 
     def _open(self, index: int, answer: Any) -> list[Frame]:
         """Turn what a take answered to frames; what is refused makes room for the next."""
-        store, order = self._store, self._orders[index]
+        store, order, clock = self._store, self._orders[index], self._hosts[index].clock
         while answer is not None:
-            channel = store.keys.channel(answer[0].decode())
-            order.took(channel)
-            now_ms = self._hosts[index].clock.now_ms()
-            frame = items.open_frame(channel, answer[1][0], store.codec, now_ms)
+            channel = order.took(answer[0])
+            frame = items.open_frame(channel, answer[1][0], store.codec, clock.now_ms())
             if isinstance(frame, Frame):
                 self.counters["taken"] += 1
                 return [frame]
-            self.counters[frame.counter] += 1
-            store.answer_all([frame.receipt], frame.cause)
-            counting = store.commands.count(channel, frame.counter)
-            *_, answer = store.ring.run(index, [*counting, order.next_take()])
+            self.counters[COUNTERS[frame.cause]] += 1
+            (answer,) = store.refuse(index, channel, frame, order.next_take())
         return []
 
     # -- ending a take -------------------------------------------------------------------
@@ -268,40 +273,77 @@ class RedisWorkerClient:
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
         batch = Batch(self._store, operations)
-        hosts = list(batch.calls)
         polled: int | None = None
         if take:
             polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
             # Last, and even if there is nothing to send.
-            hosts = [index for index in hosts if index != polled] + [polled]
-        expired: list[bytes] = []
+            batch.calls[polled] = batch.calls.pop(polled, [])
         taken: Any = None
-        for index in hosts:
-            commands = batch.commands(index)
-            if index == polled:
-                commands.append(self._orders[index].next_take())
+        for index in batch.calls:
             try:
-                answers = self._hosts[index].execute(commands)
+                if index == polled:
+                    (taken,) = batch.run(index, self._orders[index].next_take())
+                else:
+                    batch.run(index)
             except LayerUnavailable as error:
                 if index == polled:
                     self.counters["takes_lost"] += 1
                 self._let_rest(index, error)
-                batch.failed(index, error)
-                continue
-            if index == polled:
-                taken = answers.pop()
-            expired += batch.answered(index, answers, self.counters)
-        if expired:
-            self._store.answer_all(expired, EXPIRED)
+        if batch.skipped or batch.dropped:
+            self.counters.update(skipped=batch.skipped, dropped=batch.dropped)
+        if batch.expired:
+            self._store.answer_all(batch.expired, EXPIRED)
         if polled is None or taken is None or isinstance(taken, Exception):
             # An error of the take shows again in the next one, which may raise it.
             return batch.outcomes, []
         return batch.outcomes, self._open(polled, taken)
 
 
-def _patience(longest: float | None) -> float:
-    """Return how long one take waits: rounded up, as packed commands are kept by their wait."""
-    if longest is None or longest >= BLOCK_SECONDS:
-        return BLOCK_SECONDS
-    # Never 0, which is for ever in Redis.
-    return max(math.ceil(longest * 100), 1) / 100
+class FairOrder:
+    """The channels of one host, fairly.
+
+    Redis serves the first key that holds something, so in a fixed order a quiet key behind
+    a busy one starves.  The order therefore rotates by one at each take, and a channel that
+    gave :data:`BURST` frames in a row goes last until another gives one.
+
+    Args:
+        keys: Names of keys.
+        channels: At least one.
+        pack: Turns a command to what costs least to send again and again.
+    """
+
+    def __init__(
+        self, keys: Keys, channels: Sequence[str], pack: Callable[[Command], Packable]
+    ) -> None:
+        self._queues = [keys.queue(channel) for channel in channels]
+        self._channels = {keys.queue(channel).encode(): channel for channel in channels}
+        self._pack = pack
+        self._start = 0
+        self._last = b""
+        self._streak = 0
+        self._packed: dict[tuple[int, bytes, float | None], Packable] = {}
+
+    def next_take(self, seconds: float | None = None) -> Packable:
+        """Return the command that takes a frame; the order moves on.
+
+        Args:
+            seconds: How long it waits inside Redis; None not at all.
+        """
+        last = self._last if self._streak >= BURST else b""
+        packed = self._packed.get((self._start, last, seconds))
+        if packed is None:
+            order = self._queues[self._start :] + self._queues[: self._start]
+            order.sort(key=lambda queue: queue.encode() == last)
+            wait: Command = ("LMPOP",) if seconds is None else ("BLMPOP", f"{seconds:g}")
+            packed = self._pack((*wait, len(order), *order, "LEFT"))
+            self._packed[self._start, last, seconds] = packed
+        self._start = (self._start + 1) % len(self._queues)
+        return packed
+
+    def took(self, queue: bytes) -> str:
+        """Note which queue gave a frame; return its channel."""
+        if queue == self._last:
+            self._streak += 1
+        else:
+            self._last, self._streak = queue, 1
+        return self._channels[queue]

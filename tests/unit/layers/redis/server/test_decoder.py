@@ -78,7 +78,7 @@ def test_each_kind_becomes_an_item_in_order(decoder, codec):
 
 
 def test_several_messages_of_one_payload_are_several_replies(decoder, codec):
-    packed = codec.pack("x", {"n": 1}) + codec.pack("x", {"n": 2})
+    packed = codec.payload("x", {"n": 1}, {"n": 2})
     raw = [stamped(items.reply_item("a", packed), pushed=1)]
 
     assert decoder.read(raw)[0] == [Reply("a", {"n": 1}), Reply("a", {"n": 2})]

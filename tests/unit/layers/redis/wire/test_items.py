@@ -9,9 +9,10 @@ import msgpack
 import pytest
 
 from channels.exceptions import MessageTooLarge
-from channels.layers.clients import Frame
+from channels.layers.clients import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec, Undecodable
+from channels.layers.redis.wire.items import Refused
 
 LIMIT = 10_000
 NOW = 1_800_000_000_000
@@ -88,9 +89,9 @@ class TestPayloads:
         )
 
     def test_several_messages_travel_in_one_payload(self, codec):
-        packed = b"".join(codec.pack("work", {"n": n}) for n in range(5))
+        messages = [{"n": n} for n in range(5)]
 
-        assert codec.messages(codec.seal(packed), 60) == [{"n": n} for n in range(5)]
+        assert codec.messages(codec.payload("work", *messages), 60) == messages
 
     @pytest.mark.parametrize(
         "payload",
@@ -127,15 +128,13 @@ class TestEncryption:
         with pytest.raises(Undecodable):
             codec.messages(payload, 60)
 
-    def test_a_frame_against_our_settings_is_undecodable_and_can_be_answered(self, codec):
+    def test_a_frame_against_our_settings_is_refused_and_can_be_answered(self, codec, caplog):
         receipt = items.receipt_for("web.a!", 5)
         encrypting = Codec(LIMIT, ["key"])
         raw = stored(items.frame(codec.payload("work", {}), 1000, receipt=receipt))
 
-        with pytest.raises(Undecodable, match="not encrypted") as caught:
-            items.read_frame("work", raw, items.read_frame_head(raw), encrypting)
-
-        assert caught.value.receipt == receipt
+        assert items.open_frame("work", raw, encrypting, NOW) == Refused(UNREADABLE, receipt)
+        assert "the frame is not encrypted, against our settings" in caplog.text
 
 
 class TestFrames:
@@ -154,11 +153,7 @@ class TestFrames:
         assert raw[at] == 0
         raw = raw[:at] + bytes((len(trace),)) + trace + raw[at + 1 :]
 
-        head = items.read_frame_head(raw)
-        frame = items.read_frame("work", raw, head, codec)
-
-        assert (head.expiry_ms, head.ttl_ms) == (NOW + 60_000, 60_000)
-        assert frame == Frame(
+        assert items.open_frame("work", raw, codec, NOW) == Frame(
             "work", [{"n": 1}], None if receipt == b"\0" else receipt, True, (NOW + 60_000) / 1000
         )
 
@@ -168,8 +163,22 @@ class TestFrames:
 
         raw = items.frame_with_expiry(frame, codec, NOW)
 
-        assert items.read_frame("work", raw, items.read_frame_head(raw), codec) == frame
-        assert items.read_frame_head(raw).ttl_ms == 1234
+        assert items.open_frame("work", raw, codec, NOW) == frame
+        assert struct.unpack_from(">I", raw, 9) == (1234,)
+
+    def test_a_frame_that_has_expired_is_refused_and_can_be_answered(self, codec, caplog):
+        receipt = items.receipt_for("web.abc!", 9)
+        raw = stored(items.frame(codec.payload("work", {}), 60_000, receipt=receipt), NOW)
+
+        assert items.open_frame("work", raw, codec, NOW) == Refused(EXPIRED, receipt)
+        assert "nobody took it within 60 s" in caplog.text
+        assert items.open_frame("work", raw, codec, NOW - 1).messages == [{}]
+
+    def test_the_age_of_a_frame_is_the_time_since_it_was_sent(self, codec):
+        raw = stored(items.frame(b"\x80", 60_000), NOW + 57_900)
+
+        assert items.age_of_frame(raw, NOW) == 2
+        assert items.age_of_frame(raw[:13], NOW) == 0
 
     def test_the_receipt_is_where_scripts_look_for_it(self, codec):
         receipt = items.receipt_for("web.abc!", 9)
@@ -177,22 +186,22 @@ class TestFrames:
 
         assert raw[items.RECEIPT_OFFSET : items.RECEIPT_OFFSET + len(receipt)] == receipt
 
-    def test_every_cut_of_a_frame_is_undecodable(self, codec):
-        raw = stored(items.frame(b"\x81\xa1n\x01", 1, receipt=items.receipt_for("web.abc!", 9)))
+    def test_every_cut_of_a_frame_is_unreadable(self, codec):
+        receipt = items.receipt_for("web.abc!", 9)
+        raw = stored(items.frame(b"\x81\xa1n\x01", 1, receipt=receipt))
+        known = items.RECEIPT_OFFSET + len(receipt) + 1
 
         for length in range(len(raw)):
-            with pytest.raises(Undecodable):
-                items.read_frame("work", raw[:length], items.read_frame_head(raw[:length]), codec)
+            refused = items.open_frame("work", raw[:length], codec, NOW)
+            assert refused == Refused(UNREADABLE, receipt if length >= known else None)
 
     def test_noise_never_gets_past_the_reader(self, codec):
         noise = random.Random(1)
         for _ in range(5000):
             raw = noise.randbytes(noise.randrange(80))
-            try:
-                frame = items.read_frame("work", raw, items.read_frame_head(raw), codec)
-            except Undecodable:
-                continue
-            assert all(type(message) is dict for message in frame.messages)
+            frame = items.open_frame("work", raw, codec, 0)
+            if isinstance(frame, Frame):
+                assert all(type(message) is dict for message in frame.messages)
 
 
 class TestReceipts:
@@ -202,7 +211,9 @@ class TestReceipts:
         assert items.read_receipt(receipt) == ("web.abc!", 77)
         assert items.answer_for(receipt) == ("web.abc!", items.receipt_item(77))
 
-    @pytest.mark.parametrize("receipt", [b"", b"\0", b"\5web", b"\0" + bytes(8), b"\xf2D\xc9"])
+    @pytest.mark.parametrize(
+        "receipt", [b"", b"\0", b"\5web", b"\0" + bytes(8), b"\xf2D\xc9", b"\3web" + bytes(8)]
+    )
     def test_what_is_no_receipt_is_refused(self, receipt):
         with pytest.raises(ValueError):
             items.answer_for(receipt)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.worker.fairness import BURST, FairOrder
+from channels.layers.redis.worker.client import BURST, FairOrder
+
+KEYS = Keys()
 
 
 def fair(*channels):
-    return FairOrder(Keys(), channels, lambda command: command)
+    return FairOrder(KEYS, channels, lambda command: command)
 
 
 def channels(command):
@@ -30,17 +32,17 @@ def test_waiting_takes_and_others_share_one_order():
 def test_a_channel_goes_last_after_a_burst_until_another_gives():
     order = fair("a", "b", "c")
     for _ in range(BURST):
-        order.took("b")
+        assert order.took(KEYS.queue("b").encode()) == "b"
 
     assert [channels(order.next_take())[-1] for _ in range(3)] == ["b", "b", "b"]
 
-    order.took("c")
+    order.took(KEYS.queue("c").encode())
     assert [channels(order.next_take())[0] for _ in range(3)] == ["a", "b", "c"]
 
 
 def test_commands_are_packed_once():
     packed = []
-    order = FairOrder(Keys(), ["a", "b"], lambda command: packed.append(command) or command)
+    order = FairOrder(KEYS, ["a", "b"], lambda command: packed.append(command) or command)
     for _ in range(10):
         order.next_take()
 
