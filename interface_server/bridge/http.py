@@ -11,7 +11,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
 from channels.interface_server.bridge.interfaces import BodySource, HttpPort
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
-from channels.interface_server.protocol.http import Fail, Response, Start, State, Write
+from channels.interface_server.protocol.http import Fail, Response, ResponseState, Start, Write
 from channels.interface_server.protocol.messages import Malformed
 from channels.layers.clients import EXPIRED, Unread
 
@@ -93,7 +93,7 @@ class HttpExchange:
             if self._body is not None:
                 self._body.abandon()
             # The last reply may have come, and its client be slow to take it.
-            self._ended(unfinished=self._machine.state is not State.COMPLETE)
+            self._ended(unfinished=self._machine.state is not ResponseState.COMPLETE)
 
     def drained(self) -> None:
         self.response_body.drained()
@@ -128,7 +128,7 @@ class HttpExchange:
 
         Unless what it sent was malformed: then nothing will, and the client need not wait.
         """
-        if self._spoilt and self._machine.state is State.WAITING:
+        if self._spoilt and self._machine.state is ResponseState.WAITING:
             self._fail(500, BAD_REPLY)
 
     def lost(self, receipt: int, cause: str) -> None:
@@ -195,7 +195,7 @@ class HttpExchange:
         if self._body is not None:
             self._body.stop()
         state.forget(self.local)
-        if state.up and state.listeners.may_listen(DISCONNECT):
+        if state.up and state.listening.may_listen(DISCONNECT):
             state.layer.send(
                 DISCONNECT, [{"reply_channel": self.reply_channel, "path": self._path}]
             )

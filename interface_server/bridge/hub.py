@@ -24,7 +24,7 @@ from channels.interface_server.bridge.interfaces import (
     WebSocketEnd,
     WebSocketPort,
 )
-from channels.interface_server.bridge.listeners import AWAITED, Spawn
+from channels.interface_server.bridge.listening import AWAITED, Spawn
 from channels.interface_server.bridge.lost import ReceiptMonitor
 from channels.interface_server.bridge.state import BridgeState
 from channels.interface_server.bridge.websocket import CONNECT, BridgedWebSocket
@@ -125,7 +125,7 @@ class Hub:
     @property
     def attended(self) -> bool:
         """Whether some worker is there, as far as is known; False only after ``worker_wait``."""
-        return not all(self._state.listeners.given_up(channel) for channel in AWAITED)
+        return not all(self._state.listening.given_up(channel) for channel in AWAITED)
 
     # -- from the network --------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Hub:
         state = self._state
         if state.closed:
             state.counters.connects_refused += 1
-        elif state.listeners.given_up(CONNECT):
+        elif state.listening.given_up(CONNECT):
             state.counters.unattended += 1
         else:
             socket = BridgedWebSocket(state, port, state.new_local(), connect["path"])
@@ -163,7 +163,7 @@ class Hub:
         if state.closed:
             state.counters.requests_refused += 1
             reason = NO_LAYER
-        elif state.listeners.given_up(REQUEST):
+        elif state.listening.given_up(REQUEST):
             state.counters.unattended += 1
             reason = UNATTENDED
         else:
@@ -200,7 +200,7 @@ class Hub:
                         self._other_receipt(item.number)
                         continue
                     channel = owner.channel
-                    state.listeners.ran.add(channel)
+                    state.listening.ran.add(channel)
                     owner.answered(item.number)
                     if state.waitlists.by_channel:
                         state.waitlists.room(channel)

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 
 from channels.exceptions import LayerError
 from channels.interface_server.bridge.disconnect import DISCONNECT
-from channels.interface_server.bridge.listeners import AWAITED
+from channels.interface_server.bridge.listening import AWAITED
 from channels.interface_server.bridge.state import LOST, NO_WORKER, BridgeState
 from channels.layers.clients import EXPIRED, HEARTBEAT_TTL, ProcessEntry
 
@@ -254,7 +254,7 @@ class ReceiptMonitor:
         """Refuse those who have waited for a first worker for long enough."""
         state = self._state
         for channel in AWAITED:
-            if state.listeners.given_up(channel):
+            if state.listening.given_up(channel):
                 waiting = [n for n, owner in state.in_flight.items() if owner.channel == channel]
                 for receipt in waiting:
                     state.give_up(receipt, NO_WORKER)

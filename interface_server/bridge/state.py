@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from channels import names
-from channels.interface_server.bridge.listeners import Listeners, Spawn
+from channels.interface_server.bridge.listening import ListeningChannels, Spawn
 from channels.interface_server.bridge.waitlist import Waitlists
 from channels.interface_server.counters import BridgeCounters
 from channels.interface_server.settings import Settings
@@ -112,7 +112,7 @@ class BridgeState:
         frame_messages: Messages that one frame carries at most.
         monitored: Whether receipts are looked after; ``start_monitor`` sees to it.
         waitlists: Who waits for a full channel.
-        listeners: Who listens on what.
+        listening: Which channels some worker listens on.
         seldom: What was logged already, by cause and path.
     """
 
@@ -142,7 +142,9 @@ class BridgeState:
         self.on_finished: Callable[[], None] = lambda: None
         self.seldom = Seldom(wheel.clock)
         self.waitlists = Waitlists(wheel.call_later, lambda: self.up)
-        self.listeners = Listeners(layer, wheel, spawn, settings.worker_wait, lambda: self.up)
+        self.listening = ListeningChannels(
+            layer, wheel, spawn, settings.worker_wait, lambda: self.up
+        )
 
     @property
     def closed(self) -> bool:

@@ -6,7 +6,7 @@ a frame, so there is room), else after 50 ms, doubling to 1 s.  While tries
 succeed, more of the waitlist is tried at once.  While the layer is away everything that
 has something to send waits here, too.
 
-Nothing is sent here: a *waiter* is told :meth:`Waiter.attempt`, and reports back
+Nothing is sent here: a *waiter* is told :meth:`Waitlisted.attempt`, and reports back
 with :meth:`Waitlists.stored`, :meth:`Waitlists.wait` or :meth:`Waitlists.leave`.
 """
 
@@ -27,7 +27,7 @@ LONGEST_PAUSE = 1.0
 WIDEST = 64
 
 
-class Waiter(Hashable, Protocol):
+class Waitlisted(Hashable, Protocol):
     """Something that waits for room."""
 
     def attempt(self) -> None:
@@ -41,8 +41,8 @@ class Waitlist:
 
     def __init__(self) -> None:
         # A dict would pass all that has left in front of the first.
-        self.waiters: OrderedDict[Waiter, None] = OrderedDict()
-        self.trying: set[Waiter] = set()
+        self.waiters: OrderedDict[Waitlisted, None] = OrderedDict()
+        self.trying: set[Waitlisted] = set()
         self.backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE, spread=0.0)
         self.width = 1
         self.timer: Timer | None = None
@@ -66,14 +66,14 @@ class Waitlists:
         self._ready = ready
         self.by_channel: dict[str, Waitlist] = {}
 
-    def enter(self, channel: str, waiter: Waiter) -> None:
+    def enter(self, channel: str, waiter: Waitlisted) -> None:
         """Try at once if nobody waits for the channel and the layer is there, else in turn."""
         if channel in self.by_channel or not self._ready():
             self.join(channel, waiter)
         else:
             waiter.attempt()
 
-    def join(self, channel: str, waiter: Waiter) -> None:
+    def join(self, channel: str, waiter: Waitlisted) -> None:
         """Wait at the end of the channel's waitlist; who waits there already keeps the place."""
         waitlist = self.by_channel.get(channel)
         if waitlist is None:
@@ -81,7 +81,7 @@ class Waitlists:
         waitlist.waiters.setdefault(waiter)
         self._set_timer(waitlist)
 
-    def wait(self, channel: str, waiter: Waiter) -> None:
+    def wait(self, channel: str, waiter: Waitlisted) -> None:
         """There was no room: wait at the end, or go on waiting at the old place."""
         waitlist = self.by_channel.get(channel)
         if waitlist is None or waiter not in waitlist.trying:
@@ -97,7 +97,7 @@ class Waitlists:
         if waitlist is not None:
             self._try(waitlist, len(waitlist.trying) + 1)
 
-    def stored(self, channel: str, waiter: Waiter) -> None:
+    def stored(self, channel: str, waiter: Waitlisted) -> None:
         """A try succeeded: the next ones may, too.  Without effect if there was no try."""
         waitlist = self.by_channel.get(channel)
         if waitlist is None or waiter not in waitlist.trying:
@@ -112,7 +112,7 @@ class Waitlists:
             self._set_timer(waitlist)
             self._try(waitlist, waitlist.width)
 
-    def leave(self, channel: str, waiter: Waiter) -> None:
+    def leave(self, channel: str, waiter: Waitlisted) -> None:
         """Wait no longer; without effect if the waiter did not."""
         waitlist = self.by_channel.get(channel)
         if waitlist is None or waiter not in waitlist.waiters:

@@ -30,7 +30,7 @@ from channels.interface_server.protocol.websocket import (
     Accept,
     Action,
     Close,
-    Send,
+    SendPayload,
     Socket,
 )
 from channels.layers.clients import SocketEntry, Unread
@@ -146,7 +146,7 @@ class BridgedWebSocket:
         state, path = self._state, self._buffer.path
         if self.machine.state is not CONNECTING:
             return
-        if state.listeners.missing(CONNECT):
+        if state.listening.missing(CONNECT):
             state.counters.unattended += 1
             status, why = 503, WHY[NO_WORKER]
         elif self._buffer.busy:
@@ -357,7 +357,7 @@ class BridgedWebSocket:
             return  # nothing can be done to a socket that is gone
         port = self.port
         for action in actions:
-            if isinstance(action, Send):
+            if isinstance(action, SendPayload):
                 port.send(action.payload)
             elif isinstance(action, Accept):
                 port.accept()

@@ -59,7 +59,7 @@ class Origin:
         return str(host) if self.forwarded else f"{host}:{port}"
 
 
-class Channel(Protocol):
+class RequestChannel(Protocol):
     """What tells of a connection; Twisted's of HTTP/1.1 and HTTP/2 do."""
 
     def getPeer(self) -> Any:
@@ -75,7 +75,7 @@ class Channel(Protocol):
 def find_origin(
     settings: Settings,
     raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
-    channel: Channel,
+    channel: RequestChannel,
     websocket: bool = False,
 ) -> Origin:
     """Work out client, scheme, root path and headers.

@@ -29,7 +29,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE_BREAKS = re.compile(rb"[\r\n\0]+")
 
 
-class State(enum.Enum):
+class ResponseState(enum.Enum):
     """How far a response is."""
 
     WAITING = "waiting"
@@ -77,37 +77,41 @@ class Response:
     __slots__ = ("state",)
 
     def __init__(self) -> None:
-        self.state = State.WAITING
+        self.state = ResponseState.WAITING
 
     def reply(self, message: Mapping[str, Any]) -> list[Action]:
         """Return what one message on the reply channel makes happen."""
-        if self.state is State.COMPLETE:
+        if self.state is ResponseState.COMPLETE:
             return []
         try:
             return self._carry_out(message)
         except _Problem as problem:
             malformed = Malformed(str(problem))
-        if self.state is State.WAITING or not isinstance(message, Mapping) or "status" in message:
+        if (
+            self.state is ResponseState.WAITING
+            or not isinstance(message, Mapping)
+            or "status" in message
+        ):
             return [malformed]
-        self.state = State.COMPLETE
+        self.state = ResponseState.COMPLETE
         return [malformed, Fail(500)]
 
     def end(self) -> None:
         """Do nothing more: nobody is left to answer."""
-        self.state = State.COMPLETE
+        self.state = ResponseState.COMPLETE
 
     def _carry_out(self, message: Mapping[str, Any]) -> list[Action]:
         if not isinstance(message, Mapping):
             raise _Problem(mistyped("a reply", "a dict", message))
         actions: list[Action] = []
-        if self.state is State.WAITING:
+        if self.state is ResponseState.WAITING:
             if "status" not in message:
                 if "request" in message:
                     return []  # server push: docs/channels1.md#http-messages
                 raise _Problem("the first message of a response needs a status")
             actions.append(Start(_status(message["status"]), _headers(message.get("headers"))))
         elif message.get(FAILED):
-            self.state = State.COMPLETE
+            self.state = ResponseState.COMPLETE
             return [Fail(500)]
         elif "status" in message:
             raise _Problem("a second status: the response has started already")
@@ -115,9 +119,9 @@ class Response:
         if content:
             actions.append(Write(content))
         if message.get("more_content"):
-            self.state = State.STARTED
+            self.state = ResponseState.STARTED
         else:
-            self.state = State.COMPLETE
+            self.state = ResponseState.COMPLETE
             actions.append(Finish())
         return actions
 

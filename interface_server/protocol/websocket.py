@@ -34,7 +34,7 @@ from channels.replies import close_problem, content_problem, foreign_keys
 INTERNAL_ERROR = 1011
 
 
-class State(enum.Enum):
+class SocketState(enum.Enum):
     """Where a socket is in its life."""
 
     CONNECTING = "connecting"
@@ -44,10 +44,10 @@ class State(enum.Enum):
 
 
 # Module level names: an attribute of an enum class costs a lookup per frame.
-CONNECTING = State.CONNECTING
-OPEN = State.OPEN
-CLOSING = State.CLOSING
-CLOSED = State.CLOSED
+CONNECTING = SocketState.CONNECTING
+OPEN = SocketState.OPEN
+CLOSING = SocketState.CLOSING
+CLOSED = SocketState.CLOSED
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Reject:
 
 
 @dataclass(slots=True)
-class Send:
+class SendPayload:
     """Send one message: text, or binary if it is bytes."""
 
     payload: str | bytes
@@ -76,7 +76,7 @@ class Close:
     code: int
 
 
-Action = Accept | Reject | Send | Close | Malformed
+Action = Accept | Reject | SendPayload | Close | Malformed
 
 
 class Socket:
@@ -88,7 +88,7 @@ class Socket:
 
     __slots__ = ("state",)
 
-    def __init__(self, state: State = CONNECTING) -> None:
+    def __init__(self, state: SocketState = CONNECTING) -> None:
         self.state = state
 
     def reply(self, message: Mapping[str, Any]) -> list[Action]:
@@ -136,12 +136,12 @@ class Socket:
             return problem
         payload = data or text
         if payload:
-            actions.append(Send(payload))
+            actions.append(SendPayload(payload))
         elif self.state is OPEN and not message.get("accept") and not message.get("close"):
             if isinstance(text, str):
-                actions.append(Send(text))
+                actions.append(SendPayload(text))
             elif isinstance(data, bytes):
-                actions.append(Send(data))
+                actions.append(SendPayload(data))
         return None
 
     def _close_on_request(self, close: Any, actions: list[Action]) -> str | None:

@@ -55,7 +55,7 @@ class Ported:
 
     path: Path
     findings: list[Finding]
-    source: tree.Source | None = None
+    source: tree.SourceFile | None = None
     fixed: str = ""
 
     @property
@@ -134,7 +134,7 @@ class _Look:
             message = f"can't be read as Python 3, nothing else is known of it: {error.reason}"
             return Ported(path, [Finding("syntax", error.line, message)])
 
-    def _python(self, source: tree.Source) -> Ported:
+    def _python(self, source: tree.SourceFile) -> Ported:
         Module(source.text, source.path, self.project)  # before anything is made of it
         upgraded = upgrade(source.text, source.path)
         lines = upgraded.lines
@@ -142,7 +142,9 @@ class _Look:
         findings = [*upgraded.findings, *_ruled(module)]
         return self._fixed(source, upgraded.text, findings, "python")
 
-    def _fixed(self, source: tree.Source, text: str, findings: list[Finding], kind: str) -> Ported:
+    def _fixed(
+        self, source: tree.SourceFile, text: str, findings: list[Finding], kind: str
+    ) -> Ported:
         """Make the edits, again while there are new ones; never a text that can't be parsed."""
         found = left = self._wanted(findings, source.text)
         try:

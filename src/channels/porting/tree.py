@@ -44,7 +44,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """The text of a file, and what is needed to write it back unchanged elsewhere."""
 
     path: Path
@@ -129,7 +129,7 @@ def _is_ours(folder: Path) -> bool:
     return not any((folder / mark).exists() for mark in marks)
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> SourceFile:
     """Read a file.
 
     Raises:
@@ -152,4 +152,4 @@ def read(path: Path) -> Source:
         text = content[len(mark) :].decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise UnreadableError(f"can't be decoded: {error}") from error
-    return Source(path, text, encoding, mark)
+    return SourceFile(path, text, encoding, mark)

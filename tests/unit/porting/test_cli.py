@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from channels.porting import cli, scan, upgrade
-from channels.porting.tree import Source
+from channels.porting.tree import SourceFile
 
 OLD = "from django.core.urlresolvers import reverse\n"
 NEW = "from django.urls import reverse\n"
@@ -131,14 +131,14 @@ def test_without_anything_to_fix_nobody_is_asked(code):
 def test_a_file_that_cannot_be_written_is_told_and_the_others_are(code, monkeypatch):
     code.write("a.py", OLD)
     code.write("b.py", OLD)
-    real = Source.write
+    real = SourceFile.write
 
     def full_for_a(self, text):
         if self.path.name == "a.py":
             raise PermissionError(13, "Permission denied")
         real(self, text)
 
-    monkeypatch.setattr(Source, "write", full_for_a)
+    monkeypatch.setattr(SourceFile, "write", full_for_a)
     status, out, _ = run(code, "--fix", "--yes")
 
     assert status == 1

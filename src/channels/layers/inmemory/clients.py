@@ -31,7 +31,7 @@ from channels.layers.clients import (
     SocketEntry,
 )
 from channels.layers.inmemory.queues import Mark
-from channels.layers.inmemory.store import Store
+from channels.layers.inmemory.store import MemoryStore
 from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copies, packed_copy
 
@@ -48,7 +48,7 @@ class InMemoryWorkerClient:
     """One worker thread's side; see :class:`~channels.layers.clients.WorkerClient`."""
 
     def __init__(
-        self, store: Store, channels: Collection[str], held: Callable[[], Collection[bytes]]
+        self, store: MemoryStore, channels: Collection[str], held: Callable[[], Collection[bytes]]
     ) -> None:
         self.name = f"worker-{names.random_part(12)}"
         self._store = store
@@ -59,8 +59,8 @@ class InMemoryWorkerClient:
         self._waiter = Waiter()
 
     def start(self) -> None:
-        """Put this worker on the register."""
-        self._store.register.add(
+        """Put this worker among the processes."""
+        self._store.processes.add(
             self.name, "worker", channels=self._channels, held=self._held, info={}
         )
 
@@ -84,8 +84,8 @@ class InMemoryWorkerClient:
         self._waiter.stop()
 
     def close(self) -> None:
-        """Take this worker off the register."""
-        self._store.register.remove(self.name)
+        """Take this worker out of the processes."""
+        self._store.processes.remove(self.name)
 
     def _pop(self) -> Frame | None:
         frame = self._store.pop(tuple(self._order))
@@ -137,7 +137,7 @@ def _target(operation: Operation) -> str | None:
     return None
 
 
-def _give_back(store: Store, operation: GiveBack) -> None:
+def _give_back(store: MemoryStore, operation: GiveBack) -> None:
     frame = operation.frame
     # Whoever ran it may have changed the messages and hold them still.
     messages, size = packed_copies(frame.messages, frame.channel, store.layer.max_message_size)
@@ -148,7 +148,7 @@ def _give_back(store: Store, operation: GiveBack) -> None:
 class InMemoryServerClient:
     """An interface server's side; see :class:`~channels.layers.clients.ServerClient`."""
 
-    def __init__(self, store: Store, mailbox: str) -> None:
+    def __init__(self, store: MemoryStore, mailbox: str) -> None:
         names.check_channel_name(mailbox)
         if not mailbox.endswith("!"):
             raise TypeError(f"the name of a mailbox must end in '!': {mailbox!r}")
@@ -163,7 +163,7 @@ class InMemoryServerClient:
         return self._store.now()
 
     async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
-        """Register, and deliver the mailbox from now on.
+        """Processes, and deliver the mailbox from now on.
 
         Raises:
             RuntimeError: Another server reads this mailbox.
@@ -171,7 +171,7 @@ class InMemoryServerClient:
         self._loop = asyncio.get_running_loop()
         self._handler = handler
         self._store.open_server(self.mailbox, self)
-        self._store.register.add(self.mailbox, "server", info=info)
+        self._store.processes.add(self.mailbox, "server", info=info)
         self.settled_since = self.now()
 
     def wake(self) -> None:
@@ -243,9 +243,9 @@ class InMemoryServerClient:
         except Exception as caught:  # reported below
             error = caught
         if error is None and opens is not None:
-            self._store.register.socket_opened(self.mailbox, opens)
+            self._store.processes.socket_opened(self.mailbox, opens)
         if error is None and closes is not None:
-            self._store.register.socket_closed(self.mailbox, closes)
+            self._store.processes.socket_closed(self.mailbox, closes)
         if done is not None:
             self._loop.call_soon(done, error)
         elif error is not None:
@@ -266,7 +266,7 @@ class InMemoryServerClient:
 
     def gone(self, local: str) -> None:
         """Tell whoever still sends to this channel that nobody is there."""
-        self._store.register.mark_gone(self.mailbox + local)
+        self._store.processes.mark_gone(self.mailbox + local)
         self._store.drop_body(self.mailbox + local)
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
@@ -274,8 +274,8 @@ class InMemoryServerClient:
         return self._store.pop_body(self.mailbox + local, limit)
 
     async def processes(self) -> list[ProcessEntry]:
-        """Return the register."""
-        return self._store.register.processes()
+        """Return the running processes."""
+        return self._store.processes.entries()
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
         """Return which of our receipts are still on frames waiting in the channel."""
@@ -291,7 +291,7 @@ class InMemoryServerClient:
         if self._stopped:
             return
         mark = Mark(self._loop.create_future())
-        self._store.push_mark(self.mailbox, mark)
+        self._store.push_control(self.mailbox, mark)
         await mark.passed
 
     async def stop(self) -> None:
@@ -299,7 +299,7 @@ class InMemoryServerClient:
         if self._stopped:
             return
         self._stopped = True
-        self._store.register.remove(self.mailbox)
+        self._store.processes.remove(self.mailbox)
         self._deliver(self._store.close_server(self.mailbox))
         self.settled_since = math.inf
         await asyncio.sleep(0)  # what send() scheduled is called first

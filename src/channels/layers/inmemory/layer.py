@@ -30,7 +30,7 @@ from channels.layers.base import (
 )
 from channels.layers.clients import SocketEntry
 from channels.layers.inmemory.clients import InMemoryServerClient, InMemoryWorkerClient
-from channels.layers.inmemory.store import Store
+from channels.layers.inmemory.store import MemoryStore
 from channels.layers.inmemory.waiting import Waiter
 from channels.layers.values import packed_copy
 
@@ -75,7 +75,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(expiry, group_expiry, capacity, channel_capacity, max_message_size)
-        self._store = Store(self, clock)
+        self._store = MemoryStore(self, clock)
 
     def __str__(self) -> str:
         return f"{type(self).__name__}()"
@@ -136,11 +136,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def presence(self, channel: str) -> Presence:
         """See :meth:`BaseChannelLayer.presence`; nobody is silent in one process."""
         names.check_channel_name(channel)
-        return Presence.GONE if self._store.register.is_gone(channel) else Presence.HERE
+        return Presence.GONE if self._store.processes.is_gone(channel) else Presence.HERE
 
     def listened_on(self) -> frozenset[str]:
         """See :meth:`BaseChannelLayer.listened_on`."""
-        entries = self._store.register.processes()
+        entries = self._store.processes.entries()
         return frozenset().union(*(entry.channels for entry in entries))
 
     # -- groups --------------------------------------------------------------------
@@ -222,7 +222,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def open_sockets(self, mailbox: str) -> list[SocketEntry]:
         """Return the sockets that an interface server has written down."""
-        return self._store.register.sockets(mailbox)
+        return self._store.processes.sockets(mailbox)
 
 
 def _warn(old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""The in-memory layer's register: servers, workers, sockets, and channels that lead nowhere."""
+"""The in-memory layer's processes: servers, workers, sockets, and channels that lead nowhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from channels.layers.clients import GONE_EXPIRY, HEARTBEAT_INTERVAL, ProcessEntry, SocketEntry
 
 
-class Register:
+class Processes:
     """Who takes part in one layer.  Thread-safe.
 
     In one process nobody dies unseen, so heartbeats are counted, not written.
@@ -36,7 +36,7 @@ class Register:
         held: Callable[[], Collection[bytes]] = tuple,
         info: Mapping[str, Any],
     ) -> None:
-        """Put a server or a worker on the register."""
+        """Put a server or a worker among the processes."""
         started = self._now()
         channels = frozenset(channels)
         common = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -51,12 +51,12 @@ class Register:
             self._processes[name] = describe
 
     def remove(self, name: str) -> None:
-        """Take a server, with its sockets, or a worker off the register."""
+        """Take a server, with its sockets, or a worker out of the processes."""
         with self._lock:
             self._processes.pop(name, None)
             self._sockets.pop(name, None)
 
-    def processes(self) -> list[ProcessEntry]:
+    def entries(self) -> list[ProcessEntry]:
         """Return everybody as they are now."""
         with self._lock:
             describe = list(self._processes.values())

@@ -1,6 +1,6 @@
 """Parts of the in-memory layer: queues, groups, response bodies and statistics.
 
-Nothing here locks: :class:`~channels.layers.inmemory.store.Store` calls all of it under its
+Nothing here locks: :class:`~channels.layers.inmemory.store.MemoryStore` calls all of it under its
 one lock.  Times are seconds on the layer's clock.
 """
 
@@ -112,11 +112,11 @@ def as_frame(name: str, entry: Entry) -> tuple[Frame | None, Entry | None]:
     return frame, replace(entry, content=rest)
 
 
-class Server(Protocol):
+class MailboxReader(Protocol):
     """Who reads a mailbox from its event loop."""
 
     def wake(self) -> None:
-        """Take note that the mailbox has something.  Called under the lock: must not block."""
+        """Called under the lock when the mailbox has something; must not block."""
         ...
 
 

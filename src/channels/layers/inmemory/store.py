@@ -29,7 +29,7 @@ from channels.layers.clients import (
     NotRun,
     Receipt,
 )
-from channels.layers.inmemory.processes import Register
+from channels.layers.inmemory.processes import Processes
 from channels.layers.inmemory.queues import (
     SERVER_CAPACITY,
     SERVER_SIZE,
@@ -37,9 +37,9 @@ from channels.layers.inmemory.queues import (
     Control,
     Entry,
     Groups,
+    MailboxReader,
     Mark,
     Queue,
-    Server,
     Statistics,
     as_entries,
     as_frame,
@@ -49,7 +49,7 @@ from channels.layers.inmemory.waiting import Waiters
 from channels.layers.values import copy_message
 
 
-class Store:
+class MemoryStore:
     """Queues, groups and bodies of one layer.
 
     Args:
@@ -58,7 +58,7 @@ class Store:
 
     Attributes:
         waiters: Threads that wait for channels.
-        register: Servers, workers and sockets.
+        processes: Servers, workers and sockets.
     """
 
     def __init__(self, layer: BaseChannelLayer, clock: Callable[[], float]) -> None:
@@ -67,8 +67,8 @@ class Store:
         # Re-entrant: a signal handler may send while its thread is in here.
         self._lock = threading.RLock()
         self.waiters = Waiters()
-        self.register = Register(clock)
-        self._servers: dict[str, Server] = {}
+        self.processes = Processes(clock)
+        self._servers: dict[str, MailboxReader] = {}
         self.flush()
 
     def flush(self) -> None:
@@ -86,7 +86,7 @@ class Store:
             self._statistics = Statistics()
             #: Nothing expires before this; may be too early, never too late.
             self._next_expiry = math.inf
-            for name, entry in marks:  # somebody awaits them
+            for name, entry in marks:  # they are awaited
                 self._append(name, entry)
 
     # -- sending -----------------------------------------------------------------
@@ -146,25 +146,17 @@ class Store:
                 elif name in skip:
                     self._statistics.count(name, now, refused=1)
                 else:
-                    self._push_to_member(name, copy_message(message), size)
+                    with contextlib.suppress(ChannelFull):  # counted where it was raised
+                        self.push(name, [copy_message(message)], size)
             for mailbox, members in mailboxes.items():
                 if mailbox in skip:
                     self._statistics.count(mailbox, now, refused=1)
-                else:
-                    content = GroupMessage(group, members, copy_message(message))
-                    self._push_group_item(mailbox, content, size, now)
-
-    def _push_to_member(self, channel: str, message: Message, size: int) -> None:
-        with contextlib.suppress(ChannelFull):  # counted where it was raised
-            self.push(channel, [message], size)
-
-    def _push_group_item(self, mailbox: str, item: GroupMessage, size: int, now: float) -> None:
-        try:
-            self._check_room(mailbox, mailbox, size, now)
-        except ChannelFull:
-            return
-        self._append(mailbox, Entry(item, now + self.layer.expiry, now, size))
-        self._statistics.count(mailbox, now, stored=1)
+                    continue
+                with contextlib.suppress(ChannelFull):
+                    self._check_room(mailbox, mailbox, size, now)
+                    item = GroupMessage(group, members, copy_message(message))
+                    self._append(mailbox, Entry(item, now + self.layer.expiry, now, size))
+                    self._statistics.count(mailbox, now, stored=1)
 
     def _check_room(self, channel: str, name: str, size: int, now: float) -> None:
         queue = self._queues.get(name)
@@ -198,13 +190,10 @@ class Store:
         """
         mailbox, mark, number = receipt.decode().partition("!")
         content = NotRun(int(number), cause) if cause else Receipt(int(number))
-        self._push_control(mailbox + mark, content)
+        self.push_control(mailbox + mark, content)
 
-    def push_mark(self, mailbox: str, mark: Mark) -> None:
-        """Put a mark behind everything that is in the mailbox now."""
-        self._push_control(mailbox, mark)
-
-    def _push_control(self, mailbox: str, content: Control) -> None:
+    def push_control(self, mailbox: str, content: Control) -> None:
+        """Put what takes no room at the end of a mailbox, if a server reads it."""
         with self._lock:
             if mailbox in self._servers:
                 now = self._expire()
@@ -281,7 +270,7 @@ class Store:
             return self._groups.contents()
 
     def is_used(self, name: str) -> bool:
-        """Whether anything waits on a channel, or somebody waits for it."""
+        """Whether anything waits on a channel, or is waited for."""
         with self._lock:
             return name in self._queues or self.waiters.has(name)
 
@@ -326,7 +315,7 @@ class Store:
             self._groups.members(group, now)
             mailbox, mark, local = channel.partition("!")
             if self._groups.add(group, channel, now + self.layer.group_expiry) and mark:
-                self._push_control(mailbox + mark, Joined(group, local))
+                self.push_control(mailbox + mark, Joined(group, local))
 
     def leave(self, group: str, channel: str) -> None:
         """Remove a channel from a group, if it is in it."""
@@ -374,7 +363,7 @@ class Store:
             self._next_expiry = min(self._next_expiry, expires)
             self._statistics.count(mailbox, now, stored=1)
             if is_first:
-                self._push_control(mailbox, MoreBody(channel[len(mailbox) :]))
+                self.push_control(mailbox, MoreBody(channel[len(mailbox) :]))
             return True
 
     def pop_body(self, channel: str, limit: int) -> list[Message]:
@@ -390,7 +379,7 @@ class Store:
 
     # -- servers -----------------------------------------------------------------
 
-    def open_server(self, mailbox: str, server: Server) -> None:
+    def open_server(self, mailbox: str, server: MailboxReader) -> None:
         """Let a server read a mailbox from now on.
 
         Raises:

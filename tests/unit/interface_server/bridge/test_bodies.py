@@ -323,7 +323,7 @@ class TestBodyList:
         async def scenario():
             bench = Bench()
             bench.hub._state.spawn = bench.hub._spawn
-            bench.hub._state.listeners._reading = True  # no matter here
+            bench.hub._state.listening._reading = True  # no matter here
             port = FakeRequest()
             end = bench.hub.open_http(port, REQUEST, None)
             self.start(bench, end, 20)

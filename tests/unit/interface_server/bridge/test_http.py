@@ -167,8 +167,8 @@ class TestDisconnect:
         self.finish(bench)
         before = len(disconnects(bench))
         bench.clock.advance(60)
-        bench.hub._state.listeners._reading = True  # the answer is still to come
-        bench.hub._state.listeners._read_at -= 60
+        bench.hub._state.listening._reading = True  # the answer is still to come
+        bench.hub._state.listening._read_at -= 60
         self.finish(bench)
         assert len(disconnects(bench)) == before + 1
 

@@ -8,7 +8,7 @@ from tests.unit.interface_server.fakes import FakeClock
 CHANNEL = "websocket.receive"
 
 
-class Waiter:
+class Waitlisted:
     def __init__(self, name, log):
         self.name = name
         self.log = log
@@ -25,7 +25,7 @@ class Scene:
         self.tried = []
 
     def waiters(self, count):
-        waiters = [Waiter(n, self.tried) for n in range(count)]
+        waiters = [Waitlisted(n, self.tried) for n in range(count)]
         for waiter in waiters:
             self.waitlists.join(CHANNEL, waiter)
         return waiters
@@ -168,7 +168,7 @@ def test_joining_twice_keeps_the_place(scene):
 
 def test_news_of_who_never_waited_is_no_harm(scene):
     scene.waiters(1)
-    scene.waitlists.stored(CHANNEL, Waiter("stranger", scene.tried))
+    scene.waitlists.stored(CHANNEL, Waitlisted("stranger", scene.tried))
     assert scene.tried == []
 
 
@@ -225,14 +225,14 @@ def test_the_timer_tries_nobody_while_a_try_is_under_way(scene):
 
 
 def test_who_enters_is_tried_at_once_if_nobody_waits(scene):
-    scene.waitlists.enter(CHANNEL, Waiter("one", scene.tried))
+    scene.waitlists.enter(CHANNEL, Waitlisted("one", scene.tried))
     assert scene.tried == ["one"]
     assert not scene.waitlists.by_channel
 
 
 def test_who_enters_a_waitlist_waits_in_turn(scene):
     scene.waiters(1)
-    scene.waitlists.enter(CHANNEL, Waiter("late", scene.tried))
+    scene.waitlists.enter(CHANNEL, Waitlisted("late", scene.tried))
     assert scene.tried == []
 
     scene.waitlists.room(CHANNEL)
@@ -243,7 +243,7 @@ def test_who_enters_a_waitlist_waits_in_turn(scene):
 
 def test_who_enters_while_the_layer_is_away_waits_for_it(scene):
     scene.up = False
-    one, two = Waiter("one", scene.tried), Waiter("two", scene.tried)
+    one, two = Waitlisted("one", scene.tried), Waitlisted("two", scene.tried)
     scene.waitlists.enter(CHANNEL, one)
     scene.waitlists.enter(CHANNEL, two)
     scene.clock.advance(5)

@@ -6,8 +6,8 @@ from channels.interface_server.protocol.http import (
     Fail,
     Finish,
     Response,
+    ResponseState,
     Start,
-    State,
     Write,
 )
 from channels.interface_server.protocol.messages import Malformed
@@ -27,7 +27,7 @@ def started():
 
 def test_the_smallest_response(waiting):
     assert waiting.reply({"status": 204}) == [Start(204, []), Finish()]
-    assert waiting.state is State.COMPLETE
+    assert waiting.state is ResponseState.COMPLETE
 
 
 def test_a_whole_response(waiting):
@@ -50,14 +50,14 @@ def test_a_whole_response(waiting):
 
 def test_a_response_in_chunks(waiting):
     first = waiting.reply({"status": 200, "content": b"a", "more_content": True})
-    assert waiting.state is State.STARTED
+    assert waiting.state is ResponseState.STARTED
     second = waiting.reply({"content": b"b", "more_content": True})
     third = waiting.reply({"content": b"c"})
 
     assert first == [Start(200, []), Write(b"a")]
     assert second == [Write(b"b")]
     assert third == [Write(b"c"), Finish()]
-    assert waiting.state is State.COMPLETE
+    assert waiting.state is ResponseState.COMPLETE
 
 
 def test_an_empty_chunk_writes_nothing(started):
@@ -164,7 +164,7 @@ def test_contradicting_lengths_are_malformed_and_equal_ones_do_not(waiting):
 
 def test_a_server_push_is_dropped(waiting):
     assert waiting.reply({"request": {"path": "/style.css"}}) == []
-    assert waiting.state is State.WAITING
+    assert waiting.state is ResponseState.WAITING
     assert waiting.reply({"status": 200}) == [Start(200, []), Finish()]
 
 

@@ -8,9 +8,9 @@ from channels.interface_server.protocol.websocket import (
     Close,
     Due,
     Reject,
-    Send,
+    SendPayload,
     Socket,
-    State,
+    SocketState,
     look,
 )
 from channels.interface_server.settings import Settings
@@ -38,7 +38,7 @@ def problem(actions):
 class TestWhileConnecting:
     def test_accept_completes_the_handshake(self, connecting):
         assert connecting.reply({"accept": True}) == [Accept()]
-        assert connecting.state is State.OPEN
+        assert connecting.state is SocketState.OPEN
 
     def test_any_truthy_accept_accepts(self, connecting):
         assert connecting.reply({"accept": "yes"}) == [Accept()]
@@ -48,21 +48,21 @@ class TestWhileConnecting:
         actions = connecting.reply({"accept": accept, "text": "hello", "close": 3000})
 
         assert actions == [Reject(403)]
-        assert connecting.state is State.CLOSING
+        assert connecting.state is SocketState.CLOSING
 
     @pytest.mark.parametrize("accept", [None, ""])
     def test_an_empty_accept_says_nothing(self, connecting, accept):
         assert connecting.reply({"accept": accept}) == []
-        assert connecting.state is State.CONNECTING
+        assert connecting.state is SocketState.CONNECTING
 
     def test_text_accepts_first(self, connecting):
-        assert connecting.reply({"text": "hello"}) == [Accept(), Send("hello")]
+        assert connecting.reply({"text": "hello"}) == [Accept(), SendPayload("hello")]
 
     def test_bytes_accept_first(self, connecting):
-        assert connecting.reply({"bytes": b"\x00"}) == [Accept(), Send(b"\x00")]
+        assert connecting.reply({"bytes": b"\x00"}) == [Accept(), SendPayload(b"\x00")]
 
     def test_accept_with_text_accepts_once(self, connecting):
-        assert connecting.reply({"accept": True, "text": "hi"}) == [Accept(), Send("hi")]
+        assert connecting.reply({"accept": True, "text": "hi"}) == [Accept(), SendPayload("hi")]
 
     def test_accept_with_empty_data_only_accepts(self, connecting):
         assert connecting.reply({"accept": True, "text": "", "bytes": b""}) == [Accept()]
@@ -71,13 +71,13 @@ class TestWhileConnecting:
     def test_empty_data_does_not_accept(self, connecting, empty):
         key = "bytes" if isinstance(empty, bytes) else "text"
         assert connecting.reply({key: empty}) == []
-        assert connecting.state is State.CONNECTING
+        assert connecting.state is SocketState.CONNECTING
 
     def test_text_and_close_accepts_sends_and_closes(self, connecting):
         actions = connecting.reply({"text": "bye", "close": True})
 
-        assert actions == [Accept(), Send("bye"), Close(1000)]
-        assert connecting.state is State.CLOSING
+        assert actions == [Accept(), SendPayload("bye"), Close(1000)]
+        assert connecting.state is SocketState.CLOSING
 
     def test_accept_and_close_accepts_and_closes_with_the_code(self, connecting):
         assert connecting.reply({"accept": True, "close": 4001}) == [Accept(), Close(4001)]
@@ -91,7 +91,7 @@ class TestWhileConnecting:
 
     def test_an_empty_message_does_nothing(self, connecting):
         assert connecting.reply({}) == []
-        assert connecting.state is State.CONNECTING
+        assert connecting.state is SocketState.CONNECTING
 
     @pytest.mark.parametrize(
         "message",
@@ -108,7 +108,7 @@ class TestWhileConnecting:
 
         assert problem(actions)
         assert len(actions) == 1
-        assert connecting.state is State.CONNECTING
+        assert connecting.state is SocketState.CONNECTING
         assert connecting.reply({"accept": True}) == [Accept()]
 
     @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ class TestWhileConnecting:
         assert actions[0] == Accept()
         assert problem(actions)
         assert len(actions) == 2
-        assert connecting.state is State.OPEN
+        assert connecting.state is SocketState.OPEN
 
     def test_the_server_can_refuse(self, connecting):
         assert connecting.close(1012) == [Reject(503)]
-        assert connecting.state is State.CLOSING
+        assert connecting.state is SocketState.CLOSING
 
     def test_the_server_can_refuse_with_another_status(self, connecting):
         assert connecting.close(1011, 500) == [Reject(500)]
@@ -132,26 +132,26 @@ class TestWhileConnecting:
 
 class TestWhileOpen:
     def test_text_is_sent(self, opened):
-        assert opened.reply({"text": "hello", "bytes": None}) == [Send("hello")]
+        assert opened.reply({"text": "hello", "bytes": None}) == [SendPayload("hello")]
 
     def test_bytes_are_sent(self, opened):
-        assert opened.reply({"text": "", "bytes": b"\xff"}) == [Send(b"\xff")]
+        assert opened.reply({"text": "", "bytes": b"\xff"}) == [SendPayload(b"\xff")]
 
     @pytest.mark.parametrize("accept", [True, False, 0, None])
     def test_accept_is_ignored_and_the_rest_counts(self, opened, accept):
-        assert opened.reply({"accept": accept, "text": "x"}) == [Send("x")]
-        assert opened.state is State.OPEN
+        assert opened.reply({"accept": accept, "text": "x"}) == [SendPayload("x")]
+        assert opened.state is SocketState.OPEN
 
     def test_accept_alone_does_nothing(self, opened):
         assert opened.reply({"accept": True}) == []
         assert opened.reply({"accept": False}) == []
-        assert opened.state is State.OPEN
+        assert opened.state is SocketState.OPEN
 
     def test_an_empty_text_frame_can_be_sent(self, opened):
-        assert opened.reply({"text": ""}) == [Send("")]
+        assert opened.reply({"text": ""}) == [SendPayload("")]
 
     def test_an_empty_binary_frame_can_be_sent(self, opened):
-        assert opened.reply({"text": None, "bytes": b""}) == [Send(b"")]
+        assert opened.reply({"text": None, "bytes": b""}) == [SendPayload(b"")]
 
     def test_an_empty_message_does_nothing(self, opened):
         assert opened.reply({}) == []
@@ -166,15 +166,15 @@ class TestWhileOpen:
     )
     def test_close_sends_the_code(self, opened, close, code):
         assert opened.reply({"close": close}) == [Close(code)]
-        assert opened.state is State.CLOSING
+        assert opened.state is SocketState.CLOSING
 
     @pytest.mark.parametrize("close", [False, 0, None])
     def test_a_falsy_close_does_nothing(self, opened, close):
         assert opened.reply({"close": close}) == []
-        assert opened.state is State.OPEN
+        assert opened.state is SocketState.OPEN
 
     def test_data_goes_before_close(self, opened):
-        assert opened.reply({"text": "bye", "close": 3001}) == [Send("bye"), Close(3001)]
+        assert opened.reply({"text": "bye", "close": 3001}) == [SendPayload("bye"), Close(3001)]
 
     def test_empty_text_with_close_only_closes(self, opened):
         assert opened.reply({"text": "", "close": True}) == [Close(1000)]
@@ -185,7 +185,7 @@ class TestWhileOpen:
 
         assert str(close) in problem(actions)
         assert len(actions) == 1
-        assert opened.state is State.OPEN
+        assert opened.state is SocketState.OPEN
 
     @pytest.mark.parametrize(
         ("message", "said"),
@@ -206,19 +206,19 @@ class TestWhileOpen:
 
         assert said in problem(actions)
         assert len(actions) == 1
-        assert opened.state is State.OPEN
+        assert opened.state is SocketState.OPEN
 
     def test_data_before_a_bad_code_is_sent(self, opened):
         actions = opened.reply({"text": "bye", "close": 99})
 
-        assert actions[0] == Send("bye")
+        assert actions[0] == SendPayload("bye")
         assert problem(actions)
         assert len(actions) == 2
-        assert opened.state is State.OPEN
+        assert opened.state is SocketState.OPEN
 
     def test_the_server_can_close(self, opened):
         assert opened.close(1012) == [Close(1012)]
-        assert opened.state is State.CLOSING
+        assert opened.state is SocketState.CLOSING
 
 
 class TestAfterTheEnd:
@@ -227,7 +227,7 @@ class TestAfterTheEnd:
         opened.close(1000)
 
         assert opened.reply(message) == []
-        assert opened.state is State.CLOSING
+        assert opened.state is SocketState.CLOSING
 
     def test_closing_again_does_nothing(self, opened):
         opened.close(1000)
@@ -238,7 +238,7 @@ class TestAfterTheEnd:
 
         assert opened.reply({"text": "a"}) == []
         assert opened.close(1000) == []
-        assert opened.state is State.CLOSED
+        assert opened.state is SocketState.CLOSED
 
     def test_a_handshake_may_vanish(self, connecting):
         connecting.gone()
@@ -268,7 +268,7 @@ class TestTheShortWay:
     def test_it_says_what_the_machine_says(self, opened, message):
         (action,) = opened.reply(message)
         payload = payload_of(message)
-        assert action == Send(payload)
+        assert action == SendPayload(payload)
 
     def test_a_message_can_be_checked_without_a_socket(self):
         assert problem_when_open({"text": "a", "close": 4000}) is None

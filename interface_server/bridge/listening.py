@@ -30,7 +30,7 @@ SILENT_SECONDS = 3.0
 AWAITED = ("http.request", "websocket.connect")
 
 
-class Listeners:
+class ListeningChannels:
     """A copy of the registry's channels, a couple of seconds old when it is used often.
 
     Workers that are not in the registry (of a layer that has none, or whose methods a
