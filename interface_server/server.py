@@ -223,8 +223,8 @@ class Server:
         return Hub(client, self.settings, info=lambda: {"connections": asdict(self._counters)})
 
     async def _connect(self) -> None:
+        from channels.interface_server.net.connection import ServerFactory
         from channels.interface_server.net.context import Context
-        from channels.interface_server.net.factory import ServerFactory
         from channels.interface_server.net.upgrade import check_native_extension
 
         assert self._loop is not None

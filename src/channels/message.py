@@ -33,7 +33,7 @@ class Message:
             message is next in turn: ``enforce_ordering`` has nothing to do.
         __doomed__: Set by the worker when a further :class:`ConsumeLater
             <channels.exceptions.ConsumeLater>` would drop the message.
-        worker_timers: The worker's :class:`~channels.worker.scheduled.ScheduledCalls`; ``None``
+        worker_timers: The worker's :class:`~channels.worker.dispatch.ScheduledCalls`; ``None``
             where no worker runs the message.
         worker_leaves: Asked now and then by what goes on for long: whether the worker was told
             to stop and waits no longer; ``None`` where no worker runs the message.

@@ -27,10 +27,9 @@ from django.apps import apps
 from django.db import models
 from django.db.models import signals
 
-from channels.binding.changes import CREATE, DELETE, UPDATE, Relation
+from channels.binding.changes import CREATE, DELETE, UPDATE, Relation, check_selection
 from channels.binding.inbound import Inbound
 from channels.binding.outbound import Outbound
-from channels.binding.selection import check_selection
 from channels.utils import name_that_thing
 
 __all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass"]

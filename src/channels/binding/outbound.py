@@ -12,8 +12,7 @@ from typing import Any
 from django.db import models
 
 from channels import conf
-from channels.binding.changes import CREATE, DELETE, UPDATE, Relation, when_committed
-from channels.binding.selection import is_selected
+from channels.binding.changes import CREATE, DELETE, UPDATE, Relation, is_selected, when_committed
 from channels.channel import Group
 from channels.exceptions import LayerUnavailable
 from channels.utils import name_that_thing

@@ -18,7 +18,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router, transaction
 
 from channels.binding.base import Binding
-from channels.binding.selection import serialised_names, writable_names
+from channels.binding.changes import serialised_names, writable_names
 from channels.generic.websockets import WebsocketMultiplexer
 from channels.message import Message
 from channels.sessions.ordering import order_as_declared

@@ -15,7 +15,6 @@ from typing import Any
 
 from channels.porting import (
     rules_channels,
-    rules_connect,
     rules_django,
     rules_moved,
     rules_settings,
@@ -35,9 +34,7 @@ MAX_PASSES = 20
 MANY = 40
 
 _RULES: dict[type, list[Callable[[Module, Any], Iterator[Finding]]]] = defaultdict(list)
-for _rules in (
-    *(rules_channels, rules_connect, rules_django, rules_moved, rules_settings, rules_urls),
-):
+for _rules in (*(rules_channels, rules_django, rules_moved, rules_settings, rules_urls),):
     for _kind, _rule in _rules.RULES:
         _RULES[_kind].append(_rule)
 

@@ -13,7 +13,7 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.routing import route
 from channels.sessions import enforce_ordering, parking
 from channels.worker import dispatch
-from channels.worker.scheduled import RETRY_PAUSE, ScheduledCalls
+from channels.worker.dispatch import RETRY_PAUSE, ScheduledCalls
 from tests.support.recording import RecordingLayer
 from tests.support.scripted import CountedWorker
 from tests.unit.sessions.connection import REPLY, WAIT, Connection

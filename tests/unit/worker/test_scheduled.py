@@ -6,8 +6,8 @@ from unittest import mock
 
 import pytest
 
-from channels.worker import scheduled as module
-from channels.worker.scheduled import BATCH, RETRY_PAUSE, ScheduledCalls
+from channels.worker import dispatch as module
+from channels.worker.dispatch import BATCH, RETRY_PAUSE, ScheduledCalls
 from tests.support.scripted import (
     Clock,
     CountedWorker,
