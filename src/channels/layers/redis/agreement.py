@@ -101,13 +101,7 @@ def _limits_of(layer: BaseChannelLayer) -> dict[str, str]:
 
 
 class Agreement:
-    """The settings of one process, compared with those of the others.
-
-    Args:
-        store: Has them.
-        name: The process.
-        kind: ``"server"`` or ``"worker"``.
-    """
+    """The settings of one process (``"server"`` or ``"worker"``), compared with the others'."""
 
     def __init__(self, store: Store, name: str, kind: str) -> None:
         self._codec = store.codec
@@ -148,11 +142,9 @@ class Agreement:
         return cast(bytes, msgpack.packb(self._own._replace(number=number)))
 
     def compare(self, answers: Sequence[Any]) -> None:
-        """Log what does not agree.
+        """Log what does not agree with the answers of the hosts, in the order of the ring.
 
-        Args:
-            answers: Of each host in the order of the ring, to the last command.  An error,
-                say because the user may touch keys of the prefix only, compares nothing.
+        An error, say because the user may touch keys of the prefix only, compares nothing.
         """
         own = self._own
         meets_other_tier = False

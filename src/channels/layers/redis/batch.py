@@ -50,10 +50,8 @@ class _Call:
 class Batch:
     """Operations as commands for each host, and what became of them.
 
-    Args:
-        store: With the caller's connections; used at once if there is a group among the
-            operations.
-        operations: In order.
+    Making it reads the members of groups among the operations, and raises
+    ``LayerUnavailable`` if that fails: then nothing was sent.
 
     Attributes:
         calls: By the index of their host.
@@ -62,9 +60,6 @@ class Batch:
         expired: Receipts of frames that had expired in a full queue, to be answered.
         skipped: Items for groups that mailboxes had no room for.
         dropped: Items for full mailboxes whose process is dead.
-
-    Raises:
-        LayerUnavailable: The processes of a group cannot be read.  Nothing was sent.
     """
 
     def __init__(self, store: Store, operations: Sequence[Operation]) -> None:
@@ -167,8 +162,7 @@ class Batch:
     def run(self, host: int, *then: Packable) -> list[Any]:
         """Carry out what there is for a host, and ``then``; return the answers to that.
 
-        Raises:
-            LayerUnavailable: It is the outcome of what was for this host.
+        After ``LayerUnavailable`` that is the outcome of what was for this host.
         """
         store, calls = self._store, self.calls.get(host, [])
         commands: list[Packable] = []
@@ -187,9 +181,7 @@ class Batch:
             raise
         for call, answer in zip(calls, answers, strict=False):
             if isinstance(answer, Exception):
-                refused = refusal(answer)
-                refused.__cause__ = answer
-                self._report(call.indexes, refused)
+                self._report(call.indexes, refusal(answer))
             elif call.parts:
                 done, *rest = answer
                 if done < len(call.indexes):

@@ -10,6 +10,7 @@ say something of the mailbox as a whole: pass its name, up to the ``!``.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ from channels import names
 from channels.layers.clients import EXPIRED, GroupSend, Send
 from channels.layers.redis.batch import Batch
 from channels.layers.redis.net.address import Target
-from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
+from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Undecodable
@@ -215,16 +216,13 @@ class Extensions:
     def _flush_server(self, index: int, target: Target) -> None:
         keys = self.store.keys
         spared = {keys.epoch, keys.processes}
-        server = Host(target, self.store.timeout)
-        try:
+        with contextlib.closing(Ring([Host(target, self.store.timeout)])) as server:
             for prefix in {keys.prefix, keys.stats_prefix}:
-                for found in _scan(server, _escape_glob(prefix) + "*"):
+                for found in _scan(server, re.sub(r"([\\*?\[\]^-])", r"\\\1", prefix) + "*"):
                     self._delete(
                         index,
                         [key for key in found if not key.endswith(_SPARED) and key not in spared],
                     )
-        finally:
-            server.close()
 
     def _delete(self, index: int, keys: Sequence[str]) -> None:
         """Delete keys, but leave what interface servers said their mailboxes may hold."""
@@ -238,8 +236,7 @@ class Extensions:
 
     # -- legacy names --------------------------------------------------------------------
 
-    # Private names of asgi_redis that tools for it touch.  What they return fits the keys and
-    # payloads of this layer, which are not those of asgi_redis.
+    # Private names that tools for asgi_redis touch; what they return fits this layer, not that one.
 
     def serialize(self, message: Mapping[str, Any]) -> bytes:
         """Legacy: return the payload of a message: packed, and encrypted if there are keys."""
@@ -300,19 +297,12 @@ def _age_of_items(raws: list[bytes], now_ms: int, ttl_ms: int) -> int:
     return 0
 
 
-def _scan(server: Host, pattern: str) -> Iterator[list[str]]:
+def _scan(server: Ring, pattern: str) -> Iterator[list[str]]:
     """Yield every key of one server that matches, some at a time, and some maybe twice."""
-    cursor: bytes | int = 0
+    cursor = b"0"
     while True:
-        (answer,) = server.execute([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
-        if isinstance(answer, Exception):
-            raise refusal(answer) from answer
-        cursor, found = answer
+        ((cursor, found),) = server.run(0, [("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
         if found:
             yield [key.decode() for key in found]
-        if int(cursor) == 0:
+        if cursor == b"0":
             return
-
-
-def _escape_glob(text: str) -> str:
-    return re.sub(r"([\\*?\[\]^-])", r"\\\1", text)

@@ -85,9 +85,7 @@ class Heartbeat:
     def stop(self, timeout: float = 2.0) -> None:
         """Stop beating and take the process off the register.
 
-        Args:
-            timeout: Longest wait for the thread; if Redis hangs, the entry expires by
-                itself.
+        If Redis hangs for longer than ``timeout``, the entry expires by itself.
         """
         self._stopping.set()
         if self._thread.is_alive():
@@ -104,8 +102,7 @@ class Heartbeat:
     def beat(self) -> tuple[Memory, ...]:
         """Write the entry once and return the memory of each host.
 
-        Raises:
-            LayerUnavailable: It may or may not have been written.
+        After ``LayerUnavailable`` it may or may not have been written.
         """
         self.beat_number += 1
         keys, ring = self._store.keys, self._store.ring

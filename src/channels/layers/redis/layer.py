@@ -30,8 +30,7 @@ from channels.layers.redis.net.address import (
     parse_host,
     parse_nodes,
 )
-from channels.layers.redis.net.cluster import ClusterHost
-from channels.layers.redis.net.hosts import Host, SentinelHost, Sentinels
+from channels.layers.redis.net.hosts import ClusterHost, Host, SentinelHost, Sentinels
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire.codec import Codec

@@ -102,7 +102,7 @@ class Receiver:
             connection.send([("BLMPOP", f"{seconds:.3f}", len(keys), *keys, "LEFT")])
             (answer,) = connection.read()
         if isinstance(answer, Exception):
-            raise refusal(answer) from answer
+            raise refusal(answer)
         if answer is None:
             return None
         channel, (raw,) = channels[answer[0].decode()], answer[1]

@@ -84,8 +84,7 @@ class Store:
     def answer_all(self, receipts: Iterable[bytes | None], cause: str = "") -> None:
         """Answer receipts of frames that have run, or were dropped for ``cause``.
 
-        Raises:
-            LayerUnavailable: Some may not have been answered.
+        After ``LayerUnavailable`` some may not have been answered.
         """
         for receipt in receipts:
             answer = self.commands.answer(receipt, cause)

@@ -1,1 +1,1 @@
-"""Connections to Redis: addresses, one server, Sentinel, Cluster, and which host has what."""
+"""Connections to Redis: addresses, servers, Sentinel, Cluster, and which host has what."""

@@ -52,15 +52,11 @@ _NETWORK_ONLY = ("host", "port", "socket_keepalive", "socket_keepalive_options",
 
 _KINDS = {"redis": "tcp", "rediss": "tls", "unix": "unix"}
 
-_BLOCKING_CLASSES = {
-    "tcp": redis.Connection,
-    "tls": redis.SSLConnection,
-    "unix": redis.UnixDomainSocketConnection,
-}
-_ASYNC_CLASSES = {
-    "tcp": redis.asyncio.Connection,
-    "tls": redis.asyncio.SSLConnection,
-    "unix": redis.asyncio.UnixDomainSocketConnection,
+#: The blocking class, and that for asyncio.
+_CLASSES: Mapping[str, tuple[Any, Any]] = {
+    "tcp": (redis.Connection, redis.asyncio.Connection),
+    "tls": (redis.SSLConnection, redis.asyncio.SSLConnection),
+    "unix": (redis.UnixDomainSocketConnection, redis.asyncio.UnixDomainSocketConnection),
 }
 
 #: What to do about an address that cannot be understood.
@@ -72,7 +68,7 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a server listens, and how to connect to it.
+    """Where a server listens, and how to connect to it: never with retries.
 
     Attributes:
         kind: ``"tcp"``, ``"tls"`` or ``"unix"``.
@@ -105,40 +101,30 @@ class Target:
         return replace(self, options={**self.options, "host": host, "port": port})
 
     def open(self, timeout: float | None = None) -> redis.Connection:
-        """Return a connection of redis-py, not connected yet, without retries."""
-        connection: redis.Connection = _BLOCKING_CLASSES[self.kind](
-            **self._arguments(timeout), retry=Retry(NoBackoff(), 0)
-        )
+        """Return a connection of redis-py, not connected yet."""
+        connection: redis.Connection = _CLASSES[self.kind][0](**self._arguments(timeout))
         return connection
 
     def open_async(self, timeout: float | None = None) -> redis.asyncio.Connection:
-        """Return a connection of redis-py for asyncio, not connected yet, without retries."""
-        connection: redis.asyncio.Connection = _ASYNC_CLASSES[self.kind](
-            **self._arguments(timeout), retry=AsyncRetry(NoBackoff(), 0)
-        )
+        """Return a connection of redis-py for asyncio, not connected yet."""
+        arguments = {**self._arguments(timeout), "retry": AsyncRetry(NoBackoff(), 0)}
+        connection: redis.asyncio.Connection = _CLASSES[self.kind][1](**arguments)
         return connection
 
     def client(self, timeout: float | None = None) -> redis.Redis:
-        """Return an ordinary client, without retries."""
-        pool = redis.ConnectionPool(
-            connection_class=_BLOCKING_CLASSES[self.kind],
-            **self._arguments(timeout),
-            retry=Retry(NoBackoff(), 0),
+        """Return an ordinary client."""
+        blocking = _CLASSES[self.kind][0]
+        return redis.Redis.from_pool(
+            redis.ConnectionPool(connection_class=blocking, **self._arguments(timeout))
         )
-        return redis.Redis.from_pool(pool)
 
     def _arguments(self, timeout: float | None) -> dict[str, Any]:
-        arguments = {
-            "socket_timeout": DEFAULT_TIMEOUT,
-            "socket_connect_timeout": DEFAULT_TIMEOUT,
-            **self.options,
-            **_FORCED,
-        }
+        defaults = {"socket_timeout": DEFAULT_TIMEOUT, "socket_connect_timeout": DEFAULT_TIMEOUT}
+        arguments = {**defaults, **self.options, **_FORCED, "retry": Retry(NoBackoff(), 0)}
         if timeout is not None:
+            connecting = arguments["socket_connect_timeout"] or timeout
             arguments["socket_timeout"] = timeout
-            arguments["socket_connect_timeout"] = min(
-                timeout, arguments["socket_connect_timeout"] or timeout
-            )
+            arguments["socket_connect_timeout"] = min(timeout, connecting)
         return arguments
 
 
@@ -223,8 +209,7 @@ def parse_nodes(url: str, connection_kwargs: Mapping[str, Any] | None = None) ->
     parts = split_url(url)
     options = dict(connection_kwargs or {})
     tls = options.pop("ssl", False) or parts.scheme.startswith("rediss")
-    options.update(parts.server_options())
-    first = make_target("tls" if tls else "tcp", options)
+    first = make_target("tls" if tls else "tcp", {**options, **parts.server_options()})
     return [first, *(first.at(host, port or 6379) for host, port in parts.addresses[1:])]
 
 
@@ -291,13 +276,13 @@ def split_url(url: str) -> UrlParts:
         raise ValueError("a host's URL must start with its scheme, for instance redis://")
     rest, _, query = rest.partition("#")[0].partition("?")
     netloc, slash, path = rest.partition("/")
-    credentials, at, addresses = netloc.rpartition("@")
+    credentials, _, addresses = netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     # Only the options are left to redis-py, which knows their types.
     options: dict[str, Any] = parse_url(f"redis://?{query}")  # type: ignore[no-untyped-call]  # redis-py has no types here
-    if at and user:
+    if user:
         options["username"] = unquote(user)
-    if at and password:
+    if password:
         options["password"] = unquote(password)
     found = [_address(text) for text in addresses.split(",") if text]
     return UrlParts(scheme.lower(), found, unquote(slash + path), options)

@@ -2,14 +2,10 @@
 
 A shell round :class:`~channels.layers.redis.net.protocol.RedisProtocol`.  redis-py makes the
 connection; then this takes its socket over, because a command costs 60 µs through redis-py's
-client and 25 µs through its connection, and about 5 µs here: bytes go out as they are
-packed, answers go to a callback in the very turn of the loop in which they arrive.
+client and 25 µs through its connection, and about 5 µs here.
 
 Nothing is cancelled.  What was sent and not answered when the connection ends is answered
-with ``LayerUnavailable``: it may or may not have happened.  A connection that stays silent for
-``timeout`` seconds with something to answer is thrown away.
-
-Callbacks run in the event loop and must not raise.
+with ``LayerUnavailable``: it may or may not have happened.  Callbacks must not raise.
 """
 
 from __future__ import annotations
@@ -127,13 +123,11 @@ class AsyncConnection(asyncio.Protocol):
             answered(None, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport at the end of the connection."""
-        error = unavailable(exc or ConnectionResetError("it closed the connection"), self._target)
-        error.__cause__ = exc
-        self.lose(error)
+        why = exc or ConnectionResetError("it closed the connection")
+        self.lose(unavailable(why, self._target))
 
     def _end_silence(self) -> None:
-        """Notice a silent server.  One timer a connection, put off lazily, not one a request."""
+        """Notice a silent server.  One timer a connection, put off when due, not one a request."""
         self._silence = None
         if not self._protocol.unanswered:
             return
@@ -148,7 +142,6 @@ class AsyncConnection(asyncio.Protocol):
     # -- receiving ---------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Pass on the answers that are complete (called by the transport)."""
         if self.error:
             return
         self._heard = self._loop.time()
@@ -160,7 +153,6 @@ class AsyncConnection(asyncio.Protocol):
                 if protocol.end is not None:
                     # Nothing more goes there, not even what its answer leads to.
                     error = refusal(protocol.end)
-                    error.__cause__ = protocol.end
                     self._stop(error)
                     answered(answers, None)
                     self._report(error)
@@ -169,9 +161,7 @@ class AsyncConnection(asyncio.Protocol):
                 if self.error is not None:
                     return
         except InvalidResponse as error:
-            broken = unavailable(error, self._target)
-            broken.__cause__ = error
-            self.lose(broken)
+            self.lose(unavailable(error, self._target))
             return
         if protocol.repairs:
             self._transport.write(protocol.take_repairs())
@@ -183,12 +173,7 @@ async def open_connection(
     timeout: float,
     on_lost: Callable[[LayerUnavailable], None] | None = None,
 ) -> AsyncConnection:
-    """Connect and set up.
-
-    Args:
-        target: Where to.
-        timeout: See :class:`AsyncConnection`; connecting may take as long.
-        on_lost: See :class:`AsyncConnection`.
+    """Connect and set up; connecting may take as long as an answer.
 
     Raises:
         LayerUnavailable: There is no connection, or the server is not ready.

@@ -6,8 +6,6 @@ twice and loses the message that it took (at most once means: never again).  Com
 out in one write and their answers come back in one list, errors among them in
 place.  Whatever else goes wrong ends the connection and is reported as
 ``LayerUnavailable``: what was on its way may or may not have happened.
-
-A connection belongs to one thread at a time.  After a fork the child connects anew.
 """
 
 from __future__ import annotations
@@ -57,7 +55,9 @@ class Server(Protocol):
 
 
 class Connection:
-    """One connection; connects at the first command, and anew after an error or a move.
+    """One connection, of one thread at a time.
+
+    Connects at the first command, and anew after an error, a move or a fork.
 
     Args:
         server: Where it leads; asked each time (failover).
@@ -84,7 +84,7 @@ class Connection:
         self._used = 0.0
 
     def send(self, commands: Sequence[Packable]) -> None:
-        """Send commands whose answers :meth:`read` must fetch.
+        """Send commands in one write; their answers must be fetched with :meth:`read`.
 
         Raises:
             LayerUnavailable: They may or may not have been sent.
@@ -179,9 +179,6 @@ class Connection:
                 if idle < IDLE_SECONDS or (idle < STALE_SECONDS and not self.readable()):
                     return
             self.close()
-        self._connect(target)
-
-    def _connect(self, target: Target) -> None:
         self.target = target
         connection = target.open(self._timeout)
         try:
@@ -189,13 +186,8 @@ class Connection:
         except (RedisError, OSError) as error:
             raise self._lost(error) from error
         self._connection = connection
-        self._socket = connection._sock
-        self._buffer = bytearray(_BUFFER_SIZE)
-        self._protocol = RedisProtocol(target)
-        self._pid = os.getpid()
-        self._asked = time.monotonic()
         try:
-            self._set_up()
+            self._set_up(connection._sock, target)
         except OSError as error:
             raise self._lost(error) from error
         except BaseException:
@@ -203,15 +195,19 @@ class Connection:
             self.close()
             raise
 
-    def _set_up(self) -> None:
-        protocol, clock = self._protocol, self._server.clock
+    def _set_up(self, sock: Any, target: Target) -> None:
+        self._socket = sock
+        self._buffer = bytearray(_BUFFER_SIZE)
+        self._protocol = protocol = RedisProtocol(target)
+        self._pid = os.getpid()
+        clock = self._server.clock
+        self._asked = time.monotonic()
         asked = clock.monotonic()
         # Apart, so that the clock is not measured by the loading of the scripts.
-        time_first = protocol.request([("TIME",)]) + protocol.request(protocol.set_up())
-        self._socket.sendall(time_first)
+        sock.sendall(protocol.request([("TIME",)]) + protocol.request(protocol.set_up()))
         (now,) = self.read()
         if isinstance(now, Exception):
-            raise RedisUnavailable(f"Redis at {self.target} is not ready: {now}") from now
+            raise RedisUnavailable(f"Redis at {target} is not ready: {now}") from now
         clock.measure(now, asked)
         self.client_id = protocol.check_set_up(self.read())
 

@@ -71,23 +71,28 @@ def cannot_serve(answer: object) -> bool:
 
 
 def refusal(answer: Exception) -> RedisUnavailable:
-    """Return what to raise for an error that Redis answered with."""
+    """Return what to raise for an error that Redis answered with, which is its cause."""
     text = str(answer).removeprefix("ERR ")
     if "unknown command" in text.lower():
-        return RedisUnavailable(f"the server lacks a command that the layer needs: {text}")
-    advice = _ADVICE.get(code_of(answer))
-    return RedisUnavailable(f"Redis refused: {text}{f' ({advice})' if advice else ''}")
+        refused = RedisUnavailable(f"the server lacks a command that the layer needs: {text}")
+    else:
+        advice = _ADVICE.get(code_of(answer))
+        refused = RedisUnavailable(f"Redis refused: {text}{f' ({advice})' if advice else ''}")
+    refused.__cause__ = answer
+    return refused
 
 
 def unavailable(error: Exception, target: Target) -> RedisUnavailable:
-    """Return what to raise for a connection that a socket or redis-py gave up."""
+    """Return what to raise for a connection that a socket or redis-py gave up, with its cause."""
     if isinstance(error, errors.TimeoutError | TimeoutError):
-        return RedisUnavailable(f"Redis at {target} did not answer in time: {error}")
-    if isinstance(error, errors.ConnectionError | errors.InvalidResponse | OSError):
+        lost = RedisUnavailable(f"Redis at {target} did not answer in time: {error}")
+    elif isinstance(error, errors.ConnectionError | errors.InvalidResponse | OSError):
         lost = RedisUnavailable(f"Redis at {target} is not reachable: {error}")
         lost.remedy = remedy_for(error, target.options.get("port", 6379))
-        return lost
-    return RedisUnavailable(f"Redis at {target} refused the connection: {error}")
+    else:
+        lost = RedisUnavailable(f"Redis at {target} refused the connection: {error}")
+    lost.__cause__ = error
+    return lost
 
 
 def remedy_for(error: BaseException | None, port: int) -> str:

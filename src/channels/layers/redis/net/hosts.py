@@ -1,23 +1,23 @@
-"""Hosts of the layer: one server, or the master of a Sentinel service wherever it is now.
-
-A third kind is a whole Cluster (:mod:`~channels.layers.redis.net.cluster`).  Which of
-several hosts has what is decided by the :mod:`~channels.layers.redis.net.ring`.
-"""
+"""Hosts of the layer: one server, the master of a Sentinel service wherever it is, or a Cluster."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import redis
+from redis.cluster import ClusterNode
+from redis.crc import key_slot
 from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 
+from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.address import BLOCK_TIMEOUT, Target
 from channels.layers.redis.net.blocking import Connection
-from channels.layers.redis.net.errors import RedisUnavailable
+from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, code_of
 from channels.layers.redis.net.protocol import Packable, RedisClock, pack
 from channels.layers.redis.wire.scripts import Command
 
@@ -28,6 +28,14 @@ SENTINEL_PATIENCE = 1.0
 
 #: How long a Sentinel may take to answer before the next one is asked, in seconds.
 SENTINEL_TIMEOUT = 1.0
+
+#: How often a command is run again that its node would not run because the slot is moving,
+#: and the pause after TRYAGAIN in seconds.
+TRIES = 5
+PAUSE = 0.05
+
+#: What a Cluster's client is not told for all its nodes.
+_ADDRESS = frozenset({"host", "port", "db"})
 
 
 class Host:
@@ -98,22 +106,14 @@ class Host:
         return Connection(self, key, timeout or self._timeout)
 
     def target(self, key: str = "") -> Target:
-        """Return where ``key`` lives; may ask others.
-
-        Raises:
-            LayerUnavailable: There was no answer that tells.
-        """
+        """Return where ``key`` lives; may ask others, and raise ``LayerUnavailable``."""
         return self._target
 
     def suspect(self) -> None:
-        """Forget where things are: a connection failed."""
+        """Forget where things are: a connection failed, or could not be made."""
 
     def masters(self) -> list[Target]:
-        """Return every server that holds keys.
-
-        Raises:
-            LayerUnavailable: There was no answer that tells.
-        """
+        """Return every server that holds keys; may raise ``LayerUnavailable``."""
         return [self.target()]
 
     def client(self) -> Any:
@@ -139,11 +139,7 @@ class Host:
 
 
 class Sentinels:
-    """The Sentinels of one installation, asked through redis-py.  Safe in threads.
-
-    Args:
-        targets: Where they listen.
-    """
+    """The Sentinels of one installation, asked through redis-py.  Safe in threads."""
 
     def __init__(self, targets: Sequence[Target]) -> None:
         # It knows neither our time-outs nor that nothing is tried again.
@@ -199,10 +195,9 @@ class SentinelHost(Host):
     """The master of one service, wherever it is now.
 
     Args:
-        sentinels: Whom to ask.
+        sentinels: Which to ask.
         target: How to connect to it, and the name of its service; its address is replaced.
-        refresh: Seconds that an answer of a Sentinel is used; 0 for
-            :data:`SENTINEL_PATIENCE`.
+        refresh: Seconds that an answer is used; 0 for :data:`SENTINEL_PATIENCE`.
         timeout: Seconds that an answer may take; None for what the target says.
     """
 
@@ -219,7 +214,6 @@ class SentinelHost(Host):
         return f"sentinel:{self._target.service}"
 
     def target(self, key: str = "") -> Target:
-        """Return where the master is; asks the Sentinels now and then, and after an error."""
         if time.monotonic() - self._asked > self._refresh:
             try:
                 target = self._target.at(*self._sentinels.master(self._target.service))
@@ -235,10 +229,162 @@ class SentinelHost(Host):
         return self._target
 
     def suspect(self) -> None:
-        """Ask the Sentinels at the next command."""
         self._asked = float("-inf")
 
     def close(self) -> None:
-        """Disconnect what is idle, from the Sentinels too."""
         super().close()
         self._sentinels.close()
+
+
+class ClusterHost(Host):
+    """A Redis Cluster: each command goes to the node that owns its key, ``INFO`` to all masters.
+
+    Correct, not fast: the commands of one call go to one node after the other.
+    The clocks of the nodes must agree.
+
+    Args:
+        startup: Some of its nodes.
+        timeout: Seconds that an answer may take; None for what the targets say.
+    """
+
+    clustered = True
+
+    def __init__(self, startup: Sequence[Target], timeout: float | None = None) -> None:
+        super().__init__(startup[0], timeout)
+        self._startup = {str(target): target for target in startup}
+        self._slots: list[tuple[int, int, Target]] = []
+        self._nodes: dict[str, Host] = {}
+
+    def __str__(self) -> str:
+        return "cluster:" + ",".join(self._startup)
+
+    def execute(self, commands: Sequence[Packable]) -> list[Any]:
+        parts: dict[str, tuple[Target, list[int]]] = {}
+        answers: list[Any] = [None] * len(commands)
+        everywhere = []
+        for index, command in enumerate(commands):
+            if command[0] == "INFO":
+                everywhere.append(index)
+                continue
+            target = self.target(_key_of(command))
+            parts.setdefault(str(target), (target, []))[1].append(index)
+        for target, indexes in parts.values():
+            found = self._run(target, [commands[index] for index in indexes])
+            for index, answer in zip(indexes, found, strict=True):
+                answers[index] = self._follow(target, commands[index], answer)
+        for index in everywhere:
+            answers[index] = self._ask_everywhere(commands[index])
+        return answers
+
+    def _ask_everywhere(self, command: Packable) -> bytes:
+        """Return what the masters that are in reach answer, one after the other."""
+        found = []
+        for target in self.masters():
+            try:
+                found += self._run(target, [command])
+            except LayerUnavailable:
+                continue  # a command that needs it will say so
+        return b"\n".join(answer for answer in found if isinstance(answer, bytes))
+
+    def pack(self, command: Command) -> Packable:
+        return command  # its key decides where it goes
+
+    def target(self, key: str = "") -> Target:
+        if not self._slots:
+            self._discover()
+        if not key:
+            return self._slots[0][2]
+        slot = key_slot(key.encode())
+        for first, last, target in self._slots:
+            if first <= slot <= last:
+                return target
+        raise RedisUnavailable(f"no node of the cluster has slot {slot}")
+
+    def suspect(self) -> None:
+        self._slots = []
+
+    def masters(self) -> list[Target]:
+        self.target()
+        return list({str(target): target for _, _, target in self._slots}.values())
+
+    def _make_client(self, target: Target) -> redis.RedisCluster:
+        nodes = []
+        for node in self.masters():
+            host, port = node.options.get("host", "localhost"), node.options.get("port", 6379)
+            nodes.append(ClusterNode(host, port))  # type: ignore[no-untyped-call]  # redis-py
+        options = {name: target.options[name] for name in target.options.keys() - _ADDRESS}
+        return redis.RedisCluster(startup_nodes=nodes, ssl=target.kind == "tls", **options)
+
+    def close(self) -> None:
+        super().close()
+        for node in self._nodes.values():
+            node.close()
+
+    def _run(self, target: Target, commands: Sequence[Packable]) -> list[Any]:
+        try:
+            answers = self._node(target).execute(commands)
+        except LayerUnavailable:
+            self.suspect()
+            raise
+        if any(map(cannot_serve, answers)):
+            self.suspect()
+        return answers
+
+    def _follow(self, target: Target, command: Packable, answer: Any) -> Any:
+        """Run one command again that was not run, because its slot is elsewhere or on its way."""
+        for _ in range(TRIES):
+            code = code_of(answer)
+            if code == "TRYAGAIN":
+                time.sleep(PAUSE)
+                answer = self._run(target, [command])[0]
+            elif code in ("MOVED", "ASK"):
+                _, _, address = str(answer).split(" ")
+                host, _, port = address.rpartition(":")
+                asking: list[Packable] = [("ASKING",)] if code == "ASK" else []
+                answer = self._run(self._target.at(host, int(port)), [*asking, command])[-1]
+            else:
+                break
+        return answer
+
+    def _node(self, target: Target) -> Host:
+        node = self._nodes.get(str(target))
+        if node is None:
+            node = self._nodes[str(target)] = Host(target, self._timeout)
+            node.clock = self.clock
+        return node
+
+    def _discover(self) -> None:
+        reasons = []
+        for target in list(self._startup.values()):
+            try:
+                (answer,) = self._node(target).execute([("CLUSTER", "SLOTS")])
+            except LayerUnavailable as error:
+                reasons.append(str(error))
+                continue
+            if isinstance(answer, Exception):
+                reasons.append(f"{target} said: {answer}")
+                continue
+            self._slots = list(self._read_slots(target, answer))
+            if self._slots:
+                # Ask any of them next time: those that we were given may be gone by then.
+                for _, _, node in self._slots:
+                    self._startup.setdefault(str(node), node)
+                return
+            reasons.append(f"{target} knows of no slots")
+        raise RedisUnavailable(f"no node of the cluster could tell: {'; '.join(reasons)}")
+
+    @staticmethod
+    def _read_slots(asked: Target, answer: Any) -> Iterable[tuple[int, int, Target]]:
+        for first, last, (host, port, *_), *_ in answer:
+            # An empty address stands for the one that was asked.
+            name = host.decode() if host else asked.options.get("host", "localhost")
+            yield first, last, asked.at(name, port)
+
+
+def _key_of(command: Packable) -> str:
+    """Return the key that decides where a command goes; ``""`` if it may go anywhere."""
+    assert isinstance(command, tuple)
+    name = command[0]
+    if name == "TIME":
+        return ""
+    return str(command[{"EVALSHA": 3, "LMPOP": 2, "BLMPOP": 3}.get(str(name), 1)])

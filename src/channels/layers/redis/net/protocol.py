@@ -112,11 +112,9 @@ class RedisProtocol:
         self._target = target
 
     def request(self, commands: Sequence[Packable], context: Any = None) -> bytes:
-        """Return the bytes that send commands, at least one; their answers are expected now.
+        """Return the bytes that send commands, at least one.
 
-        Args:
-            commands: What to ask.
-            context: Comes back with the answers.
+        Their answers are expected now; ``context`` comes back with them.
         """
         packed = []
         for command in commands:

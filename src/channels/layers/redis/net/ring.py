@@ -26,11 +26,7 @@ def ring_index(name: str, size: int) -> int:
 
 
 class Ring:
-    """The hosts of one user of the layer.  Safe in threads.
-
-    Args:
-        hosts: In the order of the layer's settings.
-    """
+    """The hosts of one user of the layer, in the order of its settings.  Safe in threads."""
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         self.hosts = list(hosts)
@@ -62,15 +58,11 @@ class Ring:
         answers = self.hosts[index].execute(commands)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise refusal(answer) from answer
+                raise refusal(answer)
         return answers
 
     def now_ms(self, index: int) -> int:
-        """Return Redis time of a host, in milliseconds.
-
-        Raises:
-            LayerUnavailable: It was not measured lately, and there is no answer now.
-        """
+        """Return Redis time of a host, in milliseconds; asks if it was not measured lately."""
         clock = self.hosts[index].clock
         if not clock.fresh:
             asked = clock.monotonic()

@@ -1,8 +1,4 @@
-"""The commands of a layer: its capacities, lifetimes and keys put into script calls.
-
-Used by the synchronous layer, the worker's client and the interface server's alike,
-so that a capacity means the same in all of them.  No I/O.
-"""
+"""The commands of a layer: its capacities, lifetimes and keys put into script calls.  No I/O."""
 
 from __future__ import annotations
 
@@ -50,12 +46,7 @@ class Limits(Protocol):
 
 
 class Commands:
-    """Builds commands for one layer.
-
-    Args:
-        limits: Whose capacities and lifetimes count.
-        keys: Names of keys.
-    """
+    """Builds commands for one layer."""
 
     def __init__(self, limits: Limits, keys: Keys) -> None:
         self.keys = keys
@@ -77,13 +68,9 @@ class Commands:
         past_capacity: bool = False,
         ttl_ms: int | None = None,
     ) -> Command:
-        """Return :data:`~channels.layers.redis.wire.scripts.PUSH_QUEUE` for frames of one channel.
+        """Return the call of ``PUSH_QUEUE`` for frames of one shared or single-reader channel.
 
-        Args:
-            channel: A shared or single-reader channel.
-            frames: From :func:`~channels.layers.redis.wire.items.frame`, with the same ``ttl_ms``.
-            past_capacity: Whether to store them even if the channel is full.
-            ttl_ms: Milliseconds that they live; None for the layer's expiry.
+        ``ttl_ms`` is that of the frames; None for the layer's expiry.
         """
         return (*self._queue_head(channel, past_capacity, ttl_ms or self.ttl_ms), *frames)
 
@@ -96,10 +83,7 @@ class Commands:
         )
 
     def trim(self, channel: str) -> Command:
-        """Return the command that drops what has expired at the head of a channel.
-
-        Answered like :meth:`push`.
-        """
+        """Return what drops the expired at the head of a channel; answered like :meth:`push`."""
         return (*self._queue_head(channel, False, self.ttl_ms)[:-2], 0, self.ttl_ms)
 
     def give_back(self, channel: str, frames: Iterable[bytes], *, at_head: bool) -> Command:
@@ -118,10 +102,10 @@ class Commands:
     # -- mailboxes ---------------------------------------------------------------------
 
     def post(self, mailbox: str, pairs: Iterable[Argument], channel: str = "") -> Command:
-        """Return :data:`~channels.layers.redis.wire.scripts.PUSH_MAILBOX` for items of one mailbox.
+        """Return the call of ``PUSH_MAILBOX`` for items of one mailbox, which ends in ``!``.
 
         Args:
-            mailbox: Its name, which ends in ``!``.
+            mailbox: Its name.
             pairs: Class and item in turn: ``MESSAGE, item, GROUP, item ...``.
             channel: Full name of the first message's channel, if one is among them:
                 ``channel_capacity`` may name it more closely than its mailbox.
@@ -144,12 +128,8 @@ class Commands:
     def answer(self, receipt: bytes | None, cause: str = "") -> tuple[str, Command] | None:
         """Return the mailbox that waits for a receipt and the command that answers it.
 
-        Args:
-            receipt: Of a frame.
-            cause: Why it was dropped; nothing if it has run.
-
-        Returns:
-            ``None`` if there is no receipt, or it names no mailbox.
+        ``cause`` is why the frame was dropped; nothing if it has run.  None if there is no
+        receipt, or it names no mailbox.
         """
         try:
             mailbox, item = items.answer_for(receipt or b"", cause)

@@ -66,11 +66,7 @@ def receipt_for(mailbox: str, number: int) -> bytes:
 
 
 def read_receipt(receipt: bytes) -> tuple[str, int]:
-    """Return the mailbox and the number of a receipt.
-
-    Raises:
-        ValueError: It was not made by :func:`receipt_for`.
-    """
+    """Return the mailbox and number of a receipt; :class:`ValueError` if it is none."""
     length = receipt[0] if receipt else 0
     if len(receipt) != 1 + length + 8:
         raise ValueError(f"not a receipt: {receipt!r}")
@@ -80,9 +76,7 @@ def read_receipt(receipt: bytes) -> tuple[str, int]:
 def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
     """Return the mailbox that waits for a receipt, and the item that answers it.
 
-    Args:
-        receipt: From :func:`receipt_for`.
-        cause: Why its frame was dropped; nothing if it has run.
+    ``cause`` is why its frame was dropped; nothing if it has run.
 
     Raises:
         ValueError: It is not a receipt.
@@ -122,12 +116,7 @@ def frame_with_expiry(taken: Frame, codec: Codec, now_ms: int) -> bytes:
 
 @dataclass(slots=True)
 class Refused:
-    """A frame that was taken and must not run.
-
-    Attributes:
-        cause: ``EXPIRED`` or ``UNREADABLE``.
-        receipt: What its sender waits for, if anything.
-    """
+    """A frame that was taken and must not run: why, and what its sender waits for, if anything."""
 
     cause: str
     receipt: bytes | None
@@ -237,11 +226,7 @@ class Item:
 
 
 def read_item(raw: bytes) -> Item:
-    """Return a stored item of a mailbox; its payload is not decoded.
-
-    Raises:
-        Undecodable: It is not one.
-    """
+    """Return a stored item of a mailbox, its payload not decoded; may raise ``Undecodable``."""
     try:
         kind = chr(raw[STAMP_SIZE])
         item = Item(kind, *_STAMP.unpack_from(raw))

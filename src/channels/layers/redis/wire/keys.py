@@ -35,11 +35,9 @@ TIERS = "channels-classic:tiers"
 
 
 class Keys:
-    """Builds keys from a prefix.
+    """Builds keys from a prefix that separates layers on one Redis, and the same for statistics.
 
-    Args:
-        prefix: Separates layers that share a Redis.
-        stats_prefix: The same for statistics.
+    With ``""`` for the last part, ``members`` and ``body`` are what such keys start with.
     """
 
     def __init__(self, prefix: str = "asgi:", stats_prefix: str = "asgi-meta:") -> None:
@@ -53,7 +51,6 @@ class Keys:
         self.mailboxes = f"{stats_prefix}mailboxes"
 
     def queue(self, channel: str) -> str:
-        """Return the queue of a shared or single-reader channel."""
         return self._queue + channel
 
     def channel(self, queue: str) -> str:
@@ -61,41 +58,31 @@ class Keys:
         return queue[len(self._queue) :]
 
     def statistics(self, channel: str) -> str:
-        """Return the counters of a queue."""
         return self._statistics + channel
 
     def mail(self, mailbox: str) -> str:
-        """Return the list of a mailbox; its name ends in ``!``."""
         return f"{self.prefix}{{{mailbox}}}:mail"
 
     def meta(self, mailbox: str) -> str:
-        """Return the counters of a mailbox."""
         return f"{self.prefix}{{{mailbox}}}:meta"
 
     def members(self, mailbox: str, group: str) -> str:
-        """Return the members of a group in one process (with ``""``: what such keys start with)."""
         return f"{self.prefix}{{{mailbox}}}:group:{group}"
 
     def groups(self, mailbox: str) -> str:
-        """Return the names of the groups with members in one process."""
         return f"{self.prefix}{{{mailbox}}}:groups"
 
     def sockets(self, mailbox: str) -> str:
-        """Return the open sockets of one process."""
         return f"{self.prefix}{{{mailbox}}}:sockets"
 
     def body(self, mailbox: str, local: str) -> str:
-        """Return the body list of a response (with ``""``: what such keys start with)."""
         return f"{self.prefix}{{{mailbox}}}:body:{local}"
 
     def gone(self, mailbox: str, local: str) -> str:
-        """Return the mark of a channel that leads nowhere any more."""
         return f"{self.prefix}{{{mailbox}}}:gone:{local}"
 
     def group(self, group: str) -> str:
-        """Return the processes, and members that are not process-local, of a group."""
         return f"{self.prefix}{{g:{group}}}"
 
     def entry(self, name: str) -> str:
-        """Return the entry of a process on the register."""
         return f"{self.prefix}{{{name}}}:entry"

@@ -1,13 +1,14 @@
 """The register of processes: what is written, and what can be read from it.  No I/O.
 
 Each process has a hash that lives for one ``HEARTBEAT_TTL`` after its last heartbeat, and
-a line in an index that stays, so that the dead can be found.  Beside it stands what
-tells whether Redis lost its memory: a random *epoch*, made by the first that finds none, and
-the run id of the server.
+stands in an index that stays, so that the dead can be found.  Whether Redis lost its memory
+is told by a random *epoch*, made by the first that finds none, and the run id of the server.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import msgpack
 
 from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry
 from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.wire.scripts import Command
+from channels.layers.redis.wire.scripts import Argument, Command
 
 #: How long the index remembers a process that was not claimed, in seconds.
 INDEX_EXPIRY = 86400
@@ -26,23 +27,16 @@ INDEX_EXPIRY = 86400
 def write_entry(keys: Keys, entry: ProcessEntry) -> list[Command]:
     """Return the commands that write an entry, for the host of its name."""
     key = keys.entry(entry.name)
+    fields: dict[str, Argument] = {
+        "kind": entry.kind,
+        "beat": entry.beat,
+        "seen": round(entry.seen * 1000),
+        "channels": _pack(sorted(entry.channels)),
+        "held": _pack(sorted(entry.unanswered)),
+        "info": _pack(entry.info),
+    }
     return [
-        (
-            "HSET",
-            key,
-            "kind",
-            entry.kind,
-            "beat",
-            entry.beat,
-            "seen",
-            round(entry.seen * 1000),
-            "channels",
-            _pack(sorted(entry.channels)),
-            "held",
-            _pack(sorted(entry.unanswered)),
-            "info",
-            _pack(entry.info),
-        ),
+        ("HSET", key, *itertools.chain.from_iterable(fields.items())),
         ("PEXPIRE", key, round(HEARTBEAT_TTL * 1000)),
     ]
 
@@ -136,11 +130,6 @@ def read_memory(answers: Sequence[Any]) -> Memory:
     for answer in (made, epoch):
         if isinstance(answer, Exception):
             raise ValueError(str(answer)) from answer
-    lines = (
-        line
-        for info in infos
-        if isinstance(info, bytes)
-        for line in info.decode(errors="replace").splitlines()
-    )
-    run_ids = frozenset(line[7:].strip() for line in lines if line.startswith("run_id:"))
-    return Memory(bytes(epoch or b""), run_ids)
+    told = b"\n".join(info for info in infos if isinstance(info, bytes))
+    run_ids = re.findall(r"^run_id:(.*?)\s*$", told.decode(errors="replace"), re.MULTILINE)
+    return Memory(bytes(epoch or b""), frozenset(run_ids))

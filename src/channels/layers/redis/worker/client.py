@@ -185,7 +185,7 @@ class RedisWorkerClient:
             raise
         if isinstance(answer, Exception):
             waiting.give_up()
-            raise refusal(answer) from answer
+            raise refusal(answer)
         return self._open(self._home, answer)
 
     def _in_turn(self) -> list[int]:
@@ -326,8 +326,7 @@ class FairOrder:
     def next_take(self, seconds: float | None = None) -> Packable:
         """Return the command that takes a frame; the order moves on.
 
-        Args:
-            seconds: How long it waits inside Redis; None not at all.
+        ``seconds`` is how long it waits inside Redis; None not at all.
         """
         last = self._last if self._streak >= BURST else b""
         packed = self._packed.get((self._start, last, seconds))
