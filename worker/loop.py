@@ -23,7 +23,7 @@ from channels.outbox import pending_message_store
 from channels.process_signals import SignalHandlers
 from channels.signals import worker_ready
 from channels.worker.contexts import CleanContexts, program_loop
-from channels.worker.dispatch import Callback, Dispatcher, Ran
+from channels.worker.dispatch import Callback, Dispatcher
 from channels.worker.source import Source
 
 logger = logging.getLogger("django.channels")
@@ -184,11 +184,7 @@ class Worker:
             ):
                 while not self.termed:
                     self.in_job = False
-                    delivery = source.next()
-                    if delivery is not None:
-                        self.in_job = True
-                        ran = contexts.make().run(dispatcher.run, *delivery)
-                        self._finish(source, ran, delivery.content)
+                    self._run_next(source, contexts, dispatcher)
                     if scheduled.calls and scheduled.pending:
                         self.in_job = True
                         scheduled.run()
@@ -209,13 +205,18 @@ class Worker:
                 except Exception:
                     logger.exception("The worker could not end cleanly")
 
-    def _finish(self, source: Source, ran: Ran, content: dict[str, Any]) -> None:
-        """Flush what running a message left, and give the message back or be done with it."""
+    def _run_next(self, source: Source, contexts: CleanContexts, dispatcher: Dispatcher) -> None:
+        """Run the next message if one comes, flush what that left, and be done with it."""
+        delivery = source.next()
+        if delivery is None:
+            return
+        self.in_job = True
+        ran = contexts.make().run(dispatcher.run, *delivery)
         try:
             if ran.others:  # first, as the receipt leaves with the rest
                 deliver(ran.others, ran.consumer)
             if ran.later:
-                source.later(ran.sends, ran.consumer, content)
+                source.later(ran.sends, ran.consumer, delivery.content)
             else:
                 source.done(ran.sends, ran.consumer)
         except Exception:

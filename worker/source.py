@@ -20,8 +20,7 @@ What is in hand, and where it goes when the worker stops::
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from channels.backoff import Backoff
@@ -84,21 +83,25 @@ class Source:
         self._sleep = sleep
         self._pause = pause
         self._quiet = quiet
-        self._unanswered: dict[bytes, None] = {}
         self._client = open_worker(layer, channels, self.unanswered)
         self.interruptible = not isinstance(self._client, PlainWorkerClient)
         self._started = False
         self._stopping = False
         self._down = False
-        self._ready: deque[Frame] = deque()
+        self._ready: list[Frame] = []
         self._frame: Frame | None = None
         self._position = 0
         #: Receipts whose answer may not have left.
         self._doubtful: list[bytes] = []
 
     def unanswered(self) -> Collection[bytes]:
-        """Return the receipts of the frames in hand; called by the heartbeat's thread."""
-        return list(self._unanswered)
+        """Return the receipts of the frames in hand; called by the heartbeat's thread.
+
+        Whatever moves meanwhile is where it goes before it has left where it was.
+        """
+        frames = [*self._ready, self._frame]
+        receipts = [frame.receipt for frame in frames if frame is not None]
+        return [*filter(None, receipts), *self._doubtful]
 
     # -- taking --------------------------------------------------------------------
 
@@ -115,8 +118,9 @@ class Source:
             # What can't go back to the head of its queue is run.
             if not self._ready or (self._stopping and self.interruptible):
                 return None
-            frame = self._frame = self._ready.popleft()
+            frame = self._frame = self._ready[0]
             self._position = 0
+            del self._ready[0]
         return Delivery(frame.channel, frame.messages[self._position], frame.ordered)
 
     def _take(self) -> None:
@@ -128,9 +132,9 @@ class Source:
                     self._listening()
             if self._doubtful:
                 # The only push that is safe to repeat.
-                self._exchange([Answer(receipt) for receipt in self._doubtful], None, take=True)
+                self._exchange(list(map(Answer, self._doubtful)), None, take=True)
             if not self._ready:
-                self._accept(self._client.take())
+                self._ready += self._client.take()
         except LayerUnavailable as error:
             log = logger.debug if self._down or self._quiet else logger.warning
             self._down = True
@@ -145,12 +149,6 @@ class Source:
                 (logger.debug if self._quiet else logger.info)("The channel layer answers again")
             self._backoff.reset()
 
-    def _accept(self, frames: Sequence[Frame]) -> None:
-        for frame in frames:
-            if frame.receipt is not None:
-                self._unanswered[frame.receipt] = None
-            self._ready.append(frame)
-
     # -- giving back -----------------------------------------------------------------
 
     def done(self, sends: list[Operation], consumer: object) -> None:
@@ -160,19 +158,19 @@ class Source:
         content = frame.messages[self._position]
         self._position += 1
         last = self._position == len(frame.messages)
-        receipt = None
+        answer = frame.receipt if last else None
+        if answer is not None:
+            # Until it is known to be answered, whatever goes wrong: a socket waits for it.
+            self._doubtful.append(answer)
         if last:
             self._frame = None
-            receipt = frame.receipt
-            if receipt is not None:
-                sends.append(Answer(receipt))
-        if not sends:
+        if not sends and answer is None:
             return
-        refused = self._flush(sends, consumer, receipt, take=last)
+        refused = self._flush(sends, consumer, take=last)
         if refused:
             end = last_word(frame.channel, content, refused)
             if end:
-                self._flush(end, consumer, None, take=False)
+                self._flush(end, consumer, take=False)
 
     def later(self, sends: list[Operation], consumer: object, content: dict[str, Any]) -> None:
         """Flush, and put the message back at the end of its channel.
@@ -191,7 +189,7 @@ class Source:
             Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires), at_head=False
         )
         sends.append(back)
-        refused = self._flush(sends, consumer, None, take=True)
+        refused = self._flush(sends, consumer, take=True)
         if any(
             operation is back and not isinstance(error, LayerUnavailable)
             for operation, error in refused
@@ -200,13 +198,10 @@ class Source:
             # counts as dropped, and what is behind it runs here and now.
             self.done([], consumer)
             return
-        self._unanswered.pop(frame.receipt, None)
         self._frame = None
 
-    def _flush(
-        self, operations: list[Operation], consumer: object, receipt: bytes | None, *, take: bool
-    ) -> list[Refused]:
-        """Carry out operations; return what was refused for good.
+    def _flush(self, operations: list[Operation], consumer: object, *, take: bool) -> list[Refused]:
+        """Carry out operations and answer receipts; return what was refused for good.
 
         A receipt whose answer may not have left is answered again with the next flush.
         """
@@ -220,10 +215,7 @@ class Source:
                 sleep=self._sleep,
             )
             operations = [one for one in operations if not isinstance(one, Send | GroupSend)]
-        operations += [Answer(doubtful) for doubtful in self._doubtful]
-        if receipt is not None:
-            # Until it is known to be answered, whatever goes wrong: a socket waits for it.
-            self._doubtful.append(receipt)
+        operations += map(Answer, self._doubtful)
         try:
             return self._exchange(operations, consumer, take=take)
         except LayerUnavailable as error:
@@ -240,23 +232,18 @@ class Source:
         """
         take = take and not self._stopping and not self._ready
         outcomes, frames = self._client.exchange(operations, take=take)
-        if frames:
-            self._accept(frames)  # at once: what goes wrong now must not lose them
+        self._ready += frames  # at once: what goes wrong now must not lose them
         refused: list[Refused] = []
         if outcomes.count(None) != len(outcomes):
             refused = settle(
                 self._client, operations, outcomes, consumer, clock=self._clock, sleep=self._sleep
             )
         # Those whose host did not answer are answered again.
-        again = [
+        self._doubtful = [
             operation.receipt
             for operation, error in refused
             if isinstance(operation, Answer) and isinstance(error, LayerUnavailable)
         ]
-        for receipt in self._doubtful:
-            if receipt not in again:
-                self._unanswered.pop(receipt, None)
-        self._doubtful = again
         return refused
 
     # -- stopping --------------------------------------------------------------------
@@ -278,12 +265,11 @@ class Source:
         if frame is not None:
             rest = frame.messages[self._position :]
             unrun.append(Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires))
-        self._frame = None
-        self._ready.clear()
         operations: list[Operation] = [GiveBack(frame) for frame in unrun]
         if operations or self._doubtful:
-            self._flush(operations, None, None, take=False)
-        self._unanswered.clear()
+            self._flush(operations, None, take=False)
+        self._frame = None
+        self._ready.clear()
         self._doubtful.clear()
         if self._started:
             try:

@@ -185,7 +185,7 @@ class TestHeldReceipts:
 
         assert layer.client.exchanges == [
             [echo(1), Answer(b"r1")],
-            [echo(2), Answer(b"r2"), Answer(b"r1")],
+            [echo(2), Answer(b"r1"), Answer(b"r2")],
         ]
         assert layer.client.held() == []
 

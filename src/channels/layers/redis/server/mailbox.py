@@ -185,7 +185,19 @@ class Mailbox:
 
     def _read(self, raw: Sequence[bytes] = ()) -> None:
         """Deliver what came and take more; if memberships are missing, once they are known."""
-        if not self._deliver(raw):
+        while True:
+            delivered, drift = self.decoder.read(raw)
+            if delivered:
+                try:
+                    self.handler.deliver(delivered)
+                except Exception:
+                    logger.exception("the listener failed to take %d items", len(delivered))
+            if drift is not Drift.RESTARTED:
+                break
+            raw = ()
+            self._memberships.authority_lost()
+            self._authority_lost()
+        if drift is Drift.MISSED:
             self._connections.call(self._snapshot, self._read_on)
             return
         if self._is_due():
@@ -195,21 +207,6 @@ class Mailbox:
             self._take()
         else:
             asyncio.get_running_loop().call_later(GATHER, self._take)
-
-    def _deliver(self, raw: Sequence[bytes]) -> bool:
-        """Deliver what came; False if the memberships must be rebuilt before the rest."""
-        while True:
-            delivered, drift = self.decoder.read(raw)
-            if delivered:
-                try:
-                    self.handler.deliver(delivered)
-                except Exception:
-                    logger.exception("the listener failed to take %d items", len(delivered))
-            if drift is not Drift.RESTARTED:
-                return drift is Drift.NONE
-            raw = ()
-            self._memberships.authority_lost()
-            self._authority_lost()
 
     def settle(self) -> None:
         """Stop waiting for receipts that were missing at the last call, too.
@@ -338,9 +335,10 @@ class Mailbox:
             (taken,) = await self._connection.execute([("LPOP", self._key, TAKE)])
             if not taken or isinstance(taken, Exception):
                 break
-            while not self._deliver(taken):
-                taken = ()
-                await self.rebuild()
+            self._read(taken)
+            while self.decoder.waiting:  # for memberships
+                self.raise_if_lost()
+                await self._connections.settle()
         self.report()
 
     def _end(self) -> bool:
