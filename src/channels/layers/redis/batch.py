@@ -8,7 +8,7 @@ read in one more round trip, and an item takes its place in the order of each ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from channels import names
@@ -30,20 +30,16 @@ _UNREPORTED = -1
 
 @dataclass(slots=True)
 class _Call:
-    """One command, and the operations that it carries out.
-
-    Attributes:
-        name: Queue or mailbox.
-        command: As it is; None if it is made of the parts.
-        parts: Frames for a queue; for a mailbox class and item in turn.
-        indexes: The operation of each frame or item.
-        channel: Of the first message for a mailbox.
-    """
+    """One command for a queue or mailbox, and the operations that it carries out."""
 
     name: str
-    command: Command | None = None
-    parts: list[Any] = field(default_factory=list)
-    indexes: list[int] = field(default_factory=list)
+    #: As it is; None if it is made of the parts.
+    command: Command | None
+    #: Frames for a queue; for a mailbox class and item in turn.
+    parts: list[Any]
+    #: The operation of each frame or item.
+    indexes: list[int]
+    #: Of the first message for a mailbox.
     channel: str = ""
 
 
@@ -80,8 +76,6 @@ class Batch:
             except _FAULTS as error:
                 self.outcomes[index] = error
 
-    # -- operations to calls ---------------------------------------------------------------
-
     def _add(self, index: int, operation: Operation) -> None:
         store = self._store
         if isinstance(operation, Send):
@@ -108,14 +102,15 @@ class Batch:
         """Append a frame, or class and item, to the only call for a queue or mailbox."""
         host = self._store.ring.index_for(name)
         call = self._growing.get((host, name))
-        if call is None:
-            call = self._growing[host, name] = _Call(name)
-            calls = self.calls.setdefault(host, [])
-            if name.endswith("!") and name not in self._store.known:
-                calls.append(_Call(name, self._store.make_known(name)))
-            calls.append(call)
-        call.parts += parts
-        call.indexes.append(index)
+        if call is not None:
+            call.parts += parts
+            call.indexes.append(index)
+            return call
+        call = self._growing[host, name] = _Call(name, None, [*parts], [index])
+        calls = self.calls.setdefault(host, [])
+        if name.endswith("!") and name not in self._store.known:
+            calls.append(_Call(name, self._store.make_known(name), [], []))
+        calls.append(call)
         return call
 
     def _give_back(self, index: int, operation: GiveBack) -> None:
@@ -125,7 +120,7 @@ class Batch:
         now_ms = store.ring.hosts[host].clock.now_ms()
         frame = items.frame_with_expiry(operation.frame, store.codec, now_ms)
         command = store.commands.give_back(channel, [frame], at_head=operation.at_head)
-        self.calls.setdefault(host, []).append(_Call(channel, command, indexes=[index]))
+        self.calls.setdefault(host, []).append(_Call(channel, command, [], [index]))
         # What is sent to the same channel later must not come before it.
         self._growing.pop((host, channel), None)
 
@@ -156,8 +151,6 @@ class Batch:
             listings = [commands.listed(group, now_ms) for group in found]
             for group, listed in zip(found, ring.run(host, listings), strict=True):
                 self._members[group] = [member.decode() for member in listed]
-
-    # -- calls to outcomes -----------------------------------------------------------------
 
     def run(self, host: int, *then: Packable) -> list[Any]:
         """Carry out what there is for a host, and ``then``; return the answers to that.

@@ -73,34 +73,28 @@ class Extensions:
         names.check_channel_name(channel)
         ring = self.store.ring
         mailbox, mark, local = channel.partition("!")
+        mailbox += mark
         if mark:
             # The process stays listed: one without members costs nothing.
-            leaving = self.store.commands.leave(mailbox + mark, local, group)
-            ring.run(ring.index(mailbox + mark), [leaving])
+            ring.ask(mailbox, self.store.commands.leave(mailbox, local, group))
         else:
-            ring.run(ring.index(group), [("ZREM", self.store.keys.group(group), mailbox)])
+            ring.ask(group, ("ZREM", self.store.keys.group(group), channel))
 
     def group_channels(self, group: str) -> list[str]:
         """Return the names of the channels in a group."""
         names.check_group_name(group)
-        ring = self.store.ring
+        ring, commands = self.store.ring, self.store.commands
+        now_ms = ring.now_ms(ring.index(group))
+        (listed,) = ring.ask(group, commands.listed(group, now_ms))
         found = []
-        for member in self._listed(group):
+        for member in map(bytes.decode, listed):
             if not names.is_process_local(member):
                 found.append(member)
                 continue
-            index = ring.index(member)
-            command = self.store.commands.members(member, group, ring.now_ms(index))
-            (locals_,) = ring.run(index, [command])
+            now_ms = ring.now_ms(ring.index(member))
+            (locals_,) = ring.ask(member, commands.members(member, group, now_ms))
             found += [member + local.decode() for local in locals_]
         return found
-
-    def _listed(self, group: str) -> list[str]:
-        """Return the processes and other members that are listed in a group."""
-        ring = self.store.ring
-        index = ring.index(group)
-        (found,) = ring.run(index, [self.store.commands.listed(group, ring.now_ms(index))])
-        return [member.decode() for member in found]
 
     def send_group(self, group: str, message: Mapping[str, Any]) -> None:
         """Send a message to every channel of a group; full ones are skipped and counted.
@@ -114,7 +108,8 @@ class Extensions:
         batch = Batch(self.store, [operation])
         for host in batch.calls:
             batch.run(host)
-        self.store.answer_all(batch.expired, EXPIRED)
+        if batch.expired:
+            self.store.answer_all(batch.expired, EXPIRED)
         error = batch.outcomes[0] or batch.refusal
         if error is not None:
             raise error
@@ -184,18 +179,16 @@ class Extensions:
 
     def _mailbox_statistics(self, mailbox: str) -> dict[str, Any]:
         ring, keys = self.store.ring, self.store.keys
-        index = ring.index(mailbox)
-        counters, length, first = ring.run(
-            index,
-            [
-                ("HMGET", keys.meta(mailbox), "pm", "tm", *_FULL),
-                ("LLEN", keys.mail(mailbox)),
-                ("LRANGE", keys.mail(mailbox), 0, _LOOKED_AT - 1),
-            ],
+        counters, length, first = ring.ask(
+            mailbox,
+            ("HMGET", keys.meta(mailbox), "pm", "tm", *_FULL),
+            ("LLEN", keys.mail(mailbox)),
+            ("LRANGE", keys.mail(mailbox), 0, _LOOKED_AT - 1),
         )
         pushed, popped, *full = (int(value or 0) for value in counters)
         pending = max(0, min(length, pushed - popped))
-        age = _age_of_items(first, ring.now_ms(index), self.store.commands.ttl_ms)
+        now_ms = ring.now_ms(ring.index(mailbox))
+        age = _age_of_items(first, now_ms, self.store.commands.ttl_ms)
         return _statistics(pushed, pending, age, sum(full))
 
     # -- flush ---------------------------------------------------------------------------

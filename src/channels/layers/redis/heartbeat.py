@@ -1,9 +1,6 @@
 """The heartbeat of a process: a thread that keeps it on the register.
 
 Interface servers and workers are judged by it, so it must not depend on how busy they are.
-With each beat it measures Redis time, and looks whether Redis still has the memory that it
-had (:class:`~channels.layers.redis.wire.processes.Memory`).
-
 It survives everything that Redis can do; an outage is told once when it starts and
 once when it is over.
 """
@@ -38,7 +35,7 @@ class _Refused(LayerUnavailable):
 
 
 class Heartbeat:
-    """Writes one process to the register every :data:`HEARTBEAT_INTERVAL`.
+    """Writes one process to the register, and asks each host for its time and memory.
 
     Args:
         store: With connections that other threads may use meanwhile.
@@ -171,9 +168,8 @@ class Heartbeat:
         keys, ring = self._store.keys, self._store.ring
         try:
             ring.hosts[ring.index(self.name)].execute([("DEL", keys.entry(self.name))])
-            ring.hosts[ring.index(keys.processes)].execute([("ZREM", keys.processes, self.name)])
             for number, host in enumerate(ring.hosts):
-                host.execute([self._agreement.leave(number)])
+                host.execute([("ZREM", keys.processes, self.name), self._agreement.leave(number)])
         except LayerUnavailable as error:
             logger.warning("%s could not leave the register: %s", self.name, error)
 

@@ -3,8 +3,6 @@
 By docs/channels1.md#channel-layer.  Every operation is one round trip to each
 host it concerns, and safe in threads.  Nothing is repeated after an error: a
 ``LayerUnavailable`` means that what was asked for may or may not have happened.
-
-Importing this imports neither Django nor Twisted.
 """
 
 from __future__ import annotations
@@ -154,10 +152,7 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
         return len(self._ring.hosts)
 
     def connection(self, index: int | None) -> Redis:
-        """Return a redis-py client of one of the hosts, to look behind the layer's back.
-
-        Args:
-            index: Which; ``None`` for any.
+        """Return a redis-py client of a host, None for any, to look behind the layer's back.
 
         Raises:
             ValueError: There is no such host.
@@ -189,7 +184,6 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
     def receive(
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, Message] | tuple[None, None]:
-        """Return the next message; with ``block`` it waits at most 5 seconds."""
         wanted = list(channels)
         for name in wanted:
             names.check_channel_name(name, receive=True)
@@ -205,24 +199,11 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
             raise AssertionError(f"the pattern of a new channel must end in '?', not {pattern!r}")
         while True:
             name = names.check_channel_name(pattern + names.random_part(12))
-            index = self._ring.index(name)
-            (used,) = self._ring.run(index, [("EXISTS", self.keys.queue(name))])
+            (used,) = self._ring.ask(name, ("EXISTS", self.keys.queue(name)))
             if not used:
                 return name
 
     def send_body(self, channel: str, message: Mapping[str, Any]) -> None:
-        """Append a chunk to the body list of a response.
-
-        The process of the channel is told when the list was empty.  It takes the chunks
-        as its client drains them.
-
-        Args:
-            channel: The response's process-local channel.
-            message: The chunk, as for :meth:`send`.
-
-        Raises:
-            ChannelFull: 8 MiB wait already.  Nothing was stored.
-        """
         names.check_channel_name(channel)
         check_message(message)
         if not names.is_process_local(channel):
@@ -231,7 +212,7 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
         mailbox += "!"
         payload = self.codec.payload(channel, message)
         command = self.commands.send_body(mailbox, local, payload, encrypted=bool(self.codec.flags))
-        (stored,) = self._ring.run(self._ring.index(mailbox), [command])
+        (stored,) = self._ring.ask(mailbox, command)
         if not stored:
             raise ChannelFull(channel)
 
@@ -243,13 +224,11 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
         mailbox += "!"
         keys = self.keys
         # Only our interface servers write a capacity; other readers have no heartbeat.
-        gone, is_server, is_alive = self._ring.run(
-            self._ring.index(mailbox),
-            [
-                ("EXISTS", keys.gone(mailbox, local)),
-                ("HEXISTS", keys.meta(mailbox), "cap"),
-                ("EXISTS", keys.entry(mailbox)),
-            ],
+        gone, is_server, is_alive = self._ring.ask(
+            mailbox,
+            ("EXISTS", keys.gone(mailbox, local)),
+            ("HEXISTS", keys.meta(mailbox), "cap"),
+            ("EXISTS", keys.entry(mailbox)),
         )
         if gone:
             return Presence.GONE
@@ -257,11 +236,11 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
 
     def listened_on(self) -> frozenset[str]:
         ring, keys = self._ring, self.keys
-        index = ring.index(keys.processes)
-        (listed,) = ring.run(index, [read_index(keys, ring.now_ms(index) / 1000)])
+        now = ring.now_ms(ring.index(keys.processes)) / 1000
+        (listed,) = ring.ask(keys.processes, read_index(keys, now))
         channels: set[str] = set()
         for name in map(bytes.decode, listed):
-            (fields,) = ring.run(ring.index(name), [("HGETALL", keys.entry(name))])
+            (fields,) = ring.ask(name, ("HGETALL", keys.entry(name)))
             entry = read_entry(name, fields)
             if entry is not None:
                 channels |= entry.channels
@@ -367,7 +346,7 @@ def check_list(option: str, value: Any, what: str) -> list[Any]:
     """Return an option that must be a list, or nothing, as a list.
 
     Raises:
-        ValueError: It is a str, which would be taken for a list of characters, or no list.
+        ValueError: It is something else, such as a str: a list of characters.
     """
     if value is None:
         return []

@@ -57,8 +57,6 @@ class Receiver:
                     return found
         return None
 
-    # -- where to look -----------------------------------------------------------------
-
     def _sources(self, wanted: Sequence[str]) -> dict[tuple[int, str], list[str]]:
         """Return what one command can take from: a mailbox, or with ``""`` queues of one host."""
         sources: dict[tuple[int, str], list[str]] = {}
@@ -80,8 +78,6 @@ class Receiver:
             keys = {key_of(channel): channel for channel in channels}
             groups.setdefault((index, server), {}).update(keys)
         return [(index, keys) for (index, _), keys in groups.items()]
-
-    # -- looking -----------------------------------------------------------------------
 
     def _look(self, host: int, channels: list[str]) -> Found | None:
         random.shuffle(channels)
@@ -109,8 +105,6 @@ class Receiver:
         if names.is_process_local(channel):
             return self._pop(host, channel, raw)
         return self._open(host, channel, raw)
-
-    # -- what was found ------------------------------------------------------------------
 
     def _open(self, host: int, channel: str, raw: bytes) -> Found | None:
         store = self._store

@@ -28,15 +28,10 @@ _REMEMBERED = 10_000
 class Store:
     """Where a layer keeps what, and one user's connections to it.  Safe in threads.
 
-    Args:
+    Attributes:
         limits: Whose capacities and lifetimes count: the layer.
-        keys: Names of keys.
-        codec: Turns messages to payloads and back.
         make_hosts: Returns new hosts, in the order of the ring.
         timeout: Seconds that an answer may take; None for what the hosts say.
-
-    Attributes:
-        commands: Builds commands with these limits and keys.
         ring: The hosts of this user.
         known: Mailboxes that the statistics know of; shared by all users.
     """
@@ -89,8 +84,7 @@ class Store:
         for receipt in receipts:
             answer = self.commands.answer(receipt, cause)
             if answer is not None:
-                mailbox, command = answer
-                self.ring.run(self.ring.index(mailbox), [command])
+                self.ring.ask(*answer)
 
     def refuse(self, host: int, channel: str, frame: Refused, *then: Packable) -> list[Any]:
         """Count and answer a frame that must not run; return the answers to ``then``."""

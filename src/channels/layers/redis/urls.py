@@ -39,9 +39,17 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
         ValueError: The URL or an option cannot be used.
         LayerUnavailable: The URL names no masters, and no Sentinel answered.
     """
-    url, prefix = _without_prefix(url)
-    if prefix is not None:
-        options["prefix"] = prefix
+    head, mark, query = url.partition("#")[0].partition("?")
+    if mark:
+        kept = []
+        for option in query.split("&"):
+            name, _, value = option.partition("=")
+            if name == "prefix":
+                # The layer's; all others are redis-py's.
+                options["prefix"] = unquote(value)
+            else:
+                kept.append(option)
+        url = f"{head}?{'&'.join(kept)}"
     if url.startswith(_SENTINELS):
         return _sentinel_layer(url, options)
     if url.startswith(_SERVERS):
@@ -49,20 +57,6 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
     raise ValueError(
         f"a layer's URL starts with one of {', '.join(SCHEMES)}, not {url.partition('://')[0]}://"
     )
-
-
-def _without_prefix(url: str) -> tuple[str, str | None]:
-    """Part the option that is the layer's from those that are redis-py's."""
-    head, mark, query = url.partition("#")[0].partition("?")
-    prefix = None
-    kept = []
-    for option in query.split("&"):
-        name, _, value = option.partition("=")
-        if name == "prefix":
-            prefix = unquote(value)
-        else:
-            kept.append(option)
-    return (head + mark + "&".join(kept) if kept else head), prefix
 
 
 def _sentinel_layer(url: str, options: dict[str, Any]) -> RedisSentinelChannelLayer:

@@ -150,17 +150,12 @@ def make_target(kind: str, options: Mapping[str, Any]) -> Target:
     return target
 
 
-# -- what users write ----------------------------------------------------------------
-
-
 def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None) -> Target:
     """Return how to connect to one entry of ``hosts``.
 
-    Args:
-        entry: ``redis://[user:password@]host[:port][/db]``, ``rediss://`` (TLS),
-            ``unix://[user:password@]/path?db=0``, each with further options behind a
-            ``?``; or ``(host, port)``.
-        connection_kwargs: Options for redis-py's connection; a URL's own win.
+    That is ``redis://[user:password@]host[:port][/db]``, ``rediss://`` (TLS), or
+    ``unix://[user:password@]/path?db=0``, each with further options behind a ``?``, which win over
+    ``connection_kwargs``; or ``(host, port)``.
 
     Raises:
         ValueError: It is none of these, or an option is wrong.
@@ -201,11 +196,7 @@ def parse_host(entry: object, connection_kwargs: Mapping[str, Any] | None = None
 
 
 def parse_nodes(url: str, connection_kwargs: Mapping[str, Any] | None = None) -> list[Target]:
-    """Return how to connect to each node that a ``redis+cluster://`` URL names.
-
-    Raises:
-        ValueError: It cannot be understood, or an option is wrong.
-    """
+    """Return how to connect to each node that a ``redis+cluster://`` URL names."""
     parts = split_url(url)
     options = dict(connection_kwargs or {})
     tls = options.pop("ssl", False) or parts.scheme.startswith("rediss")
@@ -231,11 +222,7 @@ class UrlParts:
     options: dict[str, Any]
 
     def server_options(self) -> dict[str, Any]:
-        """Return what is said of the first server, in redis-py's words.
-
-        Raises:
-            ValueError: What follows the address is no number of a database.
-        """
+        """Return what is said of the first server, in redis-py's words."""
         options = dict(self.options)
         for host, port in self.addresses[:1]:
             options["host"] = host
@@ -252,11 +239,7 @@ class UrlParts:
         return options
 
     def socket_options(self) -> dict[str, Any]:
-        """Return what is said of a unix socket, in redis-py's words.
-
-        Raises:
-            ValueError: There is no path, or an address in front of it.
-        """
+        """Return what is said of a unix socket, in redis-py's words."""
         if self.addresses or not self.path:
             raise ValueError(
                 "the URL of a unix socket has three slashes and its path, for instance"

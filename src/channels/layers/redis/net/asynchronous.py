@@ -30,10 +30,7 @@ Answered = Callable[["list[Any] | None", "LayerUnavailable | None"], None]
 class AsyncConnection(asyncio.Protocol):
     """A connection that is open until :attr:`error` is set.  Made by :func:`open_connection`.
 
-    Args:
-        connection: A connected connection of redis-py; it is this one's own now.
-        target: Where it leads.
-        timeout: Seconds of silence, with something to answer, that end it.
+    ``timeout`` is the silence, with something to answer, that ends it.
 
     Attributes:
         client_id: What Redis calls it; 0 if that is not known.
@@ -56,14 +53,10 @@ class AsyncConnection(asyncio.Protocol):
         self._transport.set_protocol(self)
         self._silence: asyncio.TimerHandle | None = None
 
-    # -- sending -------------------------------------------------------------------
-
     def submit(self, commands: Sequence[Packable], answered: Answered) -> None:
-        """Send commands in one write; ``answered`` gets all their answers at once.
+        """Send commands, at least one, in one write; ``answered`` gets all their answers at once.
 
-        Args:
-            commands: At least one.
-            answered: Called exactly once; soon, not at once, if the connection is lost already.
+        It is called exactly once; soon, not at once, if the connection is lost already.
         """
         if self.error is not None:
             self._loop.call_soon(answered, None, self.error)
@@ -75,11 +68,7 @@ class AsyncConnection(asyncio.Protocol):
             self._silence = self._loop.call_later(self._timeout, self._end_silence)
 
     async def execute(self, commands: Sequence[Packable]) -> list[Any]:
-        """Return the answers to commands, errors among them as exceptions.
-
-        Raises:
-            LayerUnavailable: They may or may not have been carried out.
-        """
+        """Return the answers to commands, errors among them as exceptions."""
         future: asyncio.Future[list[Any]] = self._loop.create_future()
 
         def answered(answers: list[Any] | None, error: LayerUnavailable | None) -> None:
@@ -93,8 +82,6 @@ class AsyncConnection(asyncio.Protocol):
 
         self.submit(commands, answered)
         return await future
-
-    # -- the end ---------------------------------------------------------------------
 
     def close(self) -> None:
         """End the connection; what is unanswered is answered with ``LayerUnavailable``."""
@@ -139,8 +126,6 @@ class AsyncConnection(asyncio.Protocol):
                 RedisUnavailable(f"Redis at {self._target} did not answer for {self._timeout:g} s")
             )
 
-    # -- receiving ---------------------------------------------------------------------
-
     def data_received(self, data: bytes) -> None:
         if self.error:
             return
@@ -175,9 +160,7 @@ async def open_connection(
 ) -> AsyncConnection:
     """Connect and set up; connecting may take as long as an answer.
 
-    Raises:
-        LayerUnavailable: There is no connection, or the server is not ready.
-        UnsupportedRedis: It is too old.
+    Raises ``LayerUnavailable`` or ``UnsupportedRedis``.
     """
     made = target.open_async(timeout)
     try:

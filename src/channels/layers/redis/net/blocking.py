@@ -1,11 +1,9 @@
 """Blocking connections to Redis on which nothing is ever repeated.
 
-A shell round :class:`~channels.layers.redis.net.protocol.RedisProtocol`.  redis-py makes the
-connection; its retries are off, because a pipeline that is repeated sends a reply
-twice and loses the message that it took (at most once means: never again).  Commands go
-out in one write and their answers come back in one list, errors among them in
-place.  Whatever else goes wrong ends the connection and is reported as
-``LayerUnavailable``: what was on its way may or may not have happened.
+redis-py connects; its retries are off, because a pipeline that is repeated sends a reply
+twice and loses the message that it took (at most once means: never again).  Whatever goes wrong
+ends the connection and is reported as ``LayerUnavailable``: what was on its way may or may not
+have happened.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ _BUFFER_SIZE = 65536
 
 
 class Server(Protocol):
-    """Where connections lead; shared by all that lead there.
+    """Where connections lead.
 
     When one of them fails, the server has moved, was demoted, or fell silent; each of the
     others would cost an error or a time-out of its own.
@@ -57,12 +55,8 @@ class Server(Protocol):
 class Connection:
     """One connection, of one thread at a time.
 
-    Connects at the first command, and anew after an error, a move or a fork.
-
-    Args:
-        server: Where it leads; asked each time (failover).
-        key: Decides which server of a Cluster.
-        timeout: Seconds that an answer may take; None for what the target says.
+    Connects at the first command, and anew after an error, a move or a fork.  ``key`` decides
+    which server of a Cluster it leads to.
 
     Attributes:
         target: Where it led when it last connected.
@@ -84,11 +78,7 @@ class Connection:
         self._used = 0.0
 
     def send(self, commands: Sequence[Packable]) -> None:
-        """Send commands in one write; their answers must be fetched with :meth:`read`.
-
-        Raises:
-            LayerUnavailable: They may or may not have been sent.
-        """
+        """Send commands in one write; their answers must be fetched with :meth:`read`."""
         self.connect()
         self._asked = time.monotonic()
         packed = self._protocol.request(commands)
@@ -101,11 +91,7 @@ class Connection:
             raise
 
     def read(self) -> list[Any]:
-        """Return the answers to what was sent first, errors in place.
-
-        Raises:
-            LayerUnavailable: What was asked for may or may not have happened.
-        """
+        """Return the answers to what was sent first, errors in place."""
         if self._connection is None:
             raise RedisUnavailable("the connection to Redis was closed")
         protocol, sock, buffer = self._protocol, self._socket, self._buffer
@@ -157,14 +143,10 @@ class Connection:
         server.suspect()
         self.close()
 
-    # -- connecting ------------------------------------------------------------------
-
     def connect(self) -> None:
         """Connect now, unless there is a connection that can be used.
 
-        Raises:
-            LayerUnavailable: There is no answer.
-            UnsupportedRedis: The server is too old.
+        Raises ``LayerUnavailable`` or ``UnsupportedRedis``.
         """
         target = self._server.target(self._key)
         if self._connection is not None:

@@ -41,9 +41,7 @@ _ADDRESS = frozenset({"host", "port", "db"})
 class Host:
     """One server, which stays where it is.  Safe in threads, each of which is lent a connection.
 
-    Args:
-        target: Where it listens.
-        timeout: Seconds that an answer may take; None for what the target says.
+    ``timeout`` is how long an answer may take, in seconds; None for what the target says.
 
     Attributes:
         clock: Redis time of this host.
@@ -67,11 +65,7 @@ class Host:
         return self._target.url
 
     def execute(self, commands: Sequence[Packable]) -> list[Any]:
-        """Run commands in order and return their answers, errors in place.
-
-        Raises:
-            LayerUnavailable: They may or may not have been carried out.
-        """
+        """Run commands in order and return their answers, errors in place."""
         if not commands:
             return []
         try:
@@ -149,11 +143,7 @@ class Sentinels:
         self._answered = False
 
     def master(self, service: str) -> tuple[str, int]:
-        """Return the address of a master: what the first Sentinel says that knows it.
-
-        Raises:
-            LayerUnavailable: No Sentinel could tell.
-        """
+        """Return the address of a master: what the first Sentinel says that knows it."""
         with self._lock:
             while True:
                 try:
@@ -168,11 +158,7 @@ class Sentinels:
                     return str(host), int(port)
 
     def services(self) -> list[str]:
-        """Return the names of all masters that the first Sentinel which answers knows, sorted.
-
-        Raises:
-            LayerUnavailable: No Sentinel could tell.
-        """
+        """Return the sorted names of all masters that the first Sentinel which answers knows."""
         reasons = []
         for client in self._sentinel.sentinels:
             try:
@@ -194,11 +180,8 @@ class Sentinels:
 class SentinelHost(Host):
     """The master of one service, wherever it is now.
 
-    Args:
-        sentinels: Which to ask.
-        target: How to connect to it, and the name of its service; its address is replaced.
-        refresh: Seconds that an answer is used; 0 for :data:`SENTINEL_PATIENCE`.
-        timeout: Seconds that an answer may take; None for what the target says.
+    ``target`` says how to connect and names the service; its address is replaced.  An answer
+    is used for ``refresh`` seconds; 0 for :data:`SENTINEL_PATIENCE`.
     """
 
     def __init__(
@@ -240,11 +223,7 @@ class ClusterHost(Host):
     """A Redis Cluster: each command goes to the node that owns its key, ``INFO`` to all masters.
 
     Correct, not fast: the commands of one call go to one node after the other.
-    The clocks of the nodes must agree.
-
-    Args:
-        startup: Some of its nodes.
-        timeout: Seconds that an answer may take; None for what the targets say.
+    The clocks of the nodes must agree.  ``startup`` are some of its nodes.
     """
 
     clustered = True

@@ -1,16 +1,13 @@
 """What is said on one connection to Redis, without I/O: commands to bytes, bytes to answers.
 
-hiredis frames both ways; this says what a connection of the layer makes of it.  Answers go to
-the commands of their request, errors among them in place, never raised: one bad command
-does not cost the others of its pipeline.  A script that Redis does not know was not run, so
-it is loaded and that one call is repeated; nothing else is ever repeated.  An answer after
+Answers go to the commands of their request, errors among them in place, never raised: one bad
+command does not cost the others of its pipeline.  A script that Redis does not know was not run,
+so it is loaded and that one call is repeated; nothing else is ever repeated.  An answer after
 which the server cannot serve this connection (it was demoted, say) ends it.
 
-A shell, blocking or asyncio, lets redis-py connect (addresses, TLS, authentication, database)
-and moves the bytes; it ends with :meth:`RedisProtocol.abandon`::
-
-    request() -> bytes to send        feed(bytes received), then next() until it is None,
-    set_up(), check_set_up()          then send what is in ``repairs``
+A shell, blocking or asyncio, lets redis-py connect and moves the bytes.  It sends what
+:meth:`RedisProtocol.request` returns, feeds what it receives, asks for what is complete with
+:meth:`RedisProtocol.next` until that is None, then sends what is in ``repairs``.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hiredis
 from redis.exceptions import InvalidResponse, ResponseError
@@ -39,8 +36,7 @@ Packable = Command | bytes
 #: Turns a command to the bytes that Redis reads.
 pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command
 
-#: How long a measurement of Redis time is good for, in seconds, where no heartbeat repeats
-#: it.
+#: How long a measurement of Redis time is good for, in seconds, where no heartbeat repeats it.
 CLOCK_SECONDS = 60.0
 
 _INCOMPLETE: Any = object()
@@ -72,22 +68,16 @@ class RedisClock:
         return int(self.monotonic() * 1000 + self._offset)
 
 
-class _Repair:
+class _Repair(NamedTuple):
     """What waits for its unknown scripts to be loaded and called again."""
 
-    __slots__ = ("answers", "context", "indexes")
-
-    def __init__(self, context: Any, answers: list[Any], indexes: list[int]) -> None:
-        self.context = context
-        self.answers = answers
-        self.indexes = indexes
+    context: Any
+    answers: list[Any]
+    indexes: list[int]
 
 
 class RedisProtocol:
     """One connection.
-
-    Args:
-        target: Where it leads, and what must be there.
 
     Attributes:
         feed: Takes bytes that were received; see :meth:`hiredis.Reader.feed`.
@@ -123,10 +113,7 @@ class RedisProtocol:
         return b"".join(packed)
 
     def next(self) -> tuple[Any, list[Any]] | None:
-        """Return the context and answers of the next request that is complete.
-
-        None if more bytes are needed.  Errors are in place, as
-        :class:`~redis.exceptions.ResponseError`.
+        """Return the context and answers of the next complete request; None if there is none.
 
         Raises:
             InvalidResponse: What was fed is not what Redis says.
@@ -184,8 +171,6 @@ class RedisProtocol:
         self.unanswered.clear()
         return [each.context if type(each) is _Repair else each for each in contexts]
 
-    # -- the first request --------------------------------------------------------------
-
     def set_up(self) -> list[Command]:
         """Return the commands to send first; their answers are for :meth:`check_set_up`."""
         role: list[Command] = [("ROLE",)] if self._target.service else []
@@ -195,9 +180,7 @@ class RedisProtocol:
     def check_set_up(self, answers: Sequence[Any]) -> int:
         """Return what Redis calls this connection; 0 if it doesn't tell.
 
-        Raises:
-            RedisUnavailable: The server is not ready, or not the master that it must be.
-            UnsupportedRedis: It is too old.
+        A server that is not ready, is not the master that it must be, or is too old is an error.
         """
         client_id, info, *loaded = answers
         # An ACL may forbid each of these.  Then takes end by themselves, the version shows at

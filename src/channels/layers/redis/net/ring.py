@@ -50,16 +50,16 @@ class Ring:
         return self.next_index()
 
     def run(self, index: int, commands: Sequence[Packable]) -> list[Any]:
-        """Run commands on a host and return their answers.
-
-        Raises:
-            LayerUnavailable: There was no answer, or one of the answers is an error.
-        """
+        """Run commands on a host and return their answers; an error among them is raised."""
         answers = self.hosts[index].execute(commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise refusal(answer)
         return answers
+
+    def ask(self, name: str, *commands: Packable) -> list[Any]:
+        """Run commands where a mailbox, a ``?`` channel, a group or a process lives."""
+        return self.run(self.index(name), commands)
 
     def now_ms(self, index: int) -> int:
         """Return Redis time of a host, in milliseconds; asks if it was not measured lately."""

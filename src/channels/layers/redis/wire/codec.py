@@ -45,9 +45,7 @@ class Undecodable(ValueError):
 class Codec:
     """Turns messages to payloads and back.
 
-    Args:
-        max_message_size: Bytes that one packed message may have.
-        keys: Secrets; the first encrypts, all decrypt.  None: no encryption.
+    The first of the keys encrypts, all decrypt; without keys nothing is encrypted.
 
     Raises:
         ValueError: There are keys but the package ``cryptography`` is missing.
@@ -66,9 +64,7 @@ class Codec:
     def payload(self, name: str, *messages: Mapping[str, Any]) -> bytes:
         """Return messages, at least one, as a payload.
 
-        Args:
-            name: Channel or group that they are meant for, for the error's text.
-            messages: What to pack.
+        ``name``, a channel or group, is for the error's text.
 
         Raises:
             TypeError: One holds a value that cannot travel.
@@ -93,13 +89,10 @@ class Codec:
     def messages(self, payload: bytes, lifetime: float) -> list[Message]:
         """Return the messages of a payload, at least one.
 
-        Args:
-            payload: What :meth:`payload` returned.
-            lifetime: Seconds that its frame or item may live; an encrypted payload
-                that is older is refused.
+        An encrypted payload that is older than ``lifetime`` seconds is refused.
 
         Raises:
-            Undecodable: It is something else.
+            Undecodable: It is not what :meth:`payload` returned.
         """
         if self._fernet:
             payload = self._decrypt(payload, lifetime)

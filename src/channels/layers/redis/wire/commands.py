@@ -58,8 +58,6 @@ class Commands:
         self._queue_head = functools.lru_cache(_REMEMBERED)(self._make_queue_head)
         self._mailbox_head = functools.lru_cache(_REMEMBERED)(self._make_mailbox_head)
 
-    # -- queues ----------------------------------------------------------------------
-
     def push(
         self,
         channel: str,
@@ -98,8 +96,6 @@ class Commands:
             ("HINCRBY", key, COUNTERS[cause], 1),
             ("EXPIRE", key, scripts.CHANNEL_STATISTICS_EXPIRY),
         ]
-
-    # -- mailboxes ---------------------------------------------------------------------
 
     def post(self, mailbox: str, pairs: Iterable[Argument], channel: str = "") -> Command:
         """Return the call of ``PUSH_MAILBOX`` for items of one mailbox, which ends in ``!``.
@@ -163,8 +159,6 @@ class Commands:
             items.body_item(local),
             payload,
         )
-
-    # -- groups --------------------------------------------------------------------------
 
     def enlist(self, group: str, member: str, now_ms: int) -> list[Command]:
         """Return the commands that list a process, or a member that is not local, in a group."""

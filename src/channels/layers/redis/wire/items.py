@@ -76,10 +76,7 @@ def read_receipt(receipt: bytes) -> tuple[str, int]:
 def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
     """Return the mailbox that waits for a receipt, and the item that answers it.
 
-    ``cause`` is why its frame was dropped; nothing if it has run.
-
-    Raises:
-        ValueError: It is not a receipt.
+    ``cause`` is why its frame was dropped, nothing if it has run.  ``ValueError`` if it is none.
     """
     length = receipt[0] if receipt else 0
     if len(receipt) != 9 + length or receipt[length : length + 1] != b"!":
@@ -94,11 +91,7 @@ def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
 def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0") -> bytes:
     """Return a frame without its expiry, which the push script puts in front.
 
-    Args:
-        payload: From :class:`Codec`.
-        ttl_ms: Milliseconds that it lives.
-        flags: ``ORDERED``, and the codec's flags.
-        receipt: From :func:`receipt_for`; by default none is wanted.
+    ``flags`` are ``ORDERED`` and the codec's; without a ``receipt`` no answer is wanted.
     """
     return b"".join((_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, _NO_TRACE, payload))
 
@@ -196,20 +189,14 @@ def receipt_item(number: int) -> bytes:
 
 @dataclass(slots=True)
 class Item:
-    """One item of a mailbox.  Which fields mean something depends on ``kind``.
+    """One item of a mailbox; which fields mean something depends on ``kind`` (see above).
 
     Attributes:
-        kind: ``R``, ``G``, ``A``, ``N``, ``J``, ``L`` or ``B``, as a character.
-        expiry_ms: When the item expires, in Redis milliseconds.
+        expiry_ms: In Redis milliseconds, as ``member_expiry_ms``.
         pushed: Messages ever pushed to the mailbox, this one included.
         pushed_bytes: The same in bytes.
         number: Membership changes of the process so far, this one included.
-        local: Local part (R, J, L, B).
-        group: Group (G, J, L).
-        payload: For :meth:`Codec.messages` (R, G).
-        receipt: Number of the receipt (A, N).
-        cause: Why the frame was dropped (N).
-        member_expiry_ms: When the membership expires, in Redis milliseconds (J).
+        cause: Why the frame was dropped.
     """
 
     kind: str

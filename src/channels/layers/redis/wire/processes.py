@@ -80,8 +80,6 @@ def _unpack(packed: bytes) -> Any:
     return msgpack.unpackb(packed, raw=False, strict_map_key=False)
 
 
-# -- whether Redis lost its memory -----------------------------------------------------
-
 #: A Cluster, too, answers with the run id of each of its masters.
 ASK_RUN_ID: Command = ("INFO", "server")
 
@@ -90,10 +88,7 @@ ASK_RUN_ID: Command = ("INFO", "server")
 class Memory:
     """Which memory a host has; if it differs from what it was, what it held may be gone.
 
-    Attributes:
-        epoch: Random, made anew when it is missing.
-        run_ids: Of the server process, or of each master of a Cluster that answers; empty
-            if they do not tell.
+    ``run_ids`` are of the server process, or of each master of a Cluster that answers.
     """
 
     epoch: bytes
@@ -123,8 +118,7 @@ def ask_memory(keys: Keys) -> list[Command]:
 def read_memory(answers: Sequence[Any]) -> Memory:
     """Return what the answers to :func:`ask_memory` say, and more answers to :data:`ASK_RUN_ID`.
 
-    Raises:
-        ValueError: Redis answered with an error; the text is its.
+    ``ValueError`` with the text of Redis if it answered with an error.
     """
     _, made, epoch, *infos = answers
     for answer in (made, epoch):

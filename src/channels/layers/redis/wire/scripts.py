@@ -54,15 +54,9 @@ _FOLDER = files("channels.layers.redis.wire") / "lua"
 
 
 class Script:
-    """One Lua script, put together of files in ``lua/``.
+    """One Lua script, put together of files in ``lua/``: what it uses, then itself.
 
-    Args:
-        *names: Files without their suffix: functions and values that it uses, then itself.
-        **constants: Numbers that it knows by these names.
-
-    Attributes:
-        text: Its source.
-        sha: What Redis calls it.
+    It knows ``constants`` by these names.
     """
 
     def __init__(self, *names: str, **constants: int) -> None:

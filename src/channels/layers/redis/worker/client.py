@@ -62,10 +62,7 @@ UNBLOCK_PAUSE = 0.005
 class RedisWorkerClient:
     """A worker thread's connections to Redis: a :class:`~channels.layers.clients.WorkerClient`.
 
-    Args:
-        store: Of the layer; the connections are this client's own.
-        channels: What to take from.
-        held: Returns the receipts that are not answered; called by the heartbeat's thread.
+    ``held`` returns the receipts that are not answered; the heartbeat's thread calls it.
 
     Attributes:
         name: What it is called in the process registry.
@@ -82,9 +79,7 @@ class RedisWorkerClient:
         self.counters: Counter[str] = Counter()
         self._store = store.apart()
         self._hosts = self._store.ring.hosts
-        self._unanswered = held
-        self._channels = frozenset(channels)
-        self._orders = self._make_orders()
+        self._orders = self._make_orders(channels)
         #: Hosts that have some of the channels, the next to be looked at second.
         self._turns = deque(self._orders)
         self._turns.rotate(random.randrange(len(self._turns)))
@@ -96,12 +91,14 @@ class RedisWorkerClient:
         self._asked_to_end = False
         self._sent = False
         self._taker = 0
-        self._heartbeat: Heartbeat | None = None
+        self._heartbeat = Heartbeat(
+            self._store, self.name, "worker", channels=channels, unanswered=held, info=self._info
+        )
 
-    def _make_orders(self) -> dict[int, FairOrder]:
+    def _make_orders(self, channels: Collection[str]) -> dict[int, FairOrder]:
         """Say for each host that has some of the channels in which order to take from them."""
         found: dict[int, list[str]] = {}
-        for channel in sorted(self._channels):
+        for channel in sorted(set(channels)):
             names.check_channel_name(channel, receive=True)
             if names.is_process_local(channel):
                 raise ValueError(f"a worker takes frames from shared channels only: {channel!r}")
@@ -116,18 +113,9 @@ class RedisWorkerClient:
 
     def start(self) -> None:
         self._waiting.connect()
-        heartbeat = Heartbeat(
-            self._store,
-            self.name,
-            "worker",
-            channels=self._channels,
-            unanswered=self._unanswered,
-            info=self._info,
-        )
         # What misses a frame asks those in the registry: be there before the first take.
-        heartbeat.beat()
-        self._heartbeat = heartbeat
-        heartbeat.start()
+        self._heartbeat.beat()
+        self._heartbeat.start()
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -138,9 +126,7 @@ class RedisWorkerClient:
         }
 
     def close(self) -> None:
-        heartbeat, self._heartbeat = self._heartbeat, None
-        if heartbeat is not None:
-            heartbeat.stop()
+        self._heartbeat.stop()
         self._waiting.close()
         self._store.ring.close()
 
@@ -305,11 +291,6 @@ class FairOrder:
     Redis serves the first key that holds something, so in a fixed order a quiet key behind
     a busy one starves.  The order therefore rotates by one at each take, and a channel that
     gave :data:`BURST` frames in a row goes last until another gives one.
-
-    Args:
-        keys: Names of keys.
-        channels: At least one.
-        pack: Turns a command to what costs least to send again and again.
     """
 
     def __init__(
