@@ -12,6 +12,7 @@ import pytest
 from django.db import connections
 from django.test import SimpleTestCase
 
+from channels.seldom import Seldom
 from tests.support.redis_server import Cluster, RedisServer, SentinelSet
 
 
@@ -47,6 +48,19 @@ def _no_connection_left_by_other_tests(request: pytest.FixtureRequest) -> Iterat
     yield
     for one, connection in hidden:
         one.connection = connection
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test hear what a process says once a minute."""
+    for name in (
+        "layers.redis.agreement._SELDOM",
+        "layers.redis.server.pipeline._SELDOM",
+        "layers.redis.wire.items._SELDOM",
+        "security.websockets._refused",
+        "unrouted._seldom",
+    ):
+        monkeypatch.setattr(f"channels.{name}", Seldom())
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from typing import Any
 from channels.exceptions import ChannelFull, LayerError
 from channels.interface_server.bridge.interfaces import BodySource, HttpPort
 from channels.interface_server.bridge.state import BridgeState
+from channels.layers.clients import SendOptions
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,9 @@ class RequestBody:
     def abandon(self) -> None:
         """Tell the reader that the client went away, and stop."""
         if self._source is not None:
-            self._state.layer.send(self.channel, [{"closed": True}], past_capacity=True)
+            self._state.layer.send(
+                self.channel, [{"closed": True}], options=SendOptions(past_capacity=True)
+            )
             self.stop()
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.state import WHY, BridgeState
+from channels.layers.clients import SendOptions
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +43,8 @@ class Disconnect:
     def attempt(self) -> None:
         state = self._state
         self._receipt = state.new_disconnect(self)
-        state.layer.send(
-            DISCONNECT,
-            [self._message],
-            receipt=self._receipt,
-            done=self._sent,
-            expiry=state.settings.group_expiry,
-            past_capacity=True,
-            closes=self._local,
-        )
+        options = SendOptions(state.settings.group_expiry, past_capacity=True, closes=self._local)
+        state.layer.send(DISCONNECT, [self._message], self._receipt, self._sent, options)
 
     def answered(self, receipt: int) -> None:
         if self._unsure:

@@ -33,7 +33,7 @@ from channels.interface_server.protocol.websocket import (
     SendPayload,
     Socket,
 )
-from channels.layers.clients import SocketEntry, Unread
+from channels.layers.clients import SendOptions, SocketEntry, Unread
 from channels.replies import payload_of
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class BridgedWebSocket:
             [self._buffer.connect(details)],
             receipt=receipt,
             done=self._announced,
-            opens=SocketEntry(self.local, self._buffer.path, time.time()),
+            options=SendOptions(opens=SocketEntry(self.local, self._buffer.path, time.time())),
         )
 
     def received(self, payload: str | bytes) -> None:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from channels.layers.clients import Answer, GiveBack, Reply, SocketEntry
+from channels.layers.clients import Answer, GiveBack, Reply, SendOptions, SocketEntry
 from channels.layers.conformance import LayerConformance
 from channels.layers.inmemory import InMemoryChannelLayer
 from tests.conformance.suites.server import ServerClientConformance
@@ -290,7 +290,8 @@ def test_stop_forgets_what_belongs_to_the_process(layer):
     async def main():
         client = layer.open_server("web.test!")
         await client.start(Listener(), {})
-        client.send("work", [{}], opens=SocketEntry("a", "/", client.now()))
+        entry = SocketEntry("a", "/", client.now())
+        client.send("work", [{}], options=SendOptions(opens=entry))
         layer.group_add("group", "web.test!a")
         layer.group_add("group", "web.other!a")
         layer.send_body("web.test!a", {"n": 1})

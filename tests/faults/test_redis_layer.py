@@ -15,7 +15,6 @@ from channels.layers.clients import Answer, GroupSend, Send
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.wire import items
-from channels.seldom import Seldom
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
@@ -344,9 +343,8 @@ class TestBadFrames:
     @pytest.mark.parametrize("name", ["noise", "cut", "damaged", "encrypted", "expired"])
     @pytest.mark.parametrize("how", ["take", "exchange", "receive", "blocking receive"])
     def test_it_is_dropped_counted_logged_and_answered(
-        self, layer, worker, redis_server, bad, name, how, caplog, monkeypatch
+        self, layer, worker, redis_server, bad, name, how, caplog
     ):
-        monkeypatch.setattr(items, "_SELDOM", Seldom())
         raw, receipt, counter = bad[name]
         redis_server.client.rpush(layer.keys.queue("work"), raw)
         layer.send("work", {"n": "good"})

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from channels.layers.clients import GroupMessage, Joined
+from channels.layers.clients import GroupMessage, Joined, SendOptions
 
 #: Longest wait for anything, in seconds.
 PATIENCE = 20.0
@@ -60,10 +60,10 @@ async def serving(layer, mailbox="web.test!", **options):
         await asyncio.wait_for(server_client.stop(), PATIENCE)
 
 
-async def sent(server_client, channel, *messages, **options):
+async def sent(server_client, channel, *messages, receipt=0, **options):
     """Send a frame and return its outcome."""
     outcome = asyncio.get_running_loop().create_future()
-    server_client.send(channel, messages, done=outcome.set_result, **options)
+    server_client.send(channel, messages, receipt, outcome.set_result, SendOptions(**options))
     return await asyncio.wait_for(outcome, PATIENCE)
 
 

@@ -8,8 +8,6 @@ import pytest
 from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.core.cache import cache
 
-from channels.seldom import Seldom
-
 
 @pytest.fixture(params=["db", "cache", "cached_db", "file"])
 def engine(request, settings, tmp_path, monkeypatch):
@@ -18,10 +16,3 @@ def engine(request, settings, tmp_path, monkeypatch):
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{request.param}"
     cache.clear()
     return importlib.import_module(settings.SESSION_ENGINE).SessionStore
-
-
-@pytest.fixture(autouse=True)
-def _nothing_said_yet(monkeypatch):
-    """Have each test hear what a process says once a minute."""
-    monkeypatch.setattr("channels.security.websockets._refused", Seldom())
-    monkeypatch.setattr("channels.unrouted._seldom", Seldom())

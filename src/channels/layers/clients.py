@@ -254,11 +254,34 @@ Item = Reply | GroupMessage | Receipt | NotRun | Unread | Joined | MoreBody
 
 @dataclass(slots=True)
 class SocketEntry:
-    """What is written down of an open socket, for whoever must end it if we die."""
+    """What is written down of an open socket, to end it by if we die."""
 
     local: str
     path: str
     connected_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """What few frames ask for.
+
+    Attributes:
+        expiry: Seconds that it lives; ``None`` for the layer's.
+        past_capacity: Store it even if the channel is full.
+        opens: Socket to write down in the same pipeline.  If the frame is refused it is
+            taken off again; after ``LayerUnavailable`` it stays (the frame may have been
+            stored) until a frame with ``closes``.
+        closes: Local part of the socket to remove in the same pipeline; it stays written
+            down if the frame was not stored for certain.
+    """
+
+    expiry: float | None = None
+    past_capacity: bool = False
+    opens: SocketEntry | None = None
+    closes: str | None = None
+
+
+PLAIN = SendOptions()
 
 
 @dataclass(slots=True)
@@ -344,13 +367,9 @@ class ServerClient(Protocol):
         self,
         channel: str,
         messages: Sequence[Mapping[str, Any]],
-        *,
         receipt: int = 0,
         done: Done | None = None,
-        expiry: float | None = None,
-        past_capacity: bool = False,
-        opens: SocketEntry | None = None,
-        closes: str | None = None,
+        options: SendOptions = PLAIN,
     ) -> None:
         """Queue a frame.
 
@@ -362,13 +381,7 @@ class ServerClient(Protocol):
             done: Called in the loop once the outcome is known: ``None``,
                 ``ChannelFull``, ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may
                 or may not have been stored).
-            expiry: Seconds that it lives; ``None`` for the layer's.
-            past_capacity: Store it even if the channel is full.
-            opens: Socket to write down in the same pipeline.  If the frame is refused it
-                is taken off again; after ``LayerUnavailable`` it stays (the frame may have
-                been stored) until a frame with ``closes``.
-            closes: Local part of the socket to remove in the same pipeline; it stays
-                written down if the frame was not stored for certain.
+            options: What few frames ask for.
         """
         ...
 

@@ -25,6 +25,7 @@ from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.base import clients_may_replace
 from channels.layers.clients import (
+    PLAIN,
     Done,
     Frame,
     GiveBack,
@@ -37,7 +38,7 @@ from channels.layers.clients import (
     Receipt,
     Reply,
     Send,
-    SocketEntry,
+    SendOptions,
     WorkerClient,
 )
 
@@ -229,13 +230,9 @@ class PlainServerClient:
         self,
         channel: str,
         messages: Sequence[Mapping[str, Any]],
-        *,
         receipt: int = 0,
         done: Done | None = None,
-        expiry: float | None = None,
-        past_capacity: bool = False,
-        opens: SocketEntry | None = None,
-        closes: str | None = None,
+        options: SendOptions = PLAIN,
     ) -> None:
         """Queue messages for the sending thread."""
         self._jobs.put((channel, messages, receipt, done))

@@ -13,6 +13,7 @@ from channels.layers.clients import (
     Frame,
     Item,
     Joined,
+    SendOptions,
     ServerClient,
     WorkerClient,
 )
@@ -92,11 +93,11 @@ class Servers(Conformance):
             await asyncio.wait_for(client.stop(), self.patience)
 
     async def sent(
-        self, client: ServerClient, channel: str, *messages: Any, **options: Any
+        self, client: ServerClient, channel: str, *messages: Any, receipt: int = 0, **options: Any
     ) -> Exception | None:
         """Send a frame and return its outcome."""
         outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        client.send(channel, messages, done=outcome.set_result, **options)
+        client.send(channel, messages, receipt, outcome.set_result, SendOptions(**options))
         return await asyncio.wait_for(outcome, self.patience)
 
     async def taken(self, worker: WorkerClient) -> Frame:

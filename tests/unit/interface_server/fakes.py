@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.interface_server.timers import TimerWheel
-from channels.layers.clients import HEARTBEAT_TTL, ProcessEntry, Receipt, Reply
+from channels.layers.clients import HEARTBEAT_TTL, PLAIN, ProcessEntry, Receipt, Reply
 
 
 class Handle:
@@ -110,15 +110,12 @@ class FakeClient:
         self,
         channel,
         messages,
-        *,
         receipt=0,
         done=None,
-        expiry=None,
-        past_capacity=False,
-        opens=None,
-        closes=None,
+        options=PLAIN,
     ):
-        sent = Sent(channel, list(messages), receipt, done, expiry, past_capacity, opens, closes)
+        details = (options.expiry, options.past_capacity, options.opens, options.closes)
+        sent = Sent(channel, list(messages), receipt, done, *details)
         self.sent.append(sent)
         self.unresolved.append(sent)
 

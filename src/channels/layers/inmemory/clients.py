@@ -17,6 +17,7 @@ from typing import Any
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers.clients import (
+    PLAIN,
     Answer,
     Done,
     Frame,
@@ -28,7 +29,7 @@ from channels.layers.clients import (
     Operation,
     ProcessEntry,
     Send,
-    SocketEntry,
+    SendOptions,
 )
 from channels.layers.inmemory.queues import Mark
 from channels.layers.inmemory.store import MemoryStore
@@ -219,13 +220,9 @@ class InMemoryServerClient:
         self,
         channel: str,
         messages: Sequence[Mapping[str, Any]],
-        *,
         receipt: int = 0,
         done: Done | None = None,
-        expiry: float | None = None,
-        past_capacity: bool = False,
-        opens: SocketEntry | None = None,
-        closes: str | None = None,
+        options: SendOptions = PLAIN,
     ) -> None:
         """Store a frame at once; ``done`` is called in a later turn of the loop."""
         error: Exception | None = None
@@ -237,15 +234,15 @@ class InMemoryServerClient:
                 copies,
                 size,
                 receipt=self.receipt_bytes(receipt) if receipt else None,
-                expiry=expiry,
-                past_capacity=past_capacity,
+                expiry=options.expiry,
+                past_capacity=options.past_capacity,
             )
         except Exception as caught:  # reported below
             error = caught
-        if error is None and opens is not None:
-            self._store.processes.socket_opened(self.mailbox, opens)
-        if error is None and closes is not None:
-            self._store.processes.socket_closed(self.mailbox, closes)
+        if error is None and options.opens is not None:
+            self._store.processes.socket_opened(self.mailbox, options.opens)
+        if error is None and options.closes is not None:
+            self._store.processes.socket_closed(self.mailbox, options.closes)
         if done is not None:
             self._loop.call_soon(done, error)
         elif error is not None:

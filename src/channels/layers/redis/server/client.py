@@ -20,10 +20,12 @@ from channels.exceptions import LayerError, LayerUnavailable, MessageTooLarge
 from channels.layers.clients import (
     GONE_EXPIRY,
     HEARTBEAT_TTL,
+    PLAIN,
     Done,
     MailboxHandler,
     Message,
     ProcessEntry,
+    SendOptions,
     SocketEntry,
 )
 from channels.layers.redis.server.pipeline import call_done
@@ -83,13 +85,9 @@ class RedisServerClient:
         self,
         channel: str,
         messages: Sequence[Mapping[str, Any]],
-        *,
         receipt: int = 0,
         done: Done | None = None,
-        expiry: float | None = None,
-        past_capacity: bool = False,
-        opens: SocketEntry | None = None,
-        closes: str | None = None,
+        options: SendOptions = PLAIN,
     ) -> None:
         if not self._session.up:
             self._refuse(done, LayerUnavailable("there is no connection to Redis"))
@@ -102,7 +100,9 @@ class RedisServerClient:
         except (TypeError, MessageTooLarge) as error:
             self._refuse(done, error)
             return
-        ttl_ms = self._commands.ttl_ms if expiry is None else max(1, round(expiry * 1000))
+        ttl_ms = self._commands.ttl_ms
+        if options.expiry is not None:
+            ttl_ms = max(1, round(options.expiry * 1000))
         if receipt:
             self._awaited.add(receipt)
             frame = items.frame(
@@ -113,10 +113,10 @@ class RedisServerClient:
             )
         else:
             frame = items.frame(payload, ttl_ms, flags=codec.flags)
-        if opens is not None or closes is not None:
-            done = self._note_socket(opens, closes, done)
+        if options is not PLAIN:
+            done = self._note_socket(options.opens, options.closes, done)
         pipeline = self._connections.pipeline_for(channel)
-        pipeline.push(channel, past_capacity, ttl_ms, frame, done)
+        pipeline.push(channel, options.past_capacity, ttl_ms, frame, done)
         self._connections.schedule()
 
     def _check_name(self, channel: str) -> None:

@@ -133,14 +133,14 @@ class RedisWorkerClient:
     # -- taking ------------------------------------------------------------------------
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        if longest == 0:
-            return self.exchange([])[1]
         patience: float = BLOCK_SECONDS
         if longest is not None:
             # Rounded up, as packed commands are kept by their wait; never 0: for ever in Redis.
             patience = min(BLOCK_SECONDS, max(math.ceil(longest * 100), 1) / 100)
         deadline = time.monotonic() + patience
         alone = len(self._turns) == 1
+        if longest == 0:
+            return self.exchange([])[1] if alone else self._look_at_all()
         while not self._asked_to_end:
             frames = [] if alone else self._look_at_all()
             frames = frames or self._wait(patience if alone else min(patience, SLICE))
