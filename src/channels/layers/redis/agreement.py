@@ -61,8 +61,7 @@ _ONCE = Seldom(pause=math.inf)
 class _Settings(NamedTuple):
     """What a process shows; packed in this order, so new fields go to the end.
 
-    ``number`` and ``size`` are the place of the host in the ring and their number; ``digests``
-    are of the encryption keys, under ``salt``.
+    ``number`` is that of the host, of ``size``; ``digests`` are of the keys, under ``salt``.
     """
 
     name: str
@@ -94,9 +93,8 @@ def _limits_of(layer: BaseChannelLayer) -> dict[str, str]:
         "max_message_size": str(layer.max_message_size),
     }
     for channel in _CHANNELS:
-        configured = layer.configured_capacity(channel)
-        told = "the default" if configured is None else str(configured)
-        shown[f"channel_capacity of {channel}"] = told
+        own = layer.configured_capacity(channel)
+        shown[f"channel_capacity of {channel}"] = "the default" if own is None else str(own)
     return shown
 
 
@@ -238,4 +236,4 @@ def _read(answer: Any) -> Iterator[_Settings]:
         try:
             yield _Settings(*msgpack.unpackb(packed)[: len(_Settings._fields)])
         except (ValueError, TypeError, msgpack.UnpackException):
-            continue  # another version's, or nobody's
+            continue  # another version's, or not ours

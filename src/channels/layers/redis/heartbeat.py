@@ -16,13 +16,8 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.clients import HEARTBEAT_INTERVAL, ProcessEntry
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.store import Store
-from channels.layers.redis.wire.processes import (
-    Memory,
-    ask_memory,
-    read_memory,
-    write_entry,
-    write_index,
-)
+from channels.layers.redis.wire import processes
+from channels.layers.redis.wire.processes import Memory
 
 logger = logging.getLogger("channels.layers.redis")
 
@@ -108,12 +103,12 @@ class Heartbeat:
         comparing = self.beat_number % COMPARED == FIRST_COMPARED
         memories, settings = [], []
         for number, host in enumerate(ring.hosts):
-            commands = ask_memory(keys)
+            commands = processes.ask_memory(keys)
             asking = len(commands)
             if number == own:
-                commands += write_entry(keys, self._entry(now_ms / 1000))
+                commands += processes.write_entry(keys, self._entry(now_ms / 1000))
             if number == index:
-                commands += write_index(keys, self.name, now_ms / 1000)
+                commands += processes.write_index(keys, self.name, now_ms / 1000)
             writing = len(commands)
             if comparing:
                 commands += self._agreement.commands(number, ring.now_ms(number))
@@ -122,7 +117,7 @@ class Heartbeat:
             _check(answers[:writing])
             if not isinstance(answers[0], Exception):
                 host.clock.measure(answers[0], asked)
-            memories.append(read_memory(answers[:asking]))
+            memories.append(processes.read_memory(answers[:asking]))
             settings.append(answers[-1])
         if comparing:
             self._call(self._agreement.compare, settings)

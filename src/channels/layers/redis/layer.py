@@ -21,13 +21,7 @@ from channels.layers import base
 from channels.layers.base import BaseChannelLayer, ChannelCapacity, Presence
 from channels.layers.clients import Message, Send, ServerClient, WorkerClient
 from channels.layers.redis.extensions import Extensions
-from channels.layers.redis.net.address import (
-    BLOCK_SECONDS,
-    bare_host,
-    make_target,
-    parse_host,
-    parse_nodes,
-)
+from channels.layers.redis.net import address
 from channels.layers.redis.net.hosts import ClusterHost, Host, SentinelHost, Sentinels
 from channels.layers.redis.receive import Receiver
 from channels.layers.redis.store import Store
@@ -39,6 +33,8 @@ from channels.layers.values import check_message
 
 if TYPE_CHECKING:
     from redis import Redis
+
+_MakeHosts = Callable[[], list[Host]]
 
 #: URL schemes that make a Cluster of their hosts.
 _CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
@@ -74,7 +70,7 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
     """
 
     #: Documented constants of the legacy layer.
-    blpop_timeout = BLOCK_SECONDS
+    blpop_timeout = address.BLOCK_SECONDS
     global_statistics_expiry = GLOBAL_STATISTICS_EXPIRY
     channel_statistics_expiry = CHANNEL_STATISTICS_EXPIRY
     global_stats_key = GLOBAL_STATISTICS
@@ -107,7 +103,7 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
         self.client_prefix = names.random_part(8)
         self.keys = Keys(prefix, stats_prefix)
         self.codec = Codec(max_message_size, symmetric_encryption_keys)
-        make_hosts = self._plan_hosts(hosts, connection_kwargs, cluster)
+        make_hosts = self._plan_hosts(hosts, dict(connection_kwargs or {}), cluster)
         self.store = Store(self, self.keys, self.codec, make_hosts, timeout)
         self.commands = self.store.commands
         self._ring = self.store.ring
@@ -118,21 +114,16 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
 
     # -- hosts -----------------------------------------------------------------------
 
-    def _plan_hosts(
-        self,
-        hosts: Sequence[Any] | None,
-        connection_kwargs: Mapping[str, Any] | None,
-        cluster: bool,
-    ) -> Callable[[], list[Host]]:
+    def _plan_hosts(self, hosts: Any, options: dict[str, Any], cluster: bool) -> _MakeHosts:
         """Check the options, and return what makes the hosts of one user of the layer."""
         entries = check_list("hosts", hosts, "URLs or (host, port)") or [("localhost", 6379)]
         targets = []
         for entry in entries:
             if isinstance(entry, str) and entry.startswith(_CLUSTER_SCHEMES):
                 cluster = True
-                targets += parse_nodes(entry, connection_kwargs)
+                targets += address.parse_nodes(entry, options)
             else:
-                targets.append(parse_host(entry, connection_kwargs))
+                targets.append(address.parse_host(entry, options))
         if cluster:
             if any(target.kind == "unix" for target in targets):
                 raise ValueError("the nodes of a cluster cannot be reached through a unix socket")
@@ -191,7 +182,7 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
             return None, None
         found = self._receiver.next(wanted)
         if found is None and block:
-            found = self._receiver.wait(wanted, BLOCK_SECONDS)
+            found = self._receiver.wait(wanted, address.BLOCK_SECONDS)
         return found or (None, None)
 
     def new_channel(self, pattern: str) -> str:
@@ -312,24 +303,18 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         self.sentinel_refresh_interval = sentinel_refresh_interval
         super().__init__(**options)
 
-    def _plan_hosts(
-        self,
-        hosts: Sequence[Any] | None,
-        connection_kwargs: Mapping[str, Any] | None,
-        cluster: bool,
-    ) -> Callable[[], list[Host]]:
+    def _plan_hosts(self, hosts: Any, options: dict[str, Any], cluster: bool) -> _MakeHosts:
         entries = check_list("hosts", hosts, "(host, port)") or [("localhost", 26379)]
         for entry in entries:
             if not isinstance(entry, tuple | list) or len(entry) != 2:
                 raise ValueError(f"a Sentinel must be given as (host, port), not {entry!r}")
-        options = dict(connection_kwargs or {})
         own = dict(options.pop("sentinel_kwargs", None) or {})
         options.pop("min_other_sentinels", None)
-        master = make_target("tls" if options.pop("ssl", False) else "tcp", options)
+        master = address.make_target("tls" if options.pop("ssl", False) else "tcp", options)
         # Passwords are not shared: those of a Sentinel are in sentinel_kwargs.
         shared = {name: value for name, value in options.items() if name.startswith("socket_")}
-        plain = make_target("tls" if own.pop("ssl", False) else "tcp", {**shared, **own})
-        addresses = [plain.at(bare_host(str(host)), int(port)) for host, port in entries]
+        plain = address.make_target("tls" if own.pop("ssl", False) else "tcp", {**shared, **own})
+        addresses = [plain.at(address.bare_host(str(host)), int(port)) for host, port in entries]
         if not self.services:
             with contextlib.closing(Sentinels(addresses)) as sentinels:
                 self.services = sentinels.services()
@@ -343,11 +328,7 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
 
 
 def check_list(option: str, value: Any, what: str) -> list[Any]:
-    """Return an option that must be a list, or nothing, as a list.
-
-    Raises:
-        ValueError: It is something else, such as a str: a list of characters.
-    """
+    """Return an option that must be a list as a list; ``ValueError`` if it is something else."""
     if value is None:
         return []
     if isinstance(value, str | bytes) or not isinstance(value, list | tuple):

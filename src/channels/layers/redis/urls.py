@@ -21,9 +21,6 @@ from channels.layers.redis.net.address import split_url
 _SERVERS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 _SENTINELS = ("redis+sentinel://", "rediss+sentinel://")
 
-#: Beginnings of the URLs that :func:`layer_from_url` understands.
-SCHEMES = _SERVERS + _SENTINELS
-
 #: Where a Sentinel listens if its URL does not say.
 _SENTINEL_PORT = 26379
 
@@ -54,9 +51,8 @@ def layer_from_url(url: str, **options: Any) -> RedisChannelLayer:
         return _sentinel_layer(url, options)
     if url.startswith(_SERVERS):
         return RedisChannelLayer(hosts=[url], **options)
-    raise ValueError(
-        f"a layer's URL starts with one of {', '.join(SCHEMES)}, not {url.partition('://')[0]}://"
-    )
+    known, scheme = ", ".join(_SERVERS + _SENTINELS), url.partition("://")[0]
+    raise ValueError(f"a layer's URL starts with one of {known}, not {scheme}://")
 
 
 def _sentinel_layer(url: str, options: dict[str, Any]) -> RedisSentinelChannelLayer:

@@ -72,13 +72,10 @@ class AsyncConnection(asyncio.Protocol):
         future: asyncio.Future[list[Any]] = self._loop.create_future()
 
         def answered(answers: list[Any] | None, error: LayerUnavailable | None) -> None:
-            if future.done():  # the caller gave up
-                return
-            if answers is None:
-                assert error is not None
+            if error is not None and not future.done():
                 future.set_exception(error)
-            else:
-                future.set_result(answers)
+            elif not future.done():  # else the caller gave up
+                future.set_result(answers or [])
 
         self.submit(commands, answered)
         return await future

@@ -144,10 +144,7 @@ class Connection:
         self.close()
 
     def connect(self) -> None:
-        """Connect now, unless there is a connection that can be used.
-
-        Raises ``LayerUnavailable`` or ``UnsupportedRedis``.
-        """
+        """Connect now, unless there is a connection that can be used."""
         target = self._server.target(self._key)
         if self._connection is not None:
             if self._pid != os.getpid():

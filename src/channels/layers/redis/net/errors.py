@@ -49,9 +49,8 @@ class UnsupportedRedis(LayerError):
 class RedisUnavailable(LayerUnavailable, errors.ConnectionError):
     """A Redis server did not answer, refused the connection or hung up.
 
-    Whatever was on its way may or may not have happened.  It is one of redis-py's errors as
-    well, because applications catch those: the legacy layer let them through
-    (docs/channels1.md#redis-layer).
+    It is one of redis-py's errors as well, because applications catch those: the legacy layer
+    let them through (docs/channels1.md#redis-layer).
     """
 
     __repr__ = Exception.__repr__  # with the text, which redis-py leaves out

@@ -34,9 +34,6 @@ SENTINEL_TIMEOUT = 1.0
 TRIES = 5
 PAUSE = 0.05
 
-#: What a Cluster's client is not told for all its nodes.
-_ADDRESS = frozenset({"host", "port", "db"})
-
 
 class Host:
     """One server, which stays where it is.  Safe in threads, each of which is lent a connection.
@@ -291,7 +288,7 @@ class ClusterHost(Host):
         for node in self.masters():
             host, port = node.options.get("host", "localhost"), node.options.get("port", 6379)
             nodes.append(ClusterNode(host, port))  # type: ignore[no-untyped-call]  # redis-py
-        options = {name: target.options[name] for name in target.options.keys() - _ADDRESS}
+        options = {k: v for k, v in target.options.items() if k not in ("host", "port", "db")}
         return redis.RedisCluster(startup_nodes=nodes, ssl=target.kind == "tls", **options)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ A shell, blocking or asyncio, lets redis-py connect and moves the bytes.  It sen
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -102,10 +103,7 @@ class RedisProtocol:
         self._target = target
 
     def request(self, commands: Sequence[Packable], context: Any = None) -> bytes:
-        """Return the bytes that send commands, at least one.
-
-        Their answers are expected now; ``context`` comes back with them.
-        """
+        """Return the bytes that send commands; ``context`` comes back with their answers."""
         packed = []
         for command in commands:
             packed.append(command if isinstance(command, bytes) else pack(command))
@@ -185,8 +183,13 @@ class RedisProtocol:
         client_id, info, *loaded = answers
         # An ACL may forbid each of these.  Then takes end by themselves, the version shows at
         # the first LMPOP, and a replica at the first write.
-        if isinstance(info, bytes):
-            check_version(info, str(self._target))
+        told = info if isinstance(info, bytes) else b""
+        version = re.search(rb"^redis_version:((\d+)\S*)", told, re.MULTILINE)
+        if version and int(version[2]) < 7:
+            raise UnsupportedRedis(
+                f"the server at {self._target} is Redis {version[1].decode()}: the layer needs"
+                " Redis 7 or later, or Valkey"
+            )
         if self._target.service:
             role = loaded.pop(0)
             if not isinstance(role, Exception) and role[0] != b"master":
@@ -199,14 +202,3 @@ class RedisProtocol:
                     f"Redis at {self._target} does not load scripts: {answer}"
                 ) from answer
         return client_id if isinstance(client_id, int) else 0
-
-
-def check_version(info: bytes, where: str) -> None:
-    """Raise :class:`UnsupportedRedis` if ``INFO server`` tells of one before version 7."""
-    for line in info.splitlines():
-        name, _, value = line.partition(b":")
-        if name == b"redis_version" and int(value.split(b".")[0]) < 7:
-            raise UnsupportedRedis(
-                f"the server at {where} is Redis {value.decode()}: the layer needs Redis 7"
-                " or later, or Valkey"
-            )

@@ -17,9 +17,8 @@ time and the counters::
 
 ``expiry`` is in Redis milliseconds; ``messages`` and ``bytes`` count what was ever pushed to
 the mailbox, this item included; the item's ``number`` is that of the last change
-of memberships.  A *payload* is one or more msgpack maps, one after the other, or a
-Fernet token of that.  Headers are never encrypted: a frame that cannot be decoded
-must still be answered, and scripts read them.
+of memberships.  Headers are never encrypted: a frame that cannot be decoded must still
+be answered, and scripts read them.
 """
 
 from __future__ import annotations
@@ -96,14 +95,14 @@ def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0"
     return b"".join((_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, _NO_TRACE, payload))
 
 
-def frame_with_expiry(taken: Frame, codec: Codec, now_ms: int) -> bytes:
+def frame_with_expiry(again: Frame, codec: Codec, now_ms: int) -> bytes:
     """Return a frame as it is stored, with the expiry that it had when it was taken."""
-    expiry_ms = round(taken.expires * 1000)
+    expiry_ms = round(again.expires * 1000)
     return _NUMBER.pack(expiry_ms) + frame(
-        codec.payload(taken.channel, *taken.messages),
+        codec.payload(again.channel, *again.messages),
         max(0, expiry_ms - now_ms),
-        flags=codec.flags | (ORDERED if taken.ordered else 0),
-        receipt=taken.receipt or b"\0",
+        flags=codec.flags | (ORDERED if again.ordered else 0),
+        receipt=again.receipt or b"\0",
     )
 
 

@@ -62,7 +62,7 @@ UNBLOCK_PAUSE = 0.005
 class RedisWorkerClient:
     """A worker thread's connections to Redis: a :class:`~channels.layers.clients.WorkerClient`.
 
-    ``held`` returns the receipts that are not answered; the heartbeat's thread calls it.
+    ``unanswered`` returns the receipts in hand; the heartbeat's thread calls it.
 
     Attributes:
         name: What it is called in the process registry.
@@ -73,7 +73,7 @@ class RedisWorkerClient:
         self,
         store: Store,
         channels: Collection[str],
-        held: Callable[[], Collection[bytes]] = tuple,
+        unanswered: Callable[[], Collection[bytes]] = tuple,
     ) -> None:
         self.name = f"worker.{names.random_part(16)}"
         self.counters: Counter[str] = Counter()
@@ -92,7 +92,12 @@ class RedisWorkerClient:
         self._sent = False
         self._taker = 0
         self._heartbeat = Heartbeat(
-            self._store, self.name, "worker", channels=channels, unanswered=held, info=self._info
+            self._store,
+            self.name,
+            "worker",
+            channels=channels,
+            unanswered=unanswered,
+            info=self._info,
         )
 
     def _make_orders(self, channels: Collection[str]) -> dict[int, FairOrder]:
@@ -148,7 +153,7 @@ class RedisWorkerClient:
                 return frames
             if alone or time.monotonic() >= deadline:
                 break
-        # Cleared only when nothing is returned: whoever asked is heard in any case.
+        # Cleared only when nothing is returned: then what was asked for has happened.
         self._asked_to_end = False
         return []
 
@@ -160,7 +165,7 @@ class RedisWorkerClient:
             self._taker = threading.get_ident()
             self._sent = True
             try:
-                # Asked between the look above and the sending: nobody else will end it.
+                # Asked between the look above and the sending: nothing else will end it.
                 if self._asked_to_end:
                     self._end_wait()
                 (answer,) = waiting.read()
@@ -264,11 +269,11 @@ class RedisWorkerClient:
             polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
             # Last, and even if there is nothing to send.
             batch.calls[polled] = batch.calls.pop(polled, [])
-        taken: Any = None
+        found: Any = None
         for index in batch.calls:
             try:
                 if index == polled:
-                    (taken,) = batch.run(index, self._orders[index].next_take())
+                    (found,) = batch.run(index, self._orders[index].next_take())
                 else:
                     batch.run(index)
             except LayerUnavailable as error:
@@ -279,10 +284,10 @@ class RedisWorkerClient:
             self.counters.update(skipped=batch.skipped, dropped=batch.dropped)
         if batch.expired:
             self._store.answer_all(batch.expired, EXPIRED)
-        if polled is None or taken is None or isinstance(taken, Exception):
+        if polled is None or found is None or isinstance(found, Exception):
             # An error of the take shows again in the next one, which may raise it.
             return batch.outcomes, []
-        return batch.outcomes, self._open(polled, taken)
+        return batch.outcomes, self._open(polled, found)
 
 
 class FairOrder:

@@ -8,7 +8,7 @@ from redis.exceptions import InvalidResponse, ResponseError
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.address import Target
 from channels.layers.redis.net.errors import UnsupportedRedis
-from channels.layers.redis.net.protocol import RedisClock, RedisProtocol, check_version, pack
+from channels.layers.redis.net.protocol import RedisClock, RedisProtocol, pack
 from channels.layers.redis.wire import scripts
 
 PING = ("PING",)
@@ -177,8 +177,10 @@ class TestSetUp:
         with pytest.raises(UnsupportedRedis, match=r"example\.org:6379 is Redis 6\.2\.1"):
             protocol.check_set_up(self.answers(info=b"redis_version:6.2.1\r\n"))
 
-    def test_valkey_is_taken_for_the_redis_that_it_stands_for(self):
-        check_version(b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:8.0.1\r\n", "here")
+    def test_valkey_is_taken_for_the_redis_that_it_stands_for(self, protocol):
+        info = b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:8.0.1\r\n"
+
+        assert protocol.check_set_up(self.answers(info=info)) == 3
 
     def test_what_an_acl_forbids_is_done_without(self, protocol):
         forbidden = ResponseError("NOPERM no")
