@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 #: What ends a line, for Python and for us; ``str.splitlines`` knows more.
 NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -57,6 +60,23 @@ class Finding:
     def mechanical(self) -> bool:
         """Whether ``--fix`` does it."""
         return self.upgraded or bool(self.edits)
+
+
+#: A rule gets a module and one of its nodes, and says what is to be done there.
+Rule = TypeVar("Rule", bound=Callable[[Any, Any], Iterator[Finding]])
+
+#: The rules for each kind of node.
+RULES: dict[type[ast.AST], list[Callable[[Any, Any], Iterator[Finding]]]] = defaultdict(list)
+
+
+def rule(kind: type[ast.AST]) -> Callable[[Rule], Rule]:
+    """Have a function look at every node of a kind."""
+
+    def add(function: Rule) -> Rule:
+        RULES[kind].append(function)
+        return function
+
+    return add
 
 
 def apply(text: str, findings: Iterable[Finding]) -> str:

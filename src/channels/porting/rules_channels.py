@@ -6,7 +6,7 @@ import ast
 import enum
 from collections.abc import Iterator, Sequence
 
-from channels.porting.findings import Edit, Finding
+from channels.porting.findings import Edit, Finding, rule
 from channels.porting.module import (
     FunctionDef,
     Module,
@@ -44,6 +44,7 @@ def _is(module: Module, node: ast.AST, name: str) -> bool:
     return found.startswith("channels.") and found.rpartition(".")[2] == name
 
 
+@rule(ast.Call)
 def slight_ordering(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``enforce_ordering(slight=True)``; what is called without a name may be the consumer."""
     if not _is(module, node, "enforce_ordering"):
@@ -59,6 +60,7 @@ def slight_ordering(module: Module, node: ast.Call) -> Iterator[Finding]:
         yield Finding("slight", module.line(node), message, edits)
 
 
+@rule(ast.ClassDef)
 def class_attributes(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """Attributes of consumer classes, and of demultiplexers, which name no channels."""
     for name, statement in assignments(node.body):
@@ -74,6 +76,7 @@ def class_attributes(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
             yield Finding("demultiplexer", module.line(statement), message)
 
 
+@rule(ast.FunctionDef)
 def consumer(module: Module, node: ast.FunctionDef) -> Iterator[Finding]:
     """What is expected of HTTP sessions where there is none; order; and sleep."""
     decorators = [module.qualified(one) for one in node.decorator_list]
@@ -105,6 +108,7 @@ def consumer(module: Module, node: ast.FunctionDef) -> Iterator[Finding]:
         yield Finding("long-consumer", module.line(sleep), message, note=True)
 
 
+@rule(ast.Compare)
 def no_user(module: Module, node: ast.Compare) -> Iterator[Finding]:
     """``message.user is None`` is never true."""
     if dotted(node.left) == "message.user" and any(
@@ -115,6 +119,7 @@ def no_user(module: Module, node: ast.Compare) -> Iterator[Finding]:
         yield Finding("user-none", module.line(node), message)
 
 
+@rule(ast.ClassDef)
 def bindings(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """Data binding as it was before 1.0, and what is different now."""
     if not module.derives(node, *_BINDINGS) or not _RECEIVERS.isdisjoint(methods(node)):
@@ -130,6 +135,7 @@ def bindings(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
         yield Finding("binding-groups", module.line(method), message)
 
 
+@rule(ast.Attribute)
 def demultiplexer(module: Module, node: ast.Attribute) -> Iterator[Finding]:
     """Where documentation and code did not agree."""
     if node.attr == "encode" and _is(module, node.value, "WebsocketDemultiplexer"):
@@ -140,6 +146,7 @@ def demultiplexer(module: Module, node: ast.Attribute) -> Iterator[Finding]:
         yield Finding("demultiplexer", module.line(node), message)
 
 
+@rule(ast.Call)
 def called_otherwise(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``layer.receive_many()``, and ``message["path"].decode("ascii")``: it is text."""
     func = node.func
@@ -158,6 +165,7 @@ def called_otherwise(module: Module, node: ast.Call) -> Iterator[Finding]:
             yield Finding("python-2", module.line(node), f'message["{key}"] is text already', edits)
 
 
+@rule(ast.Call)
 def bytes_pattern(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``route(…, path=b"^/chat/")`` and ``url(b"^chat/$", …)``."""
     name = module.qualified(node)
@@ -224,12 +232,14 @@ _LOOKS_ONLY = frozenset(
 _Ways = tuple[list[ast.stmt], bool]
 
 
+@rule(ast.FunctionDef)
 def connect_function(module: Module, node: ast.FunctionDef) -> Iterator[Finding]:
     """A function that is routed from websocket.connect."""
     if "websocket.connect" in module.project.handles(module.path, node.name):
         yield from _look(module, node)
 
 
+@rule(ast.ClassDef)
 def connect_method(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """``connect`` of a consumer class that overrides it."""
     method = methods(node).get("connect")
@@ -353,17 +363,3 @@ def _hands_on(value: ast.expr) -> bool:
         return any(map(_hands_on, value.values))
     name = dotted(value)
     return name in {"message", "self"} or name.endswith((".reply_channel", ".reply_channel.send"))
-
-
-RULES = [
-    (ast.Call, slight_ordering),
-    (ast.ClassDef, class_attributes),
-    (ast.FunctionDef, consumer),
-    (ast.Compare, no_user),
-    (ast.ClassDef, bindings),
-    (ast.Attribute, demultiplexer),
-    (ast.Call, called_otherwise),
-    (ast.Call, bytes_pattern),
-    (ast.FunctionDef, connect_function),
-    (ast.ClassDef, connect_method),
-]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from channels.porting.findings import Edit, Finding
+from channels.porting.findings import Edit, Finding, rule
 from channels.porting.module import (
     Module,
     argument,
@@ -48,6 +48,7 @@ _MIDDLEWARE_HOOKS = frozenset(
 )
 
 
+@rule(ast.Name)
 def builtin(module: Module, node: ast.Name) -> Iterator[Finding]:
     """``unicode``, ``xrange`` …, if nothing in the file gives them a meaning."""
     name = node.id
@@ -64,6 +65,7 @@ def builtin(module: Module, node: ast.Name) -> Iterator[Finding]:
         yield Finding("python-2", module.line(node), message)
 
 
+@rule(ast.Call)
 def called_method(module: Module, node: ast.Call) -> Iterator[Finding]:
     """Methods that are attributes, are called otherwise, or are gone."""
     func = node.func
@@ -107,6 +109,7 @@ def called_method(module: Module, node: ast.Call) -> Iterator[Finding]:
             yield Finding("assertion", line, message)
 
 
+@rule(ast.Call)
 def called_function(module: Module, node: ast.Call) -> Iterator[Finding]:
     """Functions and fields that take other arguments, or have another name."""
     name, line = module.qualified(node), module.line(node)
@@ -132,6 +135,7 @@ def called_function(module: Module, node: ast.Call) -> Iterator[Finding]:
         yield Finding("safe-url", line, message, edits)
 
 
+@rule(ast.ClassDef)
 def old_class(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """What is defined in a class and is not called, or called otherwise."""
     defined = methods(node)
@@ -195,6 +199,7 @@ def _is_widget(module: Module, klass: ast.ClassDef) -> bool:
     )
 
 
+@rule(ast.Attribute)
 def old_attribute(module: Module, node: ast.Attribute) -> Iterator[Finding]:
     """``register.assignment_tag``, and ``method.allow_tags = True`` of an admin class."""
     if node.attr == "assignment_tag":
@@ -203,12 +208,3 @@ def old_attribute(module: Module, node: ast.Attribute) -> Iterator[Finding]:
     elif node.attr == "allow_tags" and isinstance(node.ctx, ast.Store):
         message = "allow_tags does nothing: its HTML is escaped unless it is from format_html()"
         yield Finding("allow-tags", module.line(node), message)
-
-
-RULES = [
-    (ast.Name, builtin),
-    (ast.Call, called_method),
-    (ast.Call, called_function),
-    (ast.ClassDef, old_class),
-    (ast.Attribute, old_attribute),
-]

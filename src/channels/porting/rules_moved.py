@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from channels.backends import CONSEQUENCE, translate
-from channels.porting.findings import Edit, Finding
+from channels.porting.findings import Edit, Finding, rule
 from channels.porting.module import FunctionDef, Module, dotted, string
 from channels.porting.moved import gone, moved
 
@@ -38,6 +38,7 @@ def _told(module: Module, node: ast.AST, name: str, edits: tuple[Edit, ...] = ()
     return Finding("moved", module.line(node), message, edits) if message else None
 
 
+@rule(ast.ImportFrom)
 def moved_from_import(module: Module, node: ast.ImportFrom) -> Iterator[Finding]:
     """``from old import a, b``."""
     if node.level or not node.module:
@@ -135,6 +136,7 @@ def _uses(module: Module, old: str, new: str) -> list[Edit]:
     return [module.replace(one, last) for one in names]
 
 
+@rule(ast.Import)
 def moved_import(module: Module, node: ast.Import) -> Iterator[Finding]:
     """``import old.module``, with or without ``as``."""
     for alias in node.names:
@@ -158,6 +160,7 @@ def moved_import(module: Module, node: ast.Import) -> Iterator[Finding]:
         yield replace(told, edits=tuple(edits))
 
 
+@rule(ast.Attribute)
 def moved_attribute(module: Module, node: ast.Attribute) -> Iterator[Finding]:
     """``encoding.force_unicode``, where the module itself has stayed."""
     name = module.qualified(node)
@@ -170,6 +173,7 @@ def moved_attribute(module: Module, node: ast.Attribute) -> Iterator[Finding]:
     yield replace(told, edits=edits)
 
 
+@rule(ast.ClassDef)
 def unneeded_decorator(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """``@python_2_unicode_compatible`` of Django's own."""
     for one in node.decorator_list:
@@ -179,6 +183,7 @@ def unneeded_decorator(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
             yield Finding("moved", module.line(one), message, module.delete(one))
 
 
+@rule(ast.Constant)
 def names_in_strings(module: Module, node: ast.Constant) -> Iterator[Finding]:
     """Dotted names in strings: settings, mock.patch, dotted routes."""
     value = string(node)
@@ -235,12 +240,3 @@ def _sockets_stay(module: Module, node: ast.AST) -> tuple[Edit, ...]:
         return ()
     at = module.line_end(layers)
     return (Edit(at, at, f"{module.newline}{indent}CHANNELS_CLOSE_ON_LOGOUT = False"),)
-
-
-RULES = [
-    (ast.ImportFrom, moved_from_import),
-    (ast.Import, moved_import),
-    (ast.Attribute, moved_attribute),
-    (ast.ClassDef, unneeded_decorator),
-    (ast.Constant, names_in_strings),
-]

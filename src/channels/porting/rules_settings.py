@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from channels.backends import IN_MEMORY, REDIS, translate
-from channels.porting.findings import Edit, Finding
+from channels.porting.findings import Edit, Finding, rule
 from channels.porting.module import (
     Module,
     argument,
@@ -48,6 +48,7 @@ _DEFAULTS = {
 _RUNNER = frozenset({"build_suite", "run_tests"})
 
 
+@rule(ast.Module)
 def settings(module: Module, node: ast.Module) -> Iterator[Finding]:
     """Names of settings, set at the top of a module."""
     names = dict(assignments(node.body))
@@ -80,6 +81,7 @@ def _defaults(module: Module, node: ast.Module, apps: ast.stmt) -> Iterator[Find
             yield Finding("setting-default", module.line(apps), message, edits)
 
 
+@rule(ast.Name)
 def middleware_classes(module: Module, node: ast.Name) -> Iterator[Finding]:
     """``MIDDLEWARE_CLASSES`` is ``MIDDLEWARE``."""
     if node.id == "MIDDLEWARE_CLASSES":
@@ -88,6 +90,7 @@ def middleware_classes(module: Module, node: ast.Name) -> Iterator[Finding]:
         yield Finding("setting", module.line(node), message, edits)
 
 
+@rule(ast.Constant)
 def backend(module: Module, node: ast.Constant) -> Iterator[Finding]:
     """``"BACKEND": "a.layer.of.another"`` within ``CHANNEL_LAYERS``, in whatever notation."""
     value = string(node) or ""
@@ -115,6 +118,7 @@ def _is_backend(module: Module, node: ast.Constant) -> bool:
     return isinstance(parent, ast.keyword) and parent.arg == "BACKEND"
 
 
+@rule(ast.Constant)
 def delay_app(module: Module, node: ast.Constant) -> Iterator[Finding]:
     """The app of delayed messages has a label that Django accepts."""
     if string(node) != "channels.delay":
@@ -132,6 +136,7 @@ def delay_app(module: Module, node: ast.Constant) -> Iterator[Finding]:
         yield Finding("delay-label", module.line(node), "the app's label is channels_delay", edits)
 
 
+@rule(ast.ClassDef)
 def app_config(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """``AppConfig.name`` that is not the app's, and labels with a dot."""
     is_config = any(base.rpartition(".")[2] == "AppConfig" for base in module.bases(node))
@@ -155,6 +160,7 @@ def app_config(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
             yield Finding("app-label", module.line(statement), message)
 
 
+@rule(ast.Assign)
 def default_app_config(module: Module, node: ast.Assign) -> Iterator[Finding]:
     """``default_app_config`` is found by itself."""
     if [dotted(one) for one in node.targets] != ["default_app_config"]:
@@ -169,6 +175,7 @@ def default_app_config(module: Module, node: ast.Assign) -> Iterator[Finding]:
     yield Finding("app-config", module.line(node), message, edits)
 
 
+@rule(ast.ClassDef)
 def test_runner(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
     """Methods of a test runner that take or hand on what Django 5.0 removed."""
     for name, method in methods(node).items():
@@ -184,6 +191,7 @@ def test_runner(module: Module, node: ast.ClassDef) -> Iterator[Finding]:
             yield Finding("test-runner", module.line(method), message)
 
 
+@rule(ast.Constant)
 def requirements(module: Module, node: ast.Constant) -> Iterator[Finding]:
     """Distributions in ``setup.py``."""
     value = string(node)
@@ -202,15 +210,3 @@ def requirements(module: Module, node: ast.Constant) -> Iterator[Finding]:
         yield Finding(
             "requirement", module.line(node), message, edits if new and not source else ()
         )
-
-
-RULES = [
-    (ast.Module, settings),
-    (ast.Name, middleware_classes),
-    (ast.Constant, backend),
-    (ast.Constant, delay_app),
-    (ast.ClassDef, app_config),
-    (ast.Assign, default_app_config),
-    (ast.ClassDef, test_runner),
-    (ast.Constant, requirements),
-]

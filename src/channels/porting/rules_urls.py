@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from channels.porting.findings import Edit, Finding
+from channels.porting.findings import Edit, Finding, rule
 from channels.porting.module import (
     Module,
     argument,
@@ -51,6 +51,7 @@ _LOADERS = frozenset(
 )
 
 
+@rule(ast.Call)
 def route(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``url(r"^a/$", "app.views.a")``, and the views of ``django.contrib.auth``."""
     view = argument(node, "view", 1)
@@ -91,6 +92,7 @@ def _as_view(module: Module, node: ast.Call, view: ast.expr, name: str) -> tuple
     return edits if options is None else (*edits, module.without_argument(node, options))
 
 
+@rule(ast.Call)
 def patterns(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``patterns("", …)`` is a list; its import is told if it is more than that."""
     if module.qualified(node) != "django.conf.urls.patterns" or node.keywords:
@@ -108,6 +110,7 @@ def patterns(module: Module, node: ast.Call) -> Iterator[Finding]:
     yield Finding("patterns", module.line(node), "urlpatterns is a plain list", edits)
 
 
+@rule(ast.Call)
 def included(module: Module, node: ast.Call) -> Iterator[Finding]:
     """``include(admin.site.urls)``, and ``include("app.urls", namespace="app")``."""
     if module.qualified(node) not in _INCLUDES or has_star(node) or not node.args:
@@ -151,6 +154,7 @@ def _is_nameless(module: Module, target: ast.expr) -> bool:
     return last == "urls" and any(dotted(one.func).endswith("Router") for one in made)
 
 
+@rule(ast.FunctionDef)
 def render_to_response(module: Module, node: ast.FunctionDef) -> Iterator[Finding]:
     """``render_to_response(template, …)`` in a view, which has a request."""
     if "request" not in parameters(node):
@@ -175,6 +179,7 @@ def render_to_response(module: Module, node: ast.FunctionDef) -> Iterator[Findin
             yield Finding("render", module.line(call), message, edits)
 
 
+@rule(ast.Call)
 def rendered(module: Module, node: ast.Call) -> Iterator[Finding]:
     """Contexts that are given to ``render()`` and its like: they take a dict, and the request."""
     name = module.qualified(node)
@@ -229,12 +234,3 @@ def _is_loaded(module: Module, template: ast.expr) -> bool:
     return bool(made) and all(
         isinstance(one, ast.Call) and module.qualified(one) in _LOADERS for one in made
     )
-
-
-RULES = [
-    (ast.Call, route),
-    (ast.Call, patterns),
-    (ast.Call, included),
-    (ast.FunctionDef, render_to_response),
-    (ast.Call, rendered),
-]

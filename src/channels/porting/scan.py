@@ -6,14 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from channels.porting import (
+from channels.porting import (  # noqa: F401 (each module adds its rules)
     rules_channels,
     rules_django,
     rules_moved,
@@ -22,7 +20,7 @@ from channels.porting import (
     texts,
     tree,
 )
-from channels.porting.findings import NEWLINE, Finding, UnparsableError, apply
+from channels.porting.findings import NEWLINE, RULES, Finding, UnparsableError, apply
 from channels.porting.module import Module
 from channels.porting.project import Project
 from channels.porting.upgrade import IGNORE, upgrade
@@ -32,11 +30,6 @@ MAX_PASSES = 20
 
 #: Fewer files are done sooner than processes are started.
 MANY = 40
-
-_RULES: dict[type, list[Callable[[Module, Any], Iterator[Finding]]]] = defaultdict(list)
-for _rules in (*(rules_channels, rules_django, rules_moved, rules_settings, rules_urls),):
-    for _kind, _rule in _rules.RULES:
-        _RULES[_kind].append(_rule)
 
 
 @dataclass
@@ -188,7 +181,7 @@ def _ruled(module: Module) -> list[Finding]:
         return [
             finding
             for node in module.nodes
-            for rule in _RULES.get(type(node), ())
+            for rule in RULES.get(type(node), ())
             for finding in rule(module, node)
         ]
     except RecursionError as error:
