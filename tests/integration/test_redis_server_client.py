@@ -208,7 +208,7 @@ def test_a_busy_mailbox_is_reported_even_if_nothing_is_sent(redis_server, layer)
         async with serving(layer) as (_, listener):
             pairs = [scripts.MESSAGE, items.reply_item("a", layer.codec.payload("a", {}))] * 500
             for _ in range(6):
-                redis_server.client.execute_command(*layer.commands.post(BOX, pairs))
+                redis_server.client.execute_command(*layer.commands.post(BOX), *pairs)
             await until(lambda: len(listener.items) == 3000, "all are delivered")
             await until(lambda: meta(redis_server, layer).get("tm", 0) >= 2000, "most are reported")
 
@@ -220,7 +220,7 @@ def test_items_that_do_not_decode_are_dropped_and_counted(redis_server, layer):
         async with serving(layer) as (server_client, listener):
             for bad in (b"R\x01a\xc1", b"R\x50short", b"X", b"Gnonsense", b"A12", b"J"):
                 pairs = [scripts.MESSAGE, bad]
-                redis_server.client.execute_command(*layer.commands.post(BOX, pairs))
+                redis_server.client.execute_command(*layer.commands.post(BOX), *pairs)
             redis_server.client.rpush(layer.keys.mail(BOX), b"no stamp")
             layer.send(BOX + "a", {"n": 1})
             await server_client.mark()

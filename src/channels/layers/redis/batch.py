@@ -163,9 +163,9 @@ class Batch:
             if call.command is not None:
                 commands.append(call.command)
             elif call.name.endswith("!"):
-                commands.append(store.commands.post(call.name, call.parts, call.channel))
+                commands.append((*store.commands.post(call.name, call.channel), *call.parts))
             else:
-                commands.append(store.commands.push(call.name, call.parts))
+                commands.append((*store.commands.push(call.name), *call.parts))
         try:
             answers = store.ring.hosts[host].execute([*commands, *then])
         except LayerUnavailable as error:

@@ -289,7 +289,8 @@ class Mailbox:
                 passed.set_exception(error)
 
         item = items.receipt_item(number)
-        self._connections.call(self._commands.post(self._name, [scripts.CONTROL, item]), pushed)
+        post = self._commands.post(self._name)
+        self._connections.call((*post, scripts.CONTROL, item), pushed)
         try:
             while not passed.done():
                 before = waits, self._brought

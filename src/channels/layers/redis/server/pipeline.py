@@ -101,11 +101,10 @@ class Pipeline:
         commands: list[Command] = []
         handlers: list[Handler] = []
         for (channel, past_capacity, ttl_ms), queued in frames.items():
+            push = self._commands.push(channel, past_capacity, ttl_ms)
             for first in range(0, len(queued), MAX_FRAMES):
                 part, done = zip(*queued[first : first + MAX_FRAMES], strict=True)
-                commands.append(
-                    self._commands.push(channel, part, past_capacity=past_capacity, ttl_ms=ttl_ms)
-                )
+                commands.append((*push, *part))
                 handlers.append(partial(self._pushed, channel, done))
         for command, handler in calls:
             commands.append(command)

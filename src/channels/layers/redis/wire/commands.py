@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from channels.layers.clients import EXPIRED, UNREADABLE
 from channels.layers.redis.wire import items, scripts
 from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.wire.scripts import Argument, Command
+from channels.layers.redis.wire.scripts import Command
 
 #: Bytes that may wait in one mailbox, of any reader.
 MAILBOX_BYTES = 32 * 1024 * 1024
@@ -58,19 +58,12 @@ class Commands:
         self._queue_head = functools.lru_cache(_REMEMBERED)(self._make_queue_head)
         self._mailbox_head = functools.lru_cache(_REMEMBERED)(self._make_mailbox_head)
 
-    def push(
-        self,
-        channel: str,
-        frames: Iterable[bytes],
-        *,
-        past_capacity: bool = False,
-        ttl_ms: int | None = None,
-    ) -> Command:
-        """Return the call of ``PUSH_QUEUE`` for frames of one shared or single-reader channel.
+    def push(self, channel: str, past_capacity: bool = False, ttl_ms: int = 0) -> Command:
+        """Return the call of ``PUSH_QUEUE`` for a channel, up to its frames, which follow.
 
-        ``ttl_ms`` is that of the frames; None for the layer's expiry.
+        ``ttl_ms`` is that of the frames; 0 for the layer's expiry.
         """
-        return (*self._queue_head(channel, past_capacity, ttl_ms or self.ttl_ms), *frames)
+        return self._queue_head(channel, past_capacity, ttl_ms or self.ttl_ms)
 
     def _make_queue_head(self, channel: str, past_capacity: bool, ttl_ms: int) -> Command:
         keys = self.keys
@@ -97,17 +90,18 @@ class Commands:
             ("EXPIRE", key, scripts.CHANNEL_STATISTICS_EXPIRY),
         ]
 
-    def post(self, mailbox: str, pairs: Iterable[Argument], channel: str = "") -> Command:
-        """Return the call of ``PUSH_MAILBOX`` for items of one mailbox, which ends in ``!``.
+    def post(self, mailbox: str, channel: str = "") -> Command:
+        """Return the call of ``PUSH_MAILBOX`` for a mailbox, which ends in ``!``, up to its items.
+
+        Class and item follow in turn: ``MESSAGE, item, GROUP, item ...``.
 
         Args:
             mailbox: Its name.
-            pairs: Class and item in turn: ``MESSAGE, item, GROUP, item ...``.
             channel: Full name of the first message's channel, if one is among them:
                 ``channel_capacity`` may name it more closely than its mailbox.
         """
         named = channel if self._limits.channel_capacity else ""
-        return (*self._mailbox_head(mailbox, named or mailbox), *pairs)
+        return self._mailbox_head(mailbox, named or mailbox)
 
     def _make_mailbox_head(self, mailbox: str, named: str) -> Command:
         keys = self.keys
@@ -131,7 +125,7 @@ class Commands:
             mailbox, item = items.answer_for(receipt or b"", cause)
         except ValueError:
             return None
-        return mailbox, self.post(mailbox, (scripts.CONTROL, item))
+        return mailbox, (*self.post(mailbox), scripts.CONTROL, item)
 
     def announce(self, mailbox: str) -> Command:
         """Return the command by which an interface server tells what its mailbox may hold."""
