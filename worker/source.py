@@ -132,7 +132,7 @@ class Source:
                     self._listening()
             if self._doubtful:
                 # The only push that is safe to repeat.
-                self._exchange(list(map(Answer, self._doubtful)), None, take=True)
+                self._flush([], None, take=True)
             if not self._ready:
                 self._ready += self._client.take()
         except LayerUnavailable as error:
@@ -166,11 +166,13 @@ class Source:
             self._frame = None
         if not sends and answer is None:
             return
-        refused = self._flush(sends, consumer, take=last)
-        if refused:
-            end = last_word(frame.channel, content, refused)
-            if end:
-                self._flush(end, consumer, take=False)
+        try:
+            refused = self._flush(sends, consumer, take=last)
+            sends = last_word(frame.channel, content, refused) if refused else []
+            if sends:
+                self._flush(sends, consumer, take=False)
+        except LayerUnavailable as error:
+            report_unknown(sends, consumer, error)
 
     def later(self, sends: list[Operation], consumer: object, content: dict[str, Any]) -> None:
         """Flush, and put the message back at the end of its channel.
@@ -189,7 +191,11 @@ class Source:
             Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires), at_head=False
         )
         sends.append(back)
-        refused = self._flush(sends, consumer, take=True)
+        try:
+            refused = self._flush(sends, consumer, take=True)
+        except LayerUnavailable as error:
+            report_unknown(sends, consumer, error)
+            refused = []
         if any(
             operation is back and not isinstance(error, LayerUnavailable)
             for operation, error in refused
@@ -201,9 +207,12 @@ class Source:
         self._frame = None
 
     def _flush(self, operations: list[Operation], consumer: object, *, take: bool) -> list[Refused]:
-        """Carry out operations and answer receipts; return what was refused for good.
+        """Carry out operations, and take a frame if there is none to run; return what was refused.
 
         A receipt whose answer may not have left is answered again with the next flush.
+
+        Raises:
+            LayerUnavailable: It is not known what happened of what is in ``operations`` then.
         """
         if self.interruptible and operations and is_customised(self._layer):
             # Something counts what is sent; only the client can do the rest.
@@ -214,22 +223,8 @@ class Source:
                 clock=self._clock,
                 sleep=self._sleep,
             )
-            operations = [one for one in operations if not isinstance(one, Send | GroupSend)]
+            operations[:] = [one for one in operations if not isinstance(one, Send | GroupSend)]
         operations += map(Answer, self._doubtful)
-        try:
-            return self._exchange(operations, consumer, take=take)
-        except LayerUnavailable as error:
-            report_unknown(operations, consumer, error)
-            return []
-
-    def _exchange(
-        self, operations: list[Operation], consumer: object, *, take: bool
-    ) -> list[Refused]:
-        """Carry out operations, and take a frame if there is none to run.
-
-        Raises:
-            LayerUnavailable: It is not known which of them happened.
-        """
         take = take and not self._stopping and not self._ready
         outcomes, frames = self._client.exchange(operations, take=take)
         self._ready += frames  # at once: what goes wrong now must not lose them
@@ -267,7 +262,10 @@ class Source:
             unrun.append(Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires))
         operations: list[Operation] = [GiveBack(frame) for frame in unrun]
         if operations or self._doubtful:
-            self._flush(operations, None, take=False)
+            try:
+                self._flush(operations, None, take=False)
+            except LayerUnavailable as error:
+                report_unknown(operations, None, error)
         self._frame = None
         self._ready.clear()
         self._doubtful.clear()
