@@ -15,7 +15,7 @@ import msgpack
 
 from channels.exceptions import MessageTooLarge
 from channels.layers.clients import Message
-from channels.layers.values import MAX_DEPTH, MAX_INT, MIN_INT, OTHER_KEYS, packed_copy
+from channels.layers.values import MAX_DEPTH, OTHER_KEYS, packed_copy
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -27,10 +27,12 @@ ENCRYPTED = 2
 #: the clocks of two processes differ.
 CLOCK_TOLERANCE = 10
 
-#: Types that need no second look on their way to msgpack; text may still hold half
-#: of a surrogate pair, which msgpack itself notices.
-_LEAVES = frozenset({str, bytes, float, bool, type(None)})
+#: Types that travel as they are, or are refused by msgpack itself: half of a surrogate pair
+#: in text, and integers of more than 64 bits.
+_LEAVES = frozenset({str, bytes, int, float, bool, type(None)})
 _CONTAINERS = frozenset({dict, list, tuple})
+_TEXT = frozenset({str})
+_KEYS = OTHER_KEYS | _TEXT
 
 #: Its type stubs say that it may return None, which only another mode of it does.
 _packb: Any = msgpack.packb
@@ -72,12 +74,14 @@ class Codec:
         """
         parts = []
         for message in messages:
-            if not _is_plain(message, 0):
+            values = message.values()
+            plain = _LEAVES.issuperset(map(type, values)) or _are_plain(values)
+            if not plain or type(message) is not dict or not _TEXT.issuperset(map(type, message)):
                 # Says what is wrong and where, or turns subclasses to what they stand for.
                 message, _ = packed_copy(message, name, self.max_message_size)
             try:
                 packed: bytes = _packb(message, use_bin_type=True)
-            except UnicodeEncodeError:
+            except (UnicodeEncodeError, OverflowError):
                 packed_copy(message, name, self.max_message_size)
                 raise
             if len(packed) > self.max_message_size:
@@ -118,30 +122,19 @@ class Codec:
             raise Undecodable("not encrypted with one of our keys, or too old") from error
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a dict, list or tuple holds nothing but what travels as it is."""
-    if depth >= MAX_DEPTH:
-        return False
-    if type(value) is dict:
-        for key in value:
-            if type(key) is not str and not (depth and _is_plain_key(key)):
-                return False
-        value = value.values()
-    for item in value:
-        kind = type(item)
+def _are_plain(values: Iterable[Any], depth: int = 1) -> bool:
+    """Whether there is nothing in a message, or in a container, but what travels as it is."""
+    for value in values:
+        kind = type(value)
         if kind in _LEAVES:
             continue
-        if kind is int:
-            if not MIN_INT <= item <= MAX_INT:
-                return False
-        elif kind not in _CONTAINERS or not _is_plain(item, depth + 1):
+        if kind not in _CONTAINERS or depth >= MAX_DEPTH:
+            return False
+        if kind is dict and not _KEYS.issuperset(map(type, value)):
+            return False
+        if not _are_plain(value.values() if kind is dict else value, depth + 1):
             return False
     return True
-
-
-def _is_plain_key(key: Any) -> bool:
-    """Whether a key that is no text, below the message itself, travels as it is."""
-    return type(key) in OTHER_KEYS and (type(key) is not int or MIN_INT <= key <= MAX_INT)
 
 
 def _unpack_many(packed: bytes) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import random
 import struct
 
@@ -13,6 +14,7 @@ from channels.layers.clients import EXPIRED, UNREADABLE, Frame
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec, Undecodable
 from channels.layers.redis.wire.items import Refused
+from channels.layers.values import MAX_DEPTH
 
 LIMIT = 10_000
 NOW = 1_800_000_000_000
@@ -67,6 +69,24 @@ class TestPayloads:
     def test_what_cannot_travel_is_refused_with_its_place(self, codec, value):
         with pytest.raises(TypeError, match="'outer'"):
             codec.payload("work", {"outer": value})
+
+    def test_a_message_of_another_class_is_looked_at_all_the_same(self, codec):
+        message = collections.OrderedDict(n=1, b=bytearray(b"x"))
+
+        assert codec.messages(codec.payload("work", message), 60) == [{"n": 1, "b": b"x"}]
+        with pytest.raises(TypeError, match="'a'"):
+            codec.payload("work", collections.OrderedDict(a=object()))
+        with pytest.raises(TypeError, match="which is not a str"):
+            codec.payload("work", collections.OrderedDict({1: 2}))
+
+    def test_a_message_may_be_a_hundred_levels_deep(self, codec):
+        message = {"n": 1}
+        for _ in range(MAX_DEPTH - 1):
+            message = {"n": message}
+
+        assert codec.messages(codec.payload("work", message), 60) == [message]
+        with pytest.raises(TypeError, match="nested"):
+            codec.payload("work", {"n": message})
 
     def test_a_message_that_holds_itself_is_refused(self, codec):
         message = {}
