@@ -153,6 +153,8 @@ class WorkerClientConformance(Conformance):
                     Send("p!a", {"value": object()}),
                     Send("not a name", {}),
                     GroupSend("group", {"body": b"x" * 1100}),
+                    GroupSend("group", {}),
+                    GroupSend("half of a pair: \ud800", {}),
                     Send("p!a", {"n": 2}),
                 ]
             )
@@ -163,6 +165,8 @@ class WorkerClientConformance(Conformance):
             TypeError,
             TypeError,
             layer.MessageTooLarge,
+            type(None),
+            TypeError,
             type(None),
         ]
         assert [message["n"] for _, message in self.receive_all(layer, "p!")] == [1, 2]

@@ -7,6 +7,7 @@ read in one more round trip, and an item takes its place in the order of each ma
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -143,9 +144,10 @@ class Batch:
         ring, commands = self._store.ring, self._store.commands
         groups: dict[int, dict[str, None]] = {}
         for one in self._operations:
-            # A name that is none is reported in its turn.
-            if isinstance(one, GroupSend) and isinstance(one.group, str):
-                groups.setdefault(ring.index(one.group), {})[one.group] = None
+            if isinstance(one, GroupSend):
+                with contextlib.suppress(TypeError):  # which is reported in its turn
+                    names.check_group_name(one.group)
+                    groups.setdefault(ring.index(one.group), {})[one.group] = None
         for host, found in groups.items():
             now_ms = ring.now_ms(host)
             listings = [commands.listed(group, now_ms) for group in found]
