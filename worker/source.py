@@ -114,7 +114,17 @@ class Source:
         frame = self._frame
         if frame is None:
             if not self._ready and not self._stopping:
-                self._take()
+                try:
+                    self._start()
+                    if self._doubtful:
+                        # The only push that is safe to repeat.
+                        self._flush([], None, take=True)
+                    if not self._ready:
+                        self._ready += self._client.take()
+                except Exception as error:
+                    self._went_wrong(error)
+                else:
+                    self._went_well()
             # What can't go back to the head of its queue is run.
             if not self._ready or (self._stopping and self.interruptible):
                 return None
@@ -123,31 +133,27 @@ class Source:
             del self._ready[0]
         return Delivery(frame.channel, frame.messages[self._position], frame.ordered)
 
-    def _take(self) -> None:
-        try:
-            if not self._started:
-                self._client.start()
-                self._started = True
-                if self._listening is not None:
-                    self._listening()
-            if self._doubtful:
-                # The only push that is safe to repeat.
-                self._flush([], None, take=True)
-            if not self._ready:
-                self._ready += self._client.take()
-        except LayerUnavailable as error:
+    def _start(self) -> None:
+        if not self._started:
+            self._client.start()
+            self._started = True
+            if self._listening is not None:
+                self._listening()
+
+    def _went_wrong(self, error: Exception) -> None:
+        if isinstance(error, LayerUnavailable):
             log = logger.debug if self._down or self._quiet else logger.warning
             self._down = True
             log("The channel layer does not answer (%s); trying again until it does", error)
-            self._pause(self._backoff.pause())
-        except Exception:
-            logger.exception("Taking from the channel layer failed; the worker goes on")
-            self._pause(self._backoff.pause())
         else:
-            if self._down:
-                self._down = False
-                (logger.debug if self._quiet else logger.info)("The channel layer answers again")
-            self._backoff.reset()
+            logger.error("Taking from the channel layer failed; the worker goes on", exc_info=error)
+        self._pause(self._backoff.pause())
+
+    def _went_well(self) -> None:
+        if self._down:
+            self._down = False
+            (logger.debug if self._quiet else logger.info)("The channel layer answers again")
+        self._backoff.reset()
 
     # -- giving back -----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ read in one more round trip, and an item takes its place in the order of each ma
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,9 @@ class _Call:
 class Batch:
     """Operations as commands for each host, and what became of them.
 
-    Making it reads the members of groups among the operations, and raises
-    ``LayerUnavailable`` if that fails: then nothing was sent.
+    Args:
+        store: Where to.
+        groups: Names that will be sent to: their members are read together.
 
     Attributes:
         calls: By the index of their host.
@@ -59,45 +60,49 @@ class Batch:
         dropped: Items for full mailboxes whose process is dead.
     """
 
-    def __init__(self, store: Store, operations: Sequence[Operation]) -> None:
+    def __init__(self, store: Store, groups: Iterable[str] = ()) -> None:
         self.calls: dict[int, list[_Call]] = {}
-        self.outcomes: list[Exception | None] = [None] * len(operations)
+        self.outcomes: list[Exception | None] = []
         self.refusal: LayerUnavailable | None = None
         self.expired: list[bytes] = []
         self.skipped = self.dropped = 0
         self._store = store
-        self._operations = operations
+        self._groups = groups
         self._growing: dict[tuple[int, str], _Call] = {}
         self._members: dict[str, list[str]] = {}
-        for index, operation in enumerate(operations):
-            try:
-                self._add(index, operation)
-            except LayerUnavailable:
-                raise
-            except _FAULTS as error:
-                self.outcomes[index] = error
 
-    def _add(self, index: int, operation: Operation) -> None:
-        store = self._store
-        if isinstance(operation, Send):
-            channel = operation.channel
-            names.check_channel_name(channel)
-            check_message(operation.message)
-            payload = store.codec.payload(channel, operation.message)
-            mailbox, mark, local = channel.partition("!")
-            if mark:
-                item = items.reply_item(local, payload)
-                call = self._append(index, mailbox + mark, MESSAGE, item)
-                call.channel = call.channel or channel
+    def add(self, operation: Operation) -> None:
+        """Add an operation; if it can't be carried out, that is its outcome.
+
+        Raises:
+            LayerUnavailable: The members of groups can't be read.  Nothing was sent.
+        """
+        store, index = self._store, len(self.outcomes)
+        self.outcomes.append(None)
+        try:
+            if isinstance(operation, Send):
+                channel = operation.channel
+                names.check_channel_name(channel)
+                check_message(operation.message)
+                payload = store.codec.payload(channel, operation.message)
+                mailbox, mark, local = channel.partition("!")
+                if mark:
+                    item = items.reply_item(local, payload)
+                    call = self._append(index, mailbox + mark, MESSAGE, item)
+                    call.channel = call.channel or channel
+                else:
+                    self._append(index, channel, store.frame(payload))
+            elif isinstance(operation, Answer):
+                mailbox, item = items.answer_for(operation.receipt)
+                self._append(index, mailbox, CONTROL, item)
+            elif isinstance(operation, GroupSend):
+                self._send_group(operation)
             else:
-                self._append(index, channel, store.frame(payload))
-        elif isinstance(operation, Answer):
-            mailbox, item = items.answer_for(operation.receipt)
-            self._append(index, mailbox, CONTROL, item)
-        elif isinstance(operation, GroupSend):
-            self._send_group(operation)
-        else:
-            self._give_back(index, operation)
+                self._give_back(index, operation)
+        except LayerUnavailable:
+            raise
+        except _FAULTS as error:
+            self.outcomes[index] = error
 
     def _append(self, index: int, name: str, *parts: Argument) -> _Call:
         """Append a frame, or class and item, to the only call for a queue or mailbox."""
@@ -143,11 +148,10 @@ class Batch:
         """Read who is listed in each of the groups, before anything is pushed."""
         ring, commands = self._store.ring, self._store.commands
         groups: dict[int, dict[str, None]] = {}
-        for one in self._operations:
-            if isinstance(one, GroupSend):
-                with contextlib.suppress(TypeError):  # which is reported in its turn
-                    names.check_group_name(one.group)
-                    groups.setdefault(ring.index(one.group), {})[one.group] = None
+        for group in self._groups:
+            with contextlib.suppress(TypeError):  # which is reported in its turn
+                names.check_group_name(group)
+                groups.setdefault(ring.index(group), {})[group] = None
         for host, found in groups.items():
             now_ms = ring.now_ms(host)
             listings = [commands.listed(group, now_ms) for group in found]

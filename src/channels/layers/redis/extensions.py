@@ -102,10 +102,11 @@ class Extensions:
         Raises:
             MessageTooLarge: Nothing was sent.
         """
-        self._carry_out(GroupSend(group, message))
+        self._carry_out(GroupSend(group, message), group)
 
-    def _carry_out(self, operation: Send | GroupSend) -> None:
-        batch = Batch(self.store, [operation])
+    def _carry_out(self, operation: Send | GroupSend, *groups: str) -> None:
+        batch = Batch(self.store, groups)
+        batch.add(operation)
         for host in batch.calls:
             batch.run(host)
         if batch.expired:

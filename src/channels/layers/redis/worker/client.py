@@ -26,7 +26,7 @@ from typing import Any
 
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import EXPIRED, Frame, Operation
+from channels.layers.clients import EXPIRED, Frame, GroupSend, Operation
 from channels.layers.redis.batch import Batch
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
@@ -263,7 +263,10 @@ class RedisWorkerClient:
     def exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        batch = Batch(self._store, operations)
+        groups = [operation.group for operation in operations if isinstance(operation, GroupSend)]
+        batch = Batch(self._store, groups)
+        for operation in operations:
+            batch.add(operation)
         polled: int | None = None
         if take:
             polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
