@@ -33,7 +33,7 @@ STALE_SECONDS = 60.0
 _BUFFER_SIZE = 65536
 
 
-class Server(Protocol):
+class Destination(Protocol):
     """Where connections lead.
 
     When one of them fails, the server has moved, was demoted, or fell silent; each of the
@@ -63,7 +63,7 @@ class Connection:
         client_id: What Redis calls it; 0 if it is not connected or that is not known.
     """
 
-    def __init__(self, server: Server, key: str = "", timeout: float | None = None) -> None:
+    def __init__(self, server: Destination, key: str = "", timeout: float | None = None) -> None:
         self.target: Target | None = None
         self.client_id = 0
         self._server = server

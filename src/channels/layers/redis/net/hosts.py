@@ -43,7 +43,7 @@ class Host:
     Attributes:
         clock: Redis time of this host.
         clustered: Whether keys of different tags must not be in one command.
-        suspected: See :class:`~channels.layers.redis.net.blocking.Server`.
+        suspected: See :class:`~channels.layers.redis.net.blocking.Destination`.
     """
 
     clustered = False

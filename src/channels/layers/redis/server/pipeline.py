@@ -133,7 +133,7 @@ class Pipeline:
         stored = 0
         outcome: Exception | None = error
         if isinstance(answer, Exception):
-            outcome = _refusal(answer)
+            outcome = refusal(answer)
         elif error is None:
             stored, *expired = answer
             if stored < len(waiting):
@@ -150,15 +150,9 @@ def _answer(
 ) -> None:
     for handler, answer in zip(handlers, answers or [None] * len(handlers), strict=True):
         if isinstance(answer, Exception) and cannot_serve(answer):  # it ended the connection
-            handler(None, _refusal(answer))
+            handler(None, refusal(answer))
         else:
             handler(answer, error)
-
-
-def _refusal(answer: Exception) -> LayerUnavailable:
-    error = refusal(answer)
-    error.__cause__ = answer
-    return error
 
 
 def _log_refusal(name: object, answer: Any, error: LayerUnavailable | None) -> None:
