@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 from channels.exceptions import ChannelFull, LayerError
-from channels.interface_server.bridge.interfaces import BodySource, HttpPort
+from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.state import BridgeState
 from channels.layers.clients import SendOptions
 
@@ -39,12 +39,12 @@ class RequestBody:
         self,
         state: BridgeState,
         channel: str,
-        source: BodySource,
+        source: IO[bytes],
         broken: Callable[[Exception], None],
     ) -> None:
         self.channel = channel
         self._state = state
-        self._source: BodySource | None = source
+        self._source: IO[bytes] | None = source
         self._broken = broken
         self._receipts: set[int] = set()
         self._chunk: dict[str, Any] | None = None

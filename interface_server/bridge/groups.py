@@ -50,7 +50,7 @@ def fan_out(state: BridgeState, item: GroupMessage) -> None:
                 frame = frames.get(port.framing)
                 if frame is None:
                     frame = frames[port.framing] = port.frame(payload)
-                port.send_frame(frame)
+                port.send(frame)
         except Exception:
             state.broken(recipient, item.group)
     if malformed:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
-from channels.interface_server.bridge.interfaces import BodySource, HttpPort
+from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Response, ResponseState, Start, Write
 from channels.interface_server.protocol.messages import Malformed
@@ -76,7 +76,7 @@ class HttpExchange:
 
     # -- from the network --------------------------------------------------------------
 
-    def announce(self, request: Mapping[str, Any], rest: BodySource | None) -> None:
+    def announce(self, request: Mapping[str, Any], rest: IO[bytes] | None) -> None:
         """Send ``http.request``, and the rest of the body after it."""
         state = self._state
         state.recipients[self.local] = self

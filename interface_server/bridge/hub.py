@@ -12,18 +12,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from channels import names
 from channels.interface_server.bridge.groups import Renewal, fan_out
 from channels.interface_server.bridge.http import NO_LAYER, REQUEST, UNATTENDED, HttpExchange
-from channels.interface_server.bridge.interfaces import (
-    BodySource,
-    HttpEnd,
-    HttpPort,
-    WebSocketEnd,
-    WebSocketPort,
-)
+from channels.interface_server.bridge.interfaces import HttpPort, WebSocketPort
 from channels.interface_server.bridge.listening import AWAITED, Spawn
 from channels.interface_server.bridge.lost import ReceiptMonitor
 from channels.interface_server.bridge.state import BridgeState
@@ -129,13 +123,10 @@ class Hub:
 
     # -- from the network --------------------------------------------------------------
 
-    def open_websocket(self, port: WebSocketPort, connect: Mapping[str, Any]) -> WebSocketEnd:
-        """Announce a socket whose handshake waits: sends ``websocket.connect``.
-
-        Args:
-            port: The network's side.
-            connect: The message, without what the bridge adds.
-        """
+    def open_websocket(
+        self, port: WebSocketPort, connect: Mapping[str, Any]
+    ) -> BridgedWebSocket | None:
+        """Announce a socket with ``websocket.connect``, or refuse it and return ``None``."""
         state = self._state
         if state.closed:
             state.counters.connects_refused += 1
@@ -146,18 +137,17 @@ class Hub:
             socket.announce(connect)
             return socket
         port.reject(503, state.settings.retry_after)
-        return TurnedAway(self.mailbox)
+        return None
 
     def open_http(
-        self, port: HttpPort, request: Mapping[str, Any], rest: BodySource | None
-    ) -> HttpEnd:
-        """Pass on a request that was read completely.
+        self, port: HttpPort, request: Mapping[str, Any], rest: IO[bytes] | None
+    ) -> HttpExchange | None:
+        """Pass on a request that was read completely, or answer it and return ``None``.
 
         Args:
             port: The network's side.
-            request: The message, without what the bridge adds; ``body`` holds its start, all
-                of it if ``rest`` is ``None``.
-            rest: Sent in chunks on a ``?`` channel.
+            request: The message, without what the bridge adds; ``body`` is the start of the body.
+            rest: What follows, sent in chunks on a ``?`` channel; closed by the bridge.
         """
         state = self._state
         if state.closed:
@@ -173,7 +163,7 @@ class Hub:
         if rest is not None:
             rest.close()
         port.fail(503, reason, state.settings.retry_after)
-        return TurnedAway(self.mailbox)
+        return None
 
     # -- from the layer ----------------------------------------------------------------
 
@@ -326,15 +316,3 @@ class Hub:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(self._tasks.discard)
-
-
-class TurnedAway:
-    """The end of a socket or request that was answered with 503 and never announced."""
-
-    def __init__(self, mailbox: str) -> None:
-        self.reply_channel = mailbox
-
-    def received(self, payload: str | bytes) -> None: ...
-    def gone(self, code: int = 0) -> None: ...
-    def drained(self) -> None: ...
-    def timed_out(self) -> None: ...

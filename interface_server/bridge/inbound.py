@@ -56,14 +56,21 @@ class InboundBuffer:
         self.busy = True
         return {**details, "reply_channel": self.reply_channel, "order": 0}
 
-    def take(self, payload: str | bytes) -> list[Message] | None:
-        """Take what the client sent; return the frame that leaves now, if one does."""
-        if self.busy or self._frame is not None or self._waiting is not None:
-            self.hold(payload)
-            return None
+    def take(self, payload: str | bytes) -> list[Message]:
+        """Add a message to the frame that leaves now, and return that."""
+        self._order = order = self._order + 1
+        message: Message = {
+            "reply_channel": self.reply_channel,
+            "path": self.path,
+            "order": order,
+            "text" if isinstance(payload, str) else "bytes": payload,
+        }
         self.busy = True
-        self._frame = frame = [self._message(payload)]
-        return frame
+        if self._frame is None:
+            self._frame = [message]
+        else:
+            self._frame.append(message)
+        return self._frame
 
     def hold(self, payload: str | bytes) -> None:
         """Keep what the client sent until :meth:`next`."""
@@ -91,21 +98,17 @@ class InboundBuffer:
         """
         if self.busy:
             return None
-        frame = self._frame or []
-        waiting = self._waiting
-        if waiting is not None:
-            room = size
-            while waiting and (not frame or (len(frame) < most and _size(waiting[0]) <= room)):
-                payload = waiting.popleft()
-                length = _size(payload)
-                room -= length
-                self.size -= length
-                frame.append(self._message(payload))
-            if not waiting:
-                self._waiting = None
-        self._frame = frame or None
-        self.busy = bool(frame)
-        return self._frame
+        frame, waiting, room = self._frame, self._waiting, size
+        while waiting and (not frame or (len(frame) < most and _size(waiting[0]) <= room)):
+            payload = waiting.popleft()
+            length = _size(payload)
+            room -= length
+            self.size -= length
+            frame = self.take(payload)
+        if not waiting:
+            self._waiting = None
+        self.busy = frame is not None
+        return frame
 
     def discard(self) -> int:
         """Drop all that waits, and return how many messages that was."""
@@ -125,15 +128,6 @@ class InboundBuffer:
             "path": self.path,
             "order": self._order + 1,
             "code": self.end,
-        }
-
-    def _message(self, payload: str | bytes) -> Message:
-        self._order = order = self._order + 1
-        return {
-            "reply_channel": self.reply_channel,
-            "path": self.path,
-            "order": order,
-            "text" if isinstance(payload, str) else "bytes": payload,
         }
 
 

@@ -110,15 +110,12 @@ class BridgedWebSocket:
     def received(self, payload: str | bytes) -> None:
         if self.machine.state is not OPEN:
             return  # said while we close
-        state = self._state
-        if state.up and RECEIVE not in state.waitlists.by_channel:
-            frame = self._buffer.take(payload)
-            if frame is not None:
-                self._transmit(frame)
-                return
-        else:
-            self._buffer.hold(payload)
-            self._advance()
+        state, buffer = self._state, self._buffer
+        if state.up and not buffer.busy and RECEIVE not in state.waitlists.by_channel:
+            self._transmit(buffer.take(payload))
+            return
+        buffer.hold(payload)
+        self._advance()
         if not self._paused and self._crowded(1.0):
             self._paused = True
             self.port.pause_reading()
@@ -167,7 +164,8 @@ class BridgedWebSocket:
         if self.machine.state is OPEN:
             payload = payload_of(message)
             if payload is not None:
-                self.port.send(payload)
+                port = self.port
+                port.send(port.frame(payload))
                 return
         actions = self.machine.reply(message)
         self._act(actions)
@@ -358,7 +356,7 @@ class BridgedWebSocket:
         port = self.port
         for action in actions:
             if isinstance(action, SendPayload):
-                port.send(action.payload)
+                port.send(port.frame(action.payload))
             elif isinstance(action, Accept):
                 port.accept()
             elif not isinstance(action, Malformed):

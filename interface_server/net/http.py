@@ -34,30 +34,6 @@ REFUSED_BODY_LIMIT = 1024 * 1024
 _HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 
 
-class SpooledBody:
-    """The rest of a body, behind what was sent inline.
-
-    Args:
-        file: Positioned at the first byte of the rest; closed by :meth:`close`.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end; never blocks on the client."""
-        return b"" if self._file.closed else self._file.read(size)
-
-    def close(self) -> None:
-        """Forget the body and delete what was spooled; harmless afterwards."""
-        self._file.close()
-
-
-def _spool() -> IO[bytes]:
-    """Return a file for a body; it moves to disk when it grows past the inline limit."""
-    return tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)
-
-
 class HttpRequest(http.Request):
     """One request while Twisted reads it, and its way to the client afterwards."""
 
@@ -89,7 +65,7 @@ class HttpRequest(http.Request):
         if length is not None and length <= INLINE_LIMIT:
             self.content = io.BytesIO()
         else:
-            self.content = _spool()
+            self.content = tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)  # noqa: SIM115 - closed by whoever sends it
         if limit and length is not None and length > limit:
             self._refuse_body()
 
@@ -186,12 +162,12 @@ class HttpRequest(http.Request):
         self.response = ResponseWriter(self, self.context)
         return self.response
 
-    def take_body(self) -> tuple[bytes, SpooledBody | None]:
+    def take_body(self) -> tuple[bytes, IO[bytes] | None]:
         """Return what travels inside the message, and the rest."""
         content, self.content = self.content, None
         start = content.read(INLINE_LIMIT)
         if self._size > len(start):
-            return start, SpooledBody(content)
+            return start, content
         content.close()
         return start, None
 

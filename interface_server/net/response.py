@@ -17,7 +17,7 @@ from channels.interface_server.protocol.pages import error_headers, error_page, 
 from channels.interface_server.timers import TimerWheel
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.interfaces import HttpEnd
+    from channels.interface_server.bridge.http import HttpExchange
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class ResponseWriter:
         started: Whether a part of the response was written.
     """
 
-    _end: HttpEnd | None = None
+    _end: HttpExchange | None = None
     _left: int | None = None
     _read: int | None = None
     started = _over = _choked = _logged = False

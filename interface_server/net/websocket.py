@@ -23,7 +23,7 @@ from channels.interface_server.net.context import Context, detect_dead_peer, uns
 from channels.interface_server.protocol.websocket import Due, look
 
 if TYPE_CHECKING:
-    from channels.interface_server.bridge.interfaces import WebSocketEnd
+    from channels.interface_server.bridge.websocket import BridgedWebSocket
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class WebSocketConnection(CompactServerProtocol):
     # What is the same for most sockets most of the time stays on the class.
     framing: Hashable = "plain"
     wheel_slot = 0
-    _end: WebSocketEnd | None = None
+    _end: BridgedWebSocket | None = None
     _handshake: dict[str, Any] | None = None
     _request_line = (b"", b"")
     _subprotocol: str | None = None
@@ -142,7 +142,7 @@ class WebSocketConnection(CompactServerProtocol):
             log.exception("could not announce a WebSocket on %s", self._path)
             self.reject(500)
         else:
-            if self._gone:
+            if end is not None and self._gone:
                 end.gone(1006)
             else:
                 self._end = end
@@ -192,7 +192,8 @@ class WebSocketConnection(CompactServerProtocol):
 
     def _onMessageEnd(self) -> None:
         """Hand a complete message to the bridge."""
-        parts, self.message_data = self.message_data, None
+        parts = self.message_data
+        self.message_data = self.frame_data = None
         if self._decoder is not None:
             del self._decoder
         end = self._end
@@ -215,12 +216,15 @@ class WebSocketConnection(CompactServerProtocol):
         """Write to the socket; Twisted joins what is written in one turn."""
         if self._choked and unsent_bytes(self.transport) > self.context.settings.send_buffer:
             self._too_slow()
-            return
-        self.transport.write(data)
+        else:
+            self.transport.write(data)
 
-    def send(self, payload: str | bytes) -> None:
-        if self.state == OPEN:
-            self.sendData(self.frame(payload))
+    def send(self, frame: bytes) -> None:
+        if self._choked:
+            if self.state == OPEN:
+                self.sendData(frame)
+        elif self.state == OPEN:
+            self.transport.write(frame)
 
     def frame(self, payload: str | bytes) -> bytes:
         binary = isinstance(payload, bytes)
@@ -229,10 +233,6 @@ class WebSocketConnection(CompactServerProtocol):
             return self.deflated(data, binary)
         frame: bytes = self.factory.prepareMessage(data, binary, True).payloadHybi
         return frame
-
-    def send_frame(self, frame: bytes) -> None:
-        if self.state == OPEN:
-            self.sendData(frame)
 
     def pauseProducing(self) -> None:  # the client reads slowly
         self._choked = True

