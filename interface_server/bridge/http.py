@@ -12,8 +12,8 @@ from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
 from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Response, ResponseState, Start, Write
-from channels.interface_server.protocol.messages import Malformed
 from channels.layers.clients import EXPIRED, Unread
+from channels.replies import Malformed
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class HttpExchange:
             self._fail(502, WORKER_LOST)
         else:
             reason = {EXPIRED: TOO_BUSY, NO_WORKER: UNATTENDED}.get(cause, NO_LAYER)
-            self._fail(503, reason, state.settings.retry_after, known=False)
+            self._fail(503, reason, known=False)
 
     def unread(self, cause: str) -> None:
         if self._state.seldom.due((Unread, cause, self._path)):
@@ -156,33 +156,31 @@ class HttpExchange:
             return
         if isinstance(error, LayerUnavailable):
             state.counters.requests_refused += 1
-            self._fail(503, NO_LAYER, state.settings.retry_after)
+            self._fail(503, NO_LAYER)
             return
         state.in_flight.pop(self._receipt, None)
         if isinstance(error, ChannelFull):
             state.counters.requests_refused += 1
-            self._fail(503, QUEUE_FULL, state.settings.retry_after, known=False)
+            self._fail(503, QUEUE_FULL, known=False)
         else:
             log.error("a request for %s cannot be carried: %s", self._path, error)
             self._fail(500, PROCESSING, known=False)
 
     def _body_broken(self, error: Exception) -> None:
         log.error("the body of a request for %s cannot be carried: %s", self._path, error)
-        self._fail(503, NO_LAYER, self._state.settings.retry_after)
+        self._fail(503, NO_LAYER)
 
     def _cut_short(self, reason: str) -> None:
         self._state.counters.responses_broken += 1
         log.error("the response to a request for %s is cut short: %s", self._path, reason)
         self._fail(502, PROCESSING)
 
-    def _fail(
-        self, status: int, reason: str, retry_after: int | None = None, *, known: bool = True
-    ) -> None:
+    def _fail(self, status: int, reason: str, *, known: bool = True) -> None:
         """End it without a response; ``known`` says whether some worker may go on replying."""
         port = self._port
         if port is not None:
             self._ended(unfinished=known)
-            port.fail(status, reason, retry_after)
+            port.fail(status, reason)
 
     def _ended(self, unfinished: bool = False) -> None:
         """Forget the request, and tell those who may still reply, and consumers of its end."""

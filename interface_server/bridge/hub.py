@@ -136,7 +136,7 @@ class Hub:
             socket = BridgedWebSocket(state, port, state.new_local(), connect["path"])
             socket.announce(connect)
             return socket
-        port.reject(503, state.settings.retry_after)
+        port.reject(503)
         return None
 
     def open_http(
@@ -162,7 +162,7 @@ class Hub:
             return exchange
         if rest is not None:
             rest.close()
-        port.fail(503, reason, state.settings.retry_after)
+        port.fail(503, reason)
         return None
 
     # -- from the layer ----------------------------------------------------------------

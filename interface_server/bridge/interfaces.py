@@ -1,6 +1,6 @@
-"""The seam between ``net`` (bytes and sockets) and ``bridge`` (messages and the layer).
+"""What the bridge calls: the seam to ``net`` (bytes and sockets), and its own sockets and requests.
 
-``net`` implements these, one object for each connection or request, and calls what
+``net`` implements the ports, one object for each connection or request, and calls what
 :class:`~channels.interface_server.bridge.hub.Hub` returns for it.  ``bridge`` never sees
 Twisted or Autobahn, ``net`` never sees the layer.
 Everything happens in one thread, the event loop's; nothing here blocks.
@@ -8,8 +8,8 @@ Everything happens in one thread, the event loop's; nothing here blocks.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Protocol
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
 
 
 class WebSocketPort(Protocol):
@@ -24,7 +24,7 @@ class WebSocketPort(Protocol):
     def accept(self) -> None:
         """Complete the handshake."""
 
-    def reject(self, status: int, retry_after: int | None = None) -> None:
+    def reject(self, status: int) -> None:
         """Refuse the handshake: 403 denied, 503 full or layer down, 500 other failure."""
 
     def frame(self, payload: str | bytes) -> bytes:
@@ -59,5 +59,32 @@ class HttpPort(Protocol):
     def finish(self) -> None:
         """Complete the response."""
 
-    def fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
+    def fail(self, status: int, reason: str) -> None:
         """Answer with an error page, or abort the connection if the response has started."""
+
+
+class Owner(Protocol):
+    """Sent a frame and waits for its receipt."""
+
+    channel: str
+
+    def answered(self, receipt: int) -> None:
+        """Called when every message of the frame has run."""
+
+    def lost(self, receipt: int, cause: str) -> None:
+        """Called when it is known that the frame never ran, or not whole, with a key of ``WHY``."""
+
+
+class Recipient(Protocol):
+    """A socket or a request, by its reply channel."""
+
+    reply_channel: str
+
+    def reply(self, message: Mapping[str, Any]) -> None:
+        """Carry out a message on the reply channel."""
+
+    def broken(self) -> None:
+        """End it: carrying out a message raised."""
+
+    def unread(self, cause: str) -> None:
+        """Called when a message on the reply channel came and was dropped."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 from channels import names
+from channels.interface_server.bridge.interfaces import Owner, Recipient
 from channels.interface_server.bridge.listening import ListeningChannels, Spawn
 from channels.interface_server.bridge.waitlist import Waitlists
 from channels.interface_server.counters import BridgeCounters
@@ -59,38 +59,6 @@ DROPPED = {
     UNREADABLE: "it does not decode: workers need the keys of this server"
     " (symmetric_encryption_keys)",
 }
-
-
-class Owner(Protocol):
-    """Sent a frame and waits for its receipt."""
-
-    channel: str
-
-    def answered(self, receipt: int) -> None:
-        """Called when every message of the frame has run."""
-
-    def lost(self, receipt: int, cause: str) -> None:
-        """Called when it is known that the frame never ran, or not whole.
-
-        Args:
-            receipt: Its number.
-            cause: ``LOST``, or as of :class:`~channels.layers.clients.NotRun`.
-        """
-
-
-class Recipient(Protocol):
-    """A socket or a request, by its reply channel."""
-
-    reply_channel: str
-
-    def reply(self, message: Mapping[str, Any]) -> None:
-        """Carry out a message on the reply channel."""
-
-    def broken(self) -> None:
-        """End it: carrying out a message raised."""
-
-    def unread(self, cause: str) -> None:
-        """Called when a message on the reply channel came and was dropped."""
 
 
 class BridgeState:

@@ -1,8 +1,4 @@
-"""One WebSocket between network and layer.
-
-Puts together the state machine (what replies do), the in-flight rule (what leaves
-when) and the layer.  There are many of these and most are idle, so one is small:
-no timer, no buffer, no closure of its own until something waits.
+"""One WebSocket between network and layer, until its end was told.
 
 A socket that was announced with ``websocket.connect`` gets exactly one
 ``websocket.disconnect``; one that was refused for a full queue gets none, as the
@@ -17,11 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels.interface_server.bridge.disconnect import DISCONNECT, Disconnect
 from channels.interface_server.bridge.inbound import InboundBuffer, Message
 from channels.interface_server.bridge.interfaces import WebSocketPort
 from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
-from channels.interface_server.protocol.messages import Malformed
 from channels.interface_server.protocol.websocket import (
     CLOSING,
     CONNECTING,
@@ -34,12 +28,18 @@ from channels.interface_server.protocol.websocket import (
     Socket,
 )
 from channels.layers.clients import SendOptions, SocketEntry, Unread
-from channels.replies import payload_of
+from channels.replies import Malformed, payload_of
 
 log = logging.getLogger(__name__)
 
 CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
+DISCONNECT = "websocket.disconnect"
+
+#: Why a handshake timed out although its consumer has run.
+NOT_ACCEPTED = (
+    'its websocket.connect consumer has run, and sent no {"accept": True} to message.reply_channel'
+)
 
 #: Close codes of our own making (RFC 6455 section 7.4, and its registry).
 TOO_LARGE = 1009
@@ -49,14 +49,9 @@ TRY_AGAIN_LATER = 1013
 class BridgedWebSocket:
     """What ``net`` calls, and what messages from the layer act on.
 
-    It has a deadline while it is not read (then it is closed), and while its disconnect
-    waits for the frame in flight (then it waits no longer).
-
-    Attributes:
-        reply_channel: Where workers send to.
-        channel: Where the frame in flight went.
-        machine: State of the socket.
-        port: The network's side.
+    There are many and most are idle, so one is small: no timer, no queue and no closure of its
+    own until something waits.  It has a deadline while it is not read (then it is closed), and
+    while its disconnect waits for the frame in flight (then it waits no longer).
     """
 
     __slots__ = (
@@ -93,19 +88,15 @@ class BridgedWebSocket:
     # -- from the network --------------------------------------------------------------
 
     def announce(self, details: Mapping[str, Any]) -> None:
-        """Send ``websocket.connect``."""
+        """Send ``websocket.connect``, with what the bridge adds to it."""
         state = self._state
         state.recipients[self.local] = self
         state.unfinished += 1
         state.sockets += 1
         self._receipt = receipt = state.new_receipt(self)
-        state.layer.send(
-            CONNECT,
-            [self._buffer.connect(details)],
-            receipt=receipt,
-            done=self._announced,
-            options=SendOptions(opens=SocketEntry(self.local, self._buffer.path, time.time())),
-        )
+        options = SendOptions(opens=SocketEntry(self.local, self._buffer.path, time.time()))
+        message = self._buffer.connect(details)
+        state.layer.send(CONNECT, [message], receipt, self._announced, options)
 
     def received(self, payload: str | bytes) -> None:
         if self.machine.state is not OPEN:
@@ -143,17 +134,12 @@ class BridgedWebSocket:
         state, path = self._state, self._buffer.path
         if self.machine.state is not CONNECTING:
             return
+        status, why = 403, NOT_ACCEPTED
         if state.listening.missing(CONNECT):
             state.counters.unattended += 1
             status, why = 503, WHY[NO_WORKER]
         elif self._buffer.busy:
-            status, why = 403, "its consumer has not finished: is it slow, or are workers busy?"
-        else:
-            status = 403
-            why = (
-                "its websocket.connect consumer has run, and sent no"
-                ' {"accept": True} to message.reply_channel'
-            )
+            why = "its consumer has not finished: is it slow, or are workers busy?"
         if state.seldom.due((CONNECT, why, path)):
             log.warning("nobody accepted a socket on %s in time, hence %d: %s", path, status, why)
         self._act(self.machine.close(INTERNAL_ERROR, status))
@@ -176,7 +162,7 @@ class BridgedWebSocket:
                 self._spoilt = True  # a correct one may follow, until the consumer has run
 
     def reply_of_group(self, message: Mapping[str, Any]) -> None:
-        """Carry out what can be of a malformed message to a group, which has been logged."""
+        """Carry out what is right in a malformed message to a group, which is logged already."""
         self._act(self.machine.reply(message))
 
     def broken(self) -> None:
@@ -186,17 +172,12 @@ class BridgedWebSocket:
             self._act(self.machine.close(INTERNAL_ERROR, 500))
 
     def answered(self, receipt: int) -> None:
-        """Every message of the frame in flight has run.
-
-        A connect consumer that has run and whose reply was malformed has failed: the
-        handshake is refused now and not when its time is up (docs/channels1.md#handshakes).
-        """
-        if self._spoilt:
+        if self._spoilt:  # it has failed: docs/channels1.md#handshakes
             self._reject(500)
         if self._buffer.answered():
             self._advance()
-        if self._paused:
-            self._relax()
+        if self._paused and not self._crowded(0.5):
+            self._resume()
 
     def lost(self, receipt: int, cause: str) -> None:
         state, path = self._state, self._buffer.path
@@ -254,15 +235,15 @@ class BridgedWebSocket:
         state = self._state
         self.channel = RECEIVE
         self._receipt = receipt = state.new_receipt(self)
-        state.layer.send(RECEIVE, frame, receipt=receipt, done=self._stored)
+        state.layer.send(RECEIVE, frame, receipt, self._stored)
 
     def _stored(self, error: Exception | None) -> None:
         state = self._state
         if error is None:
             if state.waitlists.by_channel:
                 state.waitlists.stored(RECEIVE, self)
-            if self._paused:
-                self._relax()
+            if self._paused and not self._crowded(0.5):
+                self._resume()
         elif isinstance(error, LayerUnavailable):
             # It may have been stored: its receipt may come, or it is found to be lost.
             state.waitlists.leave(RECEIVE, self)
@@ -312,9 +293,9 @@ class BridgedWebSocket:
             self._reject(500)
 
     def _stalled(self) -> None:
-        self._state.counters.stalled += 1
-        path = self._buffer.path
-        if self._state.seldom.due(("stalled", path)):
+        state, path = self._state, self._buffer.path
+        state.counters.stalled += 1
+        if state.seldom.due(("stalled", path)):
             log.warning(
                 "closed a socket on %s with 1013: its frames waited too long, as the workers"
                 " don't keep up with it",
@@ -367,8 +348,6 @@ class BridgedWebSocket:
                     self._resume()  # the peer's answer to our close frame must be read
                 if isinstance(action, Close):
                     port.close(action.code)
-                elif action.status == 503:
-                    port.reject(503, self._state.settings.retry_after)
                 else:
                     port.reject(action.status)
 
@@ -386,12 +365,69 @@ class BridgedWebSocket:
             or buffer.waiting >= settings.buffer_messages * share
         )
 
-    def _relax(self) -> None:
-        """Read on, if there is room again."""
-        if not self._crowded(0.5):
-            self._resume()
-
     def _resume(self) -> None:
         self._paused = False
         self._state.wheel.discard(self)
         self.port.resume_reading()
+
+
+class Disconnect:
+    """What is left of a socket until its ``websocket.disconnect`` has left.
+
+    That goes past the capacity of its channel and lives for ``group_expiry``: only a worker that
+    is killed while it holds it can lose it.  When the layer went away as it was sent, nobody
+    knows whether it was stored: it is sent again only once it is certain that nobody has it.
+    """
+
+    __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure")
+
+    channel = DISCONNECT
+
+    def __init__(self, state: BridgeState, local: str, message: dict[str, Any]) -> None:
+        self._state = state
+        self._local = local
+        self._message = message
+        self._receipt = 0
+        self._unsure = False
+
+    def attempt(self) -> None:
+        state = self._state
+        self._receipt = state.new_disconnect(self)
+        options = SendOptions(state.settings.group_expiry, past_capacity=True, closes=self._local)
+        state.layer.send(DISCONNECT, [self._message], self._receipt, self._sent, options)
+
+    def answered(self, receipt: int) -> None:
+        if self._unsure:
+            self._unsure = False
+            self._state.finished()
+
+    def lost(self, receipt: int, cause: str) -> None:
+        if self._unsure:
+            self._unsure = False
+            self._state.counters.disconnects_repeated += 1
+            self._state.waitlists.enter(DISCONNECT, self)
+            return
+        path = self._message["path"]
+        if self._state.seldom.due((DISCONNECT, cause, path)):
+            log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
+
+    def _sent(self, error: Exception | None) -> None:
+        state = self._state
+        if isinstance(error, ChannelFull):  # a layer that knows no way past the capacity
+            state.disconnects.pop(self._receipt, None)
+            state.waitlists.wait(DISCONNECT, self)
+            return
+        if error is None:
+            state.waitlists.stored(DISCONNECT, self)
+        else:
+            state.waitlists.leave(DISCONNECT, self)
+        if isinstance(error, LayerUnavailable):
+            # Answered already, or too old to be remembered: then it is settled.
+            self._unsure = self._receipt in state.disconnects
+            if self._unsure:
+                return
+        elif error is not None:
+            state.disconnects.pop(self._receipt, None)
+            path = self._message["path"]
+            log.error("the end of a socket on %s cannot be carried: %s", path, error)
+        state.finished()

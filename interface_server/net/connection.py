@@ -17,7 +17,7 @@ from channels.interface_server.net.context import Context, detect_dead_peer, uns
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.response import ClosingConnection
 from channels.interface_server.net.upgrade import WebSocketUpgrade
-from channels.interface_server.protocol.headers import find_origin
+from channels.interface_server.protocol.messages import find_origin
 from channels.interface_server.timers import TimerWheel
 
 #: How much of a malformed request line is shown in the access log, in bytes.

@@ -11,8 +11,7 @@ from channels.interface_server.net.context import (
     undelivered_bytes,
     unsent_bytes,
 )
-from channels.interface_server.protocol.headers import find_origin
-from channels.interface_server.protocol.messages import http_request
+from channels.interface_server.protocol.messages import find_origin, http_request
 from channels.interface_server.protocol.pages import error_headers, error_page, health_page
 from channels.interface_server.timers import TimerWheel
 
@@ -174,20 +173,17 @@ class ResponseWriter:
             return
         self._complete()
 
-    def fail(self, status: int, reason: str, retry_after: int | None = None) -> None:
+    def fail(self, status: int, reason: str) -> None:
         if self._over:
             return
         if self.started:
             self._abort()
         else:
-            self.write_page(status, reason, retry_after)
+            self.write_page(status, reason)
 
-    def write_page(
-        self, status: int, reason: str, retry_after: int | None = None, finish: bool = True
-    ) -> None:
+    def write_page(self, status: int, reason: str, finish: bool = True) -> None:
         """Write an error page; leave the response open if the body is still to be read."""
-        if status == 503 and retry_after is None:
-            retry_after = self._context.settings.retry_after
+        retry_after = self._context.settings.retry_after if status == 503 else None
         page = error_page(status, reason)
         self.start(status, error_headers(page, retry_after))
         self.write(page)

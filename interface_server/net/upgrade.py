@@ -17,8 +17,7 @@ from channels.interface_server.net.context import Context
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.websocket import WebSocketConnection
 from channels.interface_server.protocol.extensions import choose_deflate, parse_offers
-from channels.interface_server.protocol.headers import find_origin
-from channels.interface_server.protocol.messages import websocket_connect
+from channels.interface_server.protocol.messages import find_origin, websocket_connect
 
 log = logging.getLogger(__name__)
 

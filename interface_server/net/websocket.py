@@ -169,12 +169,12 @@ class WebSocketConnection(CompactServerProtocol):
         if early and self._end is not None:
             self._read()
 
-    def reject(self, status: int, retry_after: int | None = None) -> None:
+    def reject(self, status: int) -> None:
         if self.state != CONNECTING or self._deaf:
             return
         headers = [("Content-Length", "0"), ("Connection", "close")]
-        if retry_after is not None:
-            headers.append(("Retry-After", str(retry_after)))
+        if status == 503:
+            headers.append(("Retry-After", str(self.context.settings.retry_after)))
         self._log("rejected")
         self.failHandshake(_REFUSALS.get(status, "Refused"), status, headers)
 

@@ -17,9 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.interface_server.protocol.messages import Malformed
 from channels.names import FAILED
-from channels.replies import mistyped
+from channels.replies import Malformed, mistyped
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -25,10 +25,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.interface_server.protocol.messages import Malformed
 from channels.interface_server.settings import Settings
 from channels.names import FAILED
-from channels.replies import close_problem, content_problem, foreign_keys
+from channels.replies import Malformed, close_problem, content_problem, foreign_keys
 
 #: Close code for "the server met a condition that kept it from going on".
 INTERNAL_ERROR = 1011

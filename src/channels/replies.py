@@ -7,12 +7,20 @@ able to say whose fault it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from channels.exceptions import SENDABLE_CLOSE_CODES, is_sendable_close_code
 from channels.names import CONSUMER
 
 _KEYS = frozenset({"accept", "text", "bytes", "close"})
+
+
+@dataclass(slots=True)
+class Malformed:
+    """What became of a reply: log why it could not be carried out."""
+
+    problem: str
 
 
 def payload_of(message: Mapping[str, Any]) -> str | bytes | None:

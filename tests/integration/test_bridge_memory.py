@@ -107,8 +107,8 @@ def test_a_full_connect_queue_turns_sockets_away() -> None:
             await until(lambda: hub.counters.connects_refused == 2, "two are refused")
             assert [port.calls for port in ports] == [
                 [],
-                [("reject", 503, 5)],
-                [("reject", 503, 5)],
+                [("reject", 503)],
+                [("reject", 503)],
             ]
             for end in ends:
                 end.gone(1006)

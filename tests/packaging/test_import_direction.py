@@ -23,7 +23,7 @@ BREACHES = {
         "src/channels/exceptions.py",
         "if TYPE_CHECKING:\n    from channels.message import Message",
     ),
-    "Protocol machines do no I/O": ("interface_server/protocol/headers.py", "import socket"),
+    "Protocol machines do no I/O": ("interface_server/protocol/messages.py", "import socket"),
     "The Redis layer has four wings": (
         "src/channels/layers/redis/server/mailbox.py",
         "import channels.layers.redis.worker.client",

@@ -96,7 +96,7 @@ class RequestEnd:
 
     def timed_out(self):
         tell("timed out")
-        self.port.fail(503, "too late", 3)
+        self.port.fail(503, "too late")
 
 
 class FakeBridge:
@@ -114,7 +114,7 @@ class FakeBridge:
         self.ends.append(end)
         path = connect["path"]
         if self.refusing or path == "/busy":
-            port.reject(503, 7)
+            port.reject(503)
         elif path == "/deny":
             port.reject(403)
         elif path == "/error":
@@ -141,7 +141,7 @@ class FakeBridge:
         end = RequestEnd(port, rest)
         path = request["path"]
         if self.refusing:
-            port.fail(503, "stopping", 5)
+            port.fail(503, "stopping")
         elif path == "/silent":
             pass
         elif path == "/error":

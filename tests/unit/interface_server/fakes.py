@@ -214,8 +214,8 @@ class FakeSocket:
     def accept(self):
         self.calls.append(("accept",))
 
-    def reject(self, status, retry_after=None):
-        self.calls.append(("reject", status, retry_after))
+    def reject(self, status):
+        self.calls.append(("reject", status))
 
     def frame(self, payload):
         if self.fails:
@@ -258,8 +258,8 @@ class FakeRequest:
     def finish(self):
         self.calls.append(("finish",))
 
-    def fail(self, status, reason, retry_after=None):
-        self.calls.append(("fail", status, retry_after))
+    def fail(self, status, reason):
+        self.calls.append(("fail", status))
 
 
 class FakeBody:

@@ -121,7 +121,7 @@ class TestStopping:
         waiting, _ = bench.connecting()
         bench.hub.close_sockets(1012, 0)
         assert all(port.calls == [("close", 1012)] for port in ports)
-        assert waiting.calls == [("reject", 503, 5)]
+        assert waiting.calls == [("reject", 503)]
 
     def test_one_that_goes_by_itself_meanwhile_stops_nothing(self, bench):
         sockets = [bench.open() for _ in range(4)]

@@ -10,7 +10,7 @@ from channels.interface_server.protocol.http import (
     Start,
     Write,
 )
-from channels.interface_server.protocol.messages import Malformed
+from channels.replies import Malformed
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import pytest
 
-from channels.interface_server.protocol.messages import Malformed
 from channels.interface_server.protocol.websocket import (
     Accept,
     Close,
@@ -14,7 +13,7 @@ from channels.interface_server.protocol.websocket import (
     look,
 )
 from channels.interface_server.settings import Settings
-from channels.replies import payload_of, problem_when_open
+from channels.replies import Malformed, payload_of, problem_when_open
 
 
 @pytest.fixture
