@@ -34,12 +34,13 @@ from channels.channel import Group
 from channels.message import Message
 from channels.sessions import channel_and_http_session, channel_session, http_session
 from channels.sessions.scopes import (
+    Consumer,
     channel_and_http_session_scope,
     channel_session_scope,
     http_session_scope,
+    wrap,
 )
 from channels.sessions.stores import HttpSession, http_session_store, session_group
-from channels.sessions.wrapping import Consumer, wrap
 
 __all__ = [
     "channel_and_http_session",

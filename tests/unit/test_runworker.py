@@ -17,7 +17,7 @@ from channels.exceptions import LayerUnavailable
 from channels.layers.inmemory import InMemoryChannelLayer
 from channels.management.commands import runworker
 from channels.signals import worker_process_ready
-from channels.worker.process import ENVIRONMENT
+from channels.worker.pool import ENVIRONMENT
 
 COMMAND = "channels.management.commands.runworker"
 

@@ -33,8 +33,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from channels.exceptions import ConsumeLater
 from channels.message import Message
 from channels.sessions.parking import NEXT_ORDER, Parked
-from channels.sessions.scopes import channel_session_scope
-from channels.sessions.wrapping import SKIP, Consumer, wrap
+from channels.sessions.scopes import SKIP, Consumer, channel_session_scope, wrap
 
 logger = logging.getLogger("django.channels")
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from channels.layers.redis.layer import RedisChannelLayer, RedisSentinelChannelLayer
+    from channels.layers.redis.layer import (
+        RedisChannelLayer,
+        RedisSentinelChannelLayer,
+        layer_from_url,
+    )
     from channels.layers.redis.net.errors import UnsupportedRedis
-    from channels.layers.redis.urls import layer_from_url
 
 __all__ = [
     "RedisChannelLayer",
@@ -26,7 +29,7 @@ _MODULES = {
     "RedisChannelLayer": "channels.layers.redis.layer",
     "RedisSentinelChannelLayer": "channels.layers.redis.layer",
     "UnsupportedRedis": "channels.layers.redis.net.errors",
-    "layer_from_url": "channels.layers.redis.urls",
+    "layer_from_url": "channels.layers.redis.layer",
 }
 
 

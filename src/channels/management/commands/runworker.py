@@ -21,8 +21,7 @@ from channels.message import Message
 from channels.signals import worker_process_ready
 from channels.worker import Worker, WorkerGroup
 from channels.worker.loop import DEFAULT_DRAIN
-from channels.worker.pool import run_processes
-from channels.worker.process import ENVIRONMENT, ChildProcess, Lifeline, same_command
+from channels.worker.pool import ENVIRONMENT, ChildProcess, Lifeline, run_processes, same_command
 
 __all__ = ["Command", "Worker", "WorkerGroup", "sys"]
 
