@@ -8,8 +8,8 @@ from django.apps import AppConfig
 class DelayConfig(AppConfig):
     """Provides the table of delayed messages and ``rundelay``.
 
-    The label of old, ``channels.delay``, is none that Django still takes.  Table and
-    migration kept their names: ``migrate --fake-initial`` adopts a database of old.
+    The legacy label, ``channels.delay``, is none that Django still takes.  Table and
+    migration kept their names: ``migrate --fake-initial`` adopts a legacy database.
     """
 
     name = "channels.delay"

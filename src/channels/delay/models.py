@@ -1,6 +1,6 @@
 """The table of messages that wait for their time.
 
-A row is taken by deleting it, before its message is sent: whoever deleted it sends it, and
+A row is taken by deleting it, before its message is sent: what deleted it sends it, and
 nobody else.  So several ``rundelay`` never deliver a message twice; one that is killed
 between the two loses the one message it held (delivery is at most once).
 """
@@ -61,7 +61,7 @@ class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
             return found if found is not None and self._delete_unchanged(found) else None
 
     def _delete_unchanged(self, found: DelayedMessage) -> bool:
-        """Delete a row as it was read; False if somebody else took it, or put it off."""
+        """Delete a row as it was read; False if another process took it, or put it off."""
         deleted: int = self.filter(pk=found.pk, due_date=found.due_date).delete()[0]
         return deleted == 1
 
@@ -79,7 +79,7 @@ class DelayedMessage(models.Model):
     objects = DelayedMessageQuerySet.as_manager()
 
     class Meta:
-        """The name of old, which today's label would not give."""
+        """The legacy name, which today's label would not give."""
 
         db_table = "channels.delay_delayedmessage"
 

@@ -43,7 +43,7 @@ class Presence(enum.Enum):
 
     #: As far as is known.
     HERE = "here"
-    #: Its process said that whoever the channel led to is gone for good.
+    #: Its process said that what the channel led to is gone for good.
     GONE = "gone"
     #: Its process is an interface server without a heartbeat: it has stopped or died, or
     #: the layer stood still and it is about to write one.
@@ -94,7 +94,7 @@ class BaseChannelLayer:
     # -- the interface ---------------------------------------------------------
 
     def send(self, channel: str, message: Mapping[str, Any]) -> None:
-        """Store a message for whoever next receives on the channel.
+        """Store a message for the next reader of the channel.
 
         Never blocks for room.  Delivery is at most once: the message is lost
         when its reader dies, or when nobody takes it within ``expiry`` seconds.
@@ -151,7 +151,7 @@ class BaseChannelLayer:
         self.send(channel, message)
 
     def presence(self, channel: str) -> Presence:
-        """Return whether somebody is there to take what is sent to the channel.
+        """Return whether what is sent to the channel has a reader.
 
         One round trip at most.  Layers without a server client can't tell: ``HERE``.
 
@@ -242,7 +242,7 @@ _DONE_BY_CLIENTS = frozenset({"send", "send_group", "receive", "receive_many"})
 
 
 def clients_may_replace(layer: Any, opener: str = "open_worker") -> bool:
-    """Whether a layer has clients, and they do nothing that somebody wants done otherwise.
+    """Whether a layer has clients, and no project or test wants done otherwise what they do.
 
     Projects subclass a layer to give it a ``send`` or ``receive`` of their own, and tests
     assign to one.  Then every message must go through these methods.

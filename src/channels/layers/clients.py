@@ -398,7 +398,7 @@ class ServerClient(Protocol):
         ...
 
     def gone(self, local: str) -> None:
-        """Tell whoever still sends to ``local`` that nobody is there, for :data:`GONE_EXPIRY`.
+        """Mark ``local`` as gone for those who still send to it, for :data:`GONE_EXPIRY`.
 
         They ask with the layer's ``presence``.  What waits in the response body list goes, too.
         """

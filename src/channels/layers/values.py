@@ -3,7 +3,7 @@
 The rules are docs/channels1.md#messages-in-a-layer.
 Nested values are bytes, str, int (from -2^63 to 2^64-1), float,
 list, tuple, dict, bool and None.  Keys of the message itself are str; keys of dicts in it
-may be int, bool, None or bytes as well, as the layer of old carried them.  Anything else is
+may be int, bool, None or bytes as well, as the legacy layer carried them.  Anything else is
 refused with a ``TypeError`` that says where in the message it is.  Subclasses become plain types,
 and ``bytearray`` and ``memoryview`` become ``bytes``, as they would on their way
 through Redis.  Tuples stay tuples.
@@ -62,7 +62,7 @@ def packed_copy(message: Mapping[str, Any], target: str, limit: int) -> tuple[di
     """Return a deep copy of a message and the bytes that it packs to.
 
     Args:
-        message: What somebody wants to send.
+        message: What is to be sent.
         target: Channel or group that it is meant for; appears in errors.
         limit: Most bytes that it may pack to.
 

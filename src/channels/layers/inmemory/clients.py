@@ -140,7 +140,7 @@ def _target(operation: Operation) -> str | None:
 
 def _give_back(store: MemoryStore, operation: GiveBack) -> None:
     frame = operation.frame
-    # Whoever ran it may have changed the messages and hold them still.
+    # The consumer may have changed the messages and hold them still.
     messages, size = packed_copies(frame.messages, frame.channel, store.layer.max_message_size)
     copied = Frame(frame.channel, messages, frame.receipt, frame.ordered, frame.expires)
     store.give_back(copied, size, at_head=operation.at_head)
@@ -262,7 +262,7 @@ class InMemoryServerClient:
         self._store.keep(self.mailbox + local for local in locals_)
 
     def gone(self, local: str) -> None:
-        """Tell whoever still sends to this channel that nobody is there."""
+        """Mark the channel as gone for those who still send to it."""
         self._store.processes.mark_gone(self.mailbox + local)
         self._store.drop_body(self.mailbox + local)
 

@@ -172,7 +172,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         copied, size = packed_copy(message, group, self.max_message_size)
         self._store.push_group(group, copied, size)
 
-    # -- private names of old ----------------------------------------------------------
+    # -- legacy private names ----------------------------------------------------------
 
     @property
     def _channels(self) -> Mapping[str, Sequence[tuple[float, dict[str, Any]]]]:
