@@ -24,6 +24,10 @@ BREACHES = {
         "if TYPE_CHECKING:\n    from channels.message import Message",
     ),
     "Protocol machines do no I/O": ("interface_server/protocol/messages.py", "import socket"),
+    "The interface server is built in one direction": (
+        "interface_server/bridge/hub.py",
+        "import channels.interface_server.net.http",
+    ),
     "The Redis layer has four wings": (
         "src/channels/layers/redis/server/mailbox.py",
         "import channels.layers.redis.worker.client",
