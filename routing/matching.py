@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
-from channels.importing import import_object
+from channels.utils import import_object
 
 Consumer = Callable[..., Any]
 

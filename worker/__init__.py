@@ -6,7 +6,6 @@ hold nothing between two messages: they may be stopped, killed and multiplied
 while sockets stay open.
 """
 
-from channels.worker.loop import Worker
-from channels.worker.threads import WorkerGroup
+from channels.worker.loop import Worker, WorkerGroup
 
 __all__ = ["Worker", "WorkerGroup"]

@@ -1,19 +1,16 @@
 """What a message runs in: a clean context, and one event loop for all that is asynchronous.
 
 Language, time zone, URL conf and script prefix are context variables, as are those of
-applications and the context of ``decimal``.  What one client's message sets must not be
-there when the next client's is run, whatever became of the first.  So each message runs in a
-copy of the worker's own context, which costs less than a microsecond.  Database connections
-stay with the thread.  Caches do not by themselves: Django keeps them in a context variable too,
-and each message would connect to them anew.
+applications and the context of ``decimal``: what one client's message sets must not be there
+when the next client's is run.  So each message runs in a copy of the worker's own context.
+Database connections stay with the thread.  Caches do not by themselves: Django keeps them in a
+context variable too, and each message would connect to them anew.
 
 asgiref's ``async_to_sync`` makes a new loop (and a new thread) at each call, unless the
 calling thread says which loop is the program's.  Here one loop in a companion thread serves all
-messages of a worker's thread: ``async def`` consumers and views, and what consumers call through
-``async_to_sync`` themselves.  So clients and pools that are bound to a loop can be kept by the
-application, background tasks live on, and an ``async def`` view is cheap (75 microseconds where
-it took 183, and a sync one 40).  ``sync_to_async`` in it comes back to the worker's own thread,
-where its database connections are.
+messages of a worker's thread, so clients and pools that are bound to a loop can be kept by the
+application, background tasks live on, and an ``async def`` view is cheap.  ``sync_to_async`` in
+it comes back to the worker's own thread, where its database connections are.
 """
 
 from __future__ import annotations
@@ -40,10 +37,7 @@ _DECIMAL = "decimal_context"
 
 
 class CleanContexts:
-    """Makes a context for each message; for one thread.
-
-    What the context of the first call has, all have.
-    """
+    """Makes a context for each message of one thread; all have what the first call's has."""
 
     def __init__(self) -> None:
         self._base: Context | None = None
@@ -85,10 +79,7 @@ def _prepare_django() -> None:
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Return what the coroutine returns, or raise what it raises.
-
-    In :func:`program_loop` if that is open, else asgiref makes a loop for it.
-    """
+    """Run it in :func:`program_loop` if that is open; else asgiref makes a loop for it."""
 
     async def await_it() -> Any:
         return await coroutine
@@ -98,10 +89,7 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 @contextlib.contextmanager
 def program_loop() -> Iterator[None]:
-    """Have asgiref use one loop for all that this thread runs; at the end cancel what still runs.
-
-    What goes wrong at the end is logged.
-    """
+    """Have asgiref use one loop for all that this thread runs; cancel what is left at the end."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="worker-asyncio", daemon=True)
     thread.start()

@@ -41,36 +41,29 @@ Callback = Callable[[str, Message], object]
 
 @dataclass(slots=True)
 class Ran:
-    """What running one message left to do.
+    """What running one message left to do."""
 
-    Attributes:
-        later: Whether the message goes back to its channel.
-        consumer: What ran it; ``None`` if no route matched.
-        sends: For the worker's own layer, in order.
-        others: For other layers, in order, with the layer of each.
-        interrupt: Ctrl-C that a person pressed, to be raised once all is flushed.
-    """
-
+    #: Whether the message goes back to its channel.
     later: bool = False
+    #: What ran it; ``None`` if no route matched.
     consumer: object = None
+    #: For the worker's own layer, in order.
     sends: list[Operation] = field(default_factory=list)
+    #: For other layers, in order, with the layer of each.
     others: list[Item] = field(default_factory=list)
+    #: Ctrl-C that a person pressed, to be raised once all is flushed.
     interrupt: BaseException | None = None
 
 
 class Dispatcher:
     """Runs messages for one worker.
 
+    ``sender`` is that of the signals, ``retries`` how often ``ConsumeLater`` may put one message
+    back, ``leaves`` whether the worker waits no longer for what it runs.
+
     Attributes:
         scheduled: What consumers want to be called for later; to be closed.
         sent: What the consumer has sent: this thread's outbox puts it here.
-
-    Args:
-        layer: Wrapper of the layer that the messages come from.
-        sender: Sender of the signals: the worker's class.
-        callback: Called with channel name and message before each consumer.
-        retries: How often ``ConsumeLater`` may put one message back.
-        leaves: Whether the worker waits no longer for what it runs.
     """
 
     def __init__(
@@ -196,20 +189,15 @@ Call = Callable[[bool], object]
 class ScheduledCalls:
     """What a worker is asked to look at later, between two messages, each under a key.
 
-    Offered to decorators as :attr:`Message.worker_timers
-    <channels.message.Message.worker_timers>`; used by the worker's thread only.  There is no thread
-    behind it: an idle worker looks when its take returns, every few seconds; a busy one
-    behind the message in hand.
+    Offered to decorators as ``Message.worker_timers``; used by the worker's thread only.  There
+    is no thread behind it: an idle worker looks when its take returns, every few seconds.
 
     Attributes:
         calls: What there is to call, by key, and when; empty most of the time.
-
-    Args:
-        clock: Wall-clock time, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self._clock = clock  # wall-clock time, in seconds
         self.calls: dict[Hashable, tuple[float, Call]] = {}
         self._next = float("inf")
 
@@ -247,7 +235,6 @@ class ScheduledCalls:
         calls, self.calls, self._next = self.calls, {}, float("inf")
         if calls:
             close_old_connections()
-        for _, call in calls.values():
-            call(True)
-        if calls:
+            for _, call in calls.values():
+                call(True)
             close_old_connections()

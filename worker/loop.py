@@ -1,8 +1,7 @@
 """The worker: takes messages, runs their consumers, flushes what these sent.
 
-By docs/channels1.md#worker.  The loop owns nothing but the message in hand: taking and
-giving back is the *source* (:mod:`channels.worker.source`), running is the *dispatcher*
-(:mod:`channels.worker.dispatch`).
+By docs/channels1.md#worker.  The loop owns nothing but the message in hand: taking and giving
+back is the *source*, running is the *dispatcher*.
 """
 
 from __future__ import annotations
@@ -10,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from types import FrameType
 from typing import Any
 
+from django.db import connections
+
 from channels.backoff import Backoff
-from channels.flush import deliver
-from channels.outbox import pending_message_store
+from channels.outbox import deliver, pending_message_store
 from channels.process_signals import SignalHandlers
 from channels.signals import worker_ready
 from channels.worker.contexts import CleanContexts, program_loop
@@ -93,12 +95,10 @@ class Worker:
     def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:
         """Stop: after the message in hand, or at once if there is none.
 
-        A worker that takes frames stops its take in progress and lets the loop
-        end, so that no frame is lost on its way; one that receives one by one
-        leaves the process from here.
+        A worker that takes frames stops its take in progress, so that no frame is lost on its way.
 
         Raises:
-            SystemExit: Nothing is in hand.
+            SystemExit: Nothing is in hand, and the layer is received from one by one.
         """
         self.request_stop()
         if self.in_job:
@@ -115,8 +115,7 @@ class Worker:
         if not self._stopping:
             self._leave_at = time.monotonic() + self.drain
         self._stopping = True
-        source = self._source
-        if source is not None:
+        if (source := self._source) is not None:
             source.stop()
 
     # -- what it listens on -----------------------------------------------------------
@@ -124,8 +123,7 @@ class Worker:
     def apply_channel_filters(self, channels: Collection[str]) -> Collection[str]:
         """Return the channels that some ``only`` glob matches and no ``exclude`` glob does.
 
-        Keeps the order of ``channels``.  Without any glob they are returned as they
-        came, the same object.
+        In the order of ``channels``; without any glob, the same object.
         """
         only, exclude = list(self.only_channels or ()), list(self.exclude_channels or ())
         if not only and not exclude:
@@ -135,7 +133,7 @@ class Worker:
         return [one for one in channels if not any(fnmatchcase(one, glob) for glob in exclude)]
 
     def ready(self) -> None:
-        """Tell that this worker is about to run."""
+        """Send ``worker_ready``."""
         worker_ready.send(sender=self)
 
     # -- the loop --------------------------------------------------------------------
@@ -170,8 +168,6 @@ class Worker:
             channels,
             listening=self.listening,
             backoff=Backoff(),
-            clock=time.monotonic,
-            sleep=time.sleep,
             pause=self.pause,
             quiet=self.told_elsewhere,
         )
@@ -233,3 +229,116 @@ class Worker:
         while not self._stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, PAUSE_SLICE))
         return not self._stopping
+
+
+class _LeaveLoop(BaseException):
+    """Raised by the signal handler to leave a receive that waits and can't be unblocked."""
+
+
+class KeptThread(threading.Thread):
+    """Runs a worker in a daemon thread; starts it again, after a pause, if it ends unexpectedly."""
+
+    def __init__(
+        self, worker: Worker, log: logging.Logger = logger, backoff: Backoff | None = None
+    ) -> None:
+        super().__init__(name="channels-worker", daemon=True)
+        self.worker = worker
+        self.logger = log
+        self._backoff = backoff or Backoff()
+
+    def run(self) -> None:
+        """See docs/channels1.md#nothing-ends-a-worker."""
+        try:
+            while True:
+                try:
+                    self.run_worker()
+                    return
+                except BaseException:
+                    self.logger.exception("A worker's thread died and is started again")
+                if not self.worker.pause(self._backoff.pause()):
+                    return
+        finally:
+            connections.close_all()  # those of this thread: no other can
+
+    def run_worker(self) -> None:
+        """Run the worker once; subclasses prepare it."""
+        self.worker.run()
+
+
+class WorkerGroup(Worker):
+    """Itself a worker in the calling thread, and ``n_threads - 1`` more in daemon threads.
+
+    Args:
+        args: As of :class:`Worker`, for each of them; so are ``kwargs``.
+        n_threads: Threads in all; by default one for each processor.
+        stop_gracefully: On a signal, let each thread finish the message in hand.
+            Otherwise the process ends at once and those messages with it.
+
+    Attributes:
+        workers: The other workers.
+        threads: Their threads, once :meth:`run` was called.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        n_threads: int | None = None,
+        stop_gracefully: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.stop_gracefully = stop_gracefully
+        self.workers: list[Worker] = []
+        self.threads: list[KeptThread] = []
+        self._running = False
+        for _ in range((n_threads or os.cpu_count() or 1) - 1):
+            worker = Worker(*args, **kwargs)
+            worker.signal_handlers = False
+            worker.told_elsewhere = True
+            self.workers.append(worker)
+
+    def sigterm_handler(self, signo: int | None, frame: FrameType | None) -> None:
+        """Stop all threads: each after its message in hand, or all of them at once.
+
+        Raises:
+            SystemExit: Not to be stopped gracefully, or not running.
+        """
+        if not self.stop_gracefully or not self._running:
+            logger.info("Shutdown signal received by WorkerGroup, terminating immediately")
+            sys.exit(0)
+        logger.info("Shutdown signal received by WorkerGroup, waiting for its threads")
+        self.request_stop()
+        source = self._source
+        if source is not None and not source.interruptible and not self.in_job:
+            raise _LeaveLoop
+
+    def request_stop(self) -> None:
+        super().request_stop()
+        for worker in self.workers:
+            worker.drain = self.drain
+            worker.request_stop()
+
+    def ready(self) -> None:
+        super().ready()
+        for worker in self.workers:
+            worker.ready()
+
+    def run(self) -> None:
+        self.threads = [KeptThread(worker) for worker in self.workers]
+        self._running = True
+        for thread in self.threads:
+            thread.start()
+        at_once = False
+        try:
+            super().run()
+        except _LeaveLoop:
+            pass
+        except SystemExit:
+            at_once = True  # whatever the threads do
+            raise
+        finally:
+            if not at_once:
+                for worker in self.workers:
+                    worker.request_stop()
+                for thread in self.threads:
+                    thread.join()

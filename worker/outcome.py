@@ -63,8 +63,7 @@ _ERROR_REPLY: dict[str, Any] = {
 def accept_if_asked(message: Message) -> None:
     """Accept a socket whose consumer has returned without deciding, if the settings ask for it.
 
-    Called while what the consumer sent is still being collected.  The acceptance goes first:
-    before 1.0 a socket was open when its consumer ran, so data never came before it.
+    The acceptance goes first: before 1.0 a socket was open when its consumer ran.
     """
     reply = message.reply_channel
     if (
@@ -146,8 +145,7 @@ def rescue(message: Message, sends: list[Operation]) -> None:
 def sign_malformed(send: Send, message: Message, consumer: object) -> Send:
     """Return a reply with the consumer's name on it if the server will find it malformed.
 
-    Only the server sees what a reply does, and only here is it known whose it is: the server
-    logs both.  To be called for replies that are no plain frame for a socket.
+    Only the server sees what a reply does, and only here is it known whose it is.
     """
     if "!" not in send.channel:
         return send  # not a server's: what reads there would find a key that was not sent

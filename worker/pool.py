@@ -66,13 +66,7 @@ class _Slot:
 class ProcessPool:
     """Decides which worker processes to start and to stop; no waiting and no signals in here.
 
-    Call :meth:`look` whenever something may have happened, and at the time that it
-    returned.
-
-    Args:
-        size: Worker processes to keep.
-        start: Starts one and returns it.
-        clock: Monotonic time, in seconds.
+    Call :meth:`look` whenever something may have happened, and at the time that it returned.
     """
 
     def __init__(
@@ -133,30 +127,21 @@ class ProcessPool:
         return child
 
     def _reap(self, slot: _Slot) -> None:
-        if slot.follower is not None:
-            status = slot.follower.ended()
-            if status is not None:
-                self._follower_failed(slot, status)
-        if slot.child is not None:
-            status = slot.child.ended()
-            if status is not None:
-                slot.child, slot.retiring = None, False
-                if slot.follower is not None:
-                    slot.child, slot.follower = slot.follower, None
-                elif not self._stopping:
-                    self._plan_replacement(slot, status)
-
-    def _follower_failed(self, slot: _Slot, status: int) -> None:
-        slot.follower = None
-        if self._stopping:
-            return
-        self._rolling.clear()
-        logger.error(
-            "The new worker process %d ended with status %s before it took messages:"
-            " the restart is called off and the old processes stay",
-            slot.number,
-            status,
-        )
+        if slot.follower is not None and (status := slot.follower.ended()) is not None:
+            slot.follower = None
+            if not self._stopping:
+                self._rolling.clear()
+                logger.error(
+                    "The new worker process %d ended with status %s before it took messages:"
+                    " the restart is called off and the old processes stay",
+                    slot.number,
+                    status,
+                )
+        if slot.child is not None and (status := slot.child.ended()) is not None:
+            slot.retiring = False
+            slot.child, slot.follower = slot.follower, None
+            if slot.child is None and not self._stopping:
+                self._plan_replacement(slot, status)
 
     def _plan_replacement(self, slot: _Slot, status: int) -> None:
         now = self._clock()
@@ -179,18 +164,15 @@ class ProcessPool:
             if slot.retiring:
                 return  # an earlier restart; its follower is replaced in its turn
             if slot.child is None:
-                # Nothing to replace: what is started next is new anyway.
-                self._rolling.pop(0)
-                slot.due = self._clock()
-                continue
-            if slot.follower is None:
-                slot.follower = self._begin(slot)
-            if slot.follower.listens():
-                self._rolling.pop(0)
+                slot.due = self._clock()  # nothing to replace: what is started next is new anyway
+            else:
+                if slot.follower is None:
+                    slot.follower = self._begin(slot)
+                if not slot.follower.listens():
+                    return
                 slot.retiring = True
                 slot.child.stop()
-                continue
-            return
+            self._rolling.pop(0)
 
 
 def run_processes(size: int, start: Callable[[], ChildProcess]) -> None:
@@ -199,10 +181,9 @@ def run_processes(size: int, start: Callable[[], ChildProcess]) -> None:
     For the main thread.
     """
     pool = ProcessPool(size, start, time.monotonic)
-    stop = SignalHandlers()
     hangups: list[int] = []
     with _waking_pipe() as wake, _handling(signal.SIGHUP, lambda: hangups.append(1)):
-        stop.install(lambda signo, frame: pool.stop(), ("SIGTERM", "SIGINT"))
+        SignalHandlers().install(lambda signo, frame: pool.stop(), ("SIGTERM", "SIGINT"))
         try:
             while True:
                 if hangups:
@@ -280,13 +261,10 @@ class Lifeline:
     def from_environment(cls) -> Lifeline | None:
         """Return this process's end; ``None`` if no pool has started it.
 
-        The variable is taken away: processes that a consumer starts are no children
-        of the pool.
+        The variable is taken away: what a consumer starts is no child of the pool.
         """
         number = os.environ.pop(ENVIRONMENT, "")
-        if not number:
-            return None
-        return cls(socket.socket(fileno=int(number)))
+        return cls(socket.socket(fileno=int(number))) if number else None
 
     def tell_listening(self) -> None:
         """Tell the parent that this process takes messages."""

@@ -1,14 +1,9 @@
 """What the loop runs next, and what becomes of it: messages by the frame.
 
-One round trip per consumer run: the flush of message N, with the receipt if it was
-the last of its frame, takes the next frame too, and only an empty answer falls
-back to the take that waits.
-
-A frame of several messages is flushed after each of them that has sent something.
-Letting them share one flush at the end of the frame was measured (frames of ten echoes
-on a local Redis: 22 us a message instead of 49, single messages cost 60 in any case)
-and left out: the replies to a message would wait for the next one's consumer, which
-may be slow, and what that one sends at once, or adds to a group, would overtake them.
+One round trip per consumer run: the flush of message N, with the receipt if it was the last of
+its frame, takes the next frame too, and only an empty answer falls back to the take that waits.
+A frame of several messages is flushed after each of them that has sent something: else replies
+would wait for the next one's consumer, and what that one sends at once would overtake them.
 
 What is in hand, and where it goes when the worker stops::
 
@@ -21,14 +16,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
-from channels.flush import Refused, deliver, report_unknown, settle
 from channels.layers.base import is_customised
 from channels.layers.clients import Answer, Frame, GiveBack, GroupSend, Operation, Send
 from channels.layers.plain import PlainWorkerClient, open_worker
+from channels.outbox import Refused, deliver, report_unknown, settle
 from channels.worker.outcome import last_word
 
 logger = logging.getLogger("django.channels")
@@ -53,10 +49,9 @@ class Source:
         channels: Names to take from.
         listening: Called once, if given, when the client has started.
         backoff: Pauses between tries while the layer does not answer.
-        clock: Monotonic.
-        sleep: Waits for so many seconds.
-        pause: The same, but ends early once the worker is told to stop.
+        pause: Waits for so many seconds; ends early once the worker is told to stop.
         quiet: Whether another thread of this process says that the layer does not answer.
+        timing: ``clock`` and ``sleep`` of :func:`channels.outbox.settle`, if not the system's.
 
     Attributes:
         interruptible: Whether :meth:`stop` ends a take that waits.  Then stopping is safe at any
@@ -71,17 +66,15 @@ class Source:
         *,
         listening: Callable[[], object] | None,
         backoff: Backoff,
-        clock: Callable[[], float],
-        sleep: Callable[[float], object],
         pause: Callable[[float], object],
         quiet: bool = False,
+        **timing: Any,
     ) -> None:
         self._layer = layer
         self._listening = listening
         self._backoff = backoff
-        self._clock = clock
-        self._sleep = sleep
         self._pause = pause
+        self._timing = timing
         self._quiet = quiet
         self._client = open_worker(layer, channels, self.unanswered)
         self.interruptible = not isinstance(self._client, PlainWorkerClient)
@@ -106,11 +99,7 @@ class Source:
     # -- taking --------------------------------------------------------------------
 
     def next(self) -> Delivery | None:
-        """Return the next message; ``None`` if none came for a while.
-
-        Waits a few seconds at most, and while the layer does not answer for the
-        pause before the next try.
-        """
+        """Return the next message; ``None`` if none came for seconds, or the layer is away."""
         frame = self._frame
         if frame is None:
             if not self._ready and not self._stopping:
@@ -193,9 +182,7 @@ class Source:
             self.done(sends, consumer)
             return
         rest = [content, *frame.messages[self._position + 1 :]]
-        back = GiveBack(
-            Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires), at_head=False
-        )
+        back = GiveBack(replace(frame, messages=rest), at_head=False)
         sends.append(back)
         try:
             refused = self._flush(sends, consumer, take=True)
@@ -223,12 +210,7 @@ class Source:
         if self.interruptible and operations and is_customised(self._layer):
             # Something counts what is sent; only the client can do the rest.
             sends = [one for one in operations if isinstance(one, Send | GroupSend)]
-            deliver(
-                [(self._layer, one) for one in sends],
-                consumer,
-                clock=self._clock,
-                sleep=self._sleep,
-            )
+            deliver([(self._layer, one) for one in sends], consumer, **self._timing)
             operations[:] = [one for one in operations if not isinstance(one, Send | GroupSend)]
         operations += map(Answer, self._doubtful)
         take = take and not self._stopping and not self._ready
@@ -236,9 +218,7 @@ class Source:
         self._ready += frames  # at once: what goes wrong now must not lose them
         refused: list[Refused] = []
         if outcomes.count(None) != len(outcomes):
-            refused = settle(
-                self._client, operations, outcomes, consumer, clock=self._clock, sleep=self._sleep
-            )
+            refused = settle(self._client, operations, outcomes, consumer, **self._timing)
         # Those whose host did not answer are answered again.
         self._doubtful = [
             operation.receipt
@@ -262,10 +242,8 @@ class Source:
         self._stopping = True
         # The one to be run first is put at the head last.
         unrun = list(reversed(self._ready))
-        frame = self._frame
-        if frame is not None:
-            rest = frame.messages[self._position :]
-            unrun.append(Frame(frame.channel, rest, frame.receipt, frame.ordered, frame.expires))
+        if (frame := self._frame) is not None:
+            unrun.append(replace(frame, messages=frame.messages[self._position :]))
         operations: list[Operation] = [GiveBack(frame) for frame in unrun]
         if operations or self._doubtful:
             try:

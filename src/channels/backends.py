@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import InvalidChannelLayerError
-from channels.importing import import_object
+from channels.utils import import_object
 
 REDIS = "channels.layers.redis.RedisChannelLayer"
 REDIS_SENTINEL = "channels.layers.redis.RedisSentinelChannelLayer"

@@ -26,10 +26,10 @@ from channels import conf
 from channels.asgi import ChannelLayerWrapper, channel_layers
 from channels.backends import CONSEQUENCE, translate
 from channels.exceptions import LayerUnavailable
-from channels.importing import import_object
 from channels.routing.doubts import find_doubts, find_shadowed
 from channels.routing.includes import Include
 from channels.routing.routes import Route
+from channels.utils import import_object
 
 
 def register() -> None:

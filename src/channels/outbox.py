@@ -1,4 +1,4 @@
-"""What a consumer sends is kept here until the consumer ends.
+"""What a consumer sends is kept here until the consumer ends, then carried to its layer.
 
 ``Channel.send`` and ``Group.send`` ask :meth:`PendingMessageStore.keep`.  Inside a consumer it
 keeps the message; elsewhere it declines and the message goes at once.
@@ -6,33 +6,34 @@ keeps the message; elsewhere it declines and the message goes at once.
 raised (docs/channels1.md#message).
 
 A run belongs to a context (:mod:`contextvars`), not to a thread.  So it is shared by all
-that asgiref and asyncio run on the consumer's behalf: the body of an ``async def``
-consumer, which asgiref moves to a thread with an event loop, the tasks that it
-starts, and what it calls through ``sync_to_async`` or ``asyncio.to_thread``.  A
-``threading.Thread`` starts with an empty context: what it sends goes at once, and so
-does what a task sends that outlives its consumer.
+that asgiref and asyncio run on the consumer's behalf.  A ``threading.Thread`` starts with an
+empty context: what it sends goes at once, and so does what a task sends that outlives its
+consumer.
 
-At the end of a run its messages go to the *sink* of the worker thread, which
-sends them along with its receipt in one round trip.  Without a sink (test
-client, signals sent by hand) they are sent here, one by one, by :func:`~channels.flush.deliver`.
-
-This is on the path of every message: no locks, no imports, one small object for
-each consumer run.
+At the end of a run its messages go to the *sink* of the worker thread, which sends them along
+with its receipt in one round trip.  Without a sink (test client, signals sent by hand) they are
+sent one by one by :func:`deliver`.  No flush waits for full mailboxes longer than its
+``retry_time`` (docs/channels1.md#replies-that-find-no-room);
+what is given up is logged and counted.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from channels.backoff import Backoff
-from channels.exceptions import ChannelFull
-from channels.flush import count_dropped, deliver
-from channels.layers.clients import GroupSend, Operation, Send
+from channels.exceptions import ChannelFull, LayerUnavailable
+from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send, WorkerClient
+from channels.layers.plain import PlainWorkerClient
 from channels.signals import consumer_finished, consumer_started
+from channels.utils import name_that_thing
 
 logger = logging.getLogger("django.channels")
 
@@ -41,6 +42,139 @@ Item = tuple[Any, Operation]
 
 #: Takes the items of one consumer run, in the order in which they were sent.
 Sink = Callable[[list[Item]], object]
+
+#: How long one flush tries again for all that found its mailbox full, in seconds.
+RETRY_TIME = 2.0
+
+#: An operation that was not carried out, and why.
+Refused = tuple[Operation, Exception]
+
+_lock = threading.Lock()
+_dropped: collections.Counter[str] = collections.Counter()
+
+
+def dropped() -> dict[str, int]:
+    """Return how many messages of this process were given up, by cause: ``full``, ``error``."""
+    with _lock:
+        return dict(_dropped)
+
+
+def count_dropped(cause: str, messages: int = 1) -> None:
+    """Count messages that were given up."""
+    with _lock:
+        _dropped[cause] += messages
+
+
+def settle(
+    client: WorkerClient,
+    operations: Sequence[Operation],
+    outcomes: Sequence[Exception | None],
+    consumer: object,
+    *,
+    retry_time: float = RETRY_TIME,
+    backoff: Backoff | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> list[Refused]:
+    """Try again what found its mailbox full; return what was refused for good, logged and counted.
+
+    ``outcomes`` are those of the first try; ``retry_time`` is for all tries together, in seconds.
+
+    Raises:
+        LayerUnavailable: It is not known which of them happened.
+    """
+    refused: list[Refused] = []
+
+    def sort(tried: Sequence[Operation], outcomes: Sequence[Exception | None]) -> list[Operation]:
+        """Return what found its mailbox full; refuse what no second try can help."""
+        full = []
+        for operation, error in zip(tried, outcomes, strict=True):
+            if isinstance(error, ChannelFull):
+                full.append(operation)
+            elif error is not None:
+                refused.append((operation, error))
+                _report(operation, error, consumer)
+        return full
+
+    full = sort(operations, outcomes)
+    backoff = backoff or Backoff(0.05, 0.4, growth=1.5, spread=0)
+    deadline = clock() + retry_time
+    while full and (left := deadline - clock()) > 0:
+        sleep(min(backoff.pause(), left))
+        full = sort(full, client.exchange(full, take=False)[0])
+    # Receipts and frames leave in any case: alone, nothing that is full is in their way.
+    control: list[Operation] = [one for one in full if isinstance(one, Answer | GiveBack)]
+    messages: list[Operation] = [one for one in full if not isinstance(one, Answer | GiveBack)]
+    if control:
+        messages += sort(control, client.exchange(control, take=False)[0])
+    for operation in messages:
+        error = ChannelFull(f"{_target(operation)} was full for {retry_time:g} seconds")
+        refused.append((operation, error))
+        _report(operation, error, consumer)
+    return refused
+
+
+def deliver(items: Iterable[Item], consumer: object = None, **options: Any) -> list[Exception]:
+    """Send messages one by one, in order, each through its layer's ``send`` or ``send_group``.
+
+    With the options of :func:`settle`; returns what the layers raised, other than ChannelFull.
+    """
+    by_layer: dict[int, tuple[Any, list[Operation]]] = {}
+    for layer, operation in items:
+        by_layer.setdefault(id(layer), (layer, []))[1].append(operation)
+    errors: list[Exception] = []
+    for layer, operations in by_layer.values():
+        client = PlainWorkerClient(layer)
+        try:
+            outcomes, _ = client.exchange(operations, take=False)
+            refused = settle(client, operations, outcomes, consumer, **options)
+        except LayerUnavailable as error:
+            report_unknown(operations, consumer, error)
+            errors.append(error)
+        else:
+            errors += [error for _, error in refused if not isinstance(error, ChannelFull)]
+    return errors
+
+
+def report_unknown(operations: Sequence[Operation], consumer: object, error: Exception) -> None:
+    """Log that it is unknown what became of these; they are not repeated (at most once)."""
+    sends = sum(not isinstance(operation, Answer) for operation in operations)
+    count_dropped("error", sends)
+    logger.error(
+        "The channel layer did not answer while %d message(s)%s were on their way: they may or may"
+        " not have arrived and are not repeated (%s)",
+        sends,
+        _sender(consumer),
+        error,
+    )
+
+
+def _report(operation: Operation, error: Exception, consumer: object) -> None:
+    if isinstance(operation, Answer) and isinstance(error, LayerUnavailable):
+        return  # nothing is lost: it is answered again
+    full = isinstance(error, ChannelFull)
+    count_dropped("full" if full else "error")
+    what = _target(operation)
+    if consumer is None and not full:
+        logger.error("Could not send to %s; the message is lost", what, exc_info=error)
+        return
+    if isinstance(operation, Send | GroupSend):
+        what = f"a message for {what}"
+    logger.error("Dropped %s%s: %s: %s", what, _sender(consumer), type(error).__name__, error)
+
+
+def _target(operation: Operation) -> str:
+    if isinstance(operation, Send):
+        return f"channel {operation.channel!r}"
+    if isinstance(operation, GroupSend):
+        return f"group {operation.group!r}"
+    if isinstance(operation, GiveBack):
+        return f"{len(operation.frame.messages)} message(s) put back on {operation.frame.channel!r}"
+    return "a receipt"
+
+
+def _sender(consumer: object) -> str:
+    return "" if consumer is None else f" from consumer {name_that_thing(consumer)}"
 
 
 class _Run:
@@ -52,10 +186,7 @@ class _Run:
 
 
 class Appended:
-    """Stands for the layer of a sender that was appended.
-
-    Without a worker the sender's own ``send`` is called; a worker sends by its name.
-    """
+    """Stands for the layer of a sender that was appended; a worker sends by the sender's name."""
 
     def __init__(self, sender: Any) -> None:
         self._sender = sender
@@ -63,7 +194,7 @@ class Appended:
         self.ChannelFull = getattr(self.channel_layer, "ChannelFull", ChannelFull)
 
     def send(self, name: str, message: dict[str, Any]) -> None:
-        """Have the sender send the message."""
+        """Have the sender send the message by its own method."""
         self._sender.send(message, immediately=True)
 
     send_group = send
@@ -107,8 +238,8 @@ class PendingMessageStore:
     def keep(self, layer: Any, operation: Operation, *, first: bool = False) -> bool:
         """Keep an operation until the run ends; False if there is none: carry it out yourself.
 
-        With ``first`` it goes in front of all that was kept so far.  For the response of a view: it
-        is complete when the view's own sends have been kept, and must not wait behind them.
+        With ``first`` it goes in front of what was kept: a view's response is complete after the
+        view's own sends, and must not wait behind them.
         """
         run = self._run.get()
         if run is None or run.items is None:
@@ -135,14 +266,11 @@ class PendingMessageStore:
         """End the run and send what it has kept: through the sink, or else here and now.
 
         Called by a consumer itself and not by the signal, it sends now, and so goes
-        everything that the consumer sends afterwards.  A full channel is tried again for
-        ``retry_time`` seconds; then its messages are logged, counted and dropped
-        (docs/channels1.md#replies-that-find-no-room).
+        everything that the consumer sends afterwards.
 
         Raises:
-            Exception: What sending one of the messages raised, other than
-                ChannelFull; the first, after all others were sent.  Only
-                without a sink.
+            Exception: Without a sink, after all others were sent: the first that sending one
+                raised, other than ChannelFull.
         """
         run = self._run.get()
         if run is None:
@@ -164,11 +292,7 @@ class PendingMessageStore:
 
     @contextlib.contextmanager
     def collecting(self, sink: Sink) -> Iterator[None]:
-        """Hand the messages of the runs that end in this thread to ``sink``, while this is open.
-
-        The sink is called within ``consumer_finished``, once for each run that
-        kept anything, and owns the list from then on.
-        """
+        """Hand what the runs of this thread have kept to ``sink``, within ``consumer_finished``."""
         token = self._sink.set(sink)
         try:
             yield

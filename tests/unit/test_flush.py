@@ -6,9 +6,8 @@ import pytest
 
 from channels import Channel, outbox
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.flush import deliver, dropped
 from channels.layers.clients import GroupSend, Send
-from channels.outbox import PendingMessageStore, pending_message_store
+from channels.outbox import PendingMessageStore, deliver, dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.support.recording import RecordingLayer
 

@@ -9,9 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import autoreload
 
 from channels.checks import check_layers
-from channels.importing import import_object
 from channels.management.commands.runserver import _reload_after_change_of
 from channels.routing import Router
+from channels.utils import import_object
 
 MODULE = "module_with_a_slip"
 

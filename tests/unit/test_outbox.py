@@ -10,9 +10,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from channels import Channel, Group
 from channels.exceptions import ChannelFull
-from channels.flush import dropped
 from channels.layers.clients import Send
-from channels.outbox import pending_message_store
+from channels.outbox import dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.support.recording import RecordingLayer
 

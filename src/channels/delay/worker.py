@@ -38,9 +38,9 @@ from django.utils import timezone
 from channels.backoff import Backoff
 from channels.delay.models import DelayedMessage
 from channels.exceptions import LayerUnavailable, MessageTooLarge
-from channels.flush import count_dropped
 from channels.layers.clients import Answer, Frame, GiveBack, WorkerClient
 from channels.layers.plain import PlainWorkerClient, open_worker
+from channels.outbox import count_dropped
 from channels.process_signals import SignalHandlers
 
 logger = logging.getLogger("django.channels")

@@ -16,11 +16,10 @@ from typing import Any
 from channels import exceptions
 from channels.backoff import Backoff
 from channels.exceptions import LayerUnavailable
-from channels.flush import count_dropped
 from channels.layers.base import DEFAULT_EXPIRY, Presence, is_customised
 from channels.layers.clients import HEARTBEAT_INTERVAL, Send
 from channels.names import is_process_local
-from channels.outbox import pending_message_store
+from channels.outbox import count_dropped, pending_message_store
 
 logger = logging.getLogger("django.channels")
 

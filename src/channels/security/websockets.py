@@ -24,10 +24,9 @@ from django.http.request import validate_host
 
 from channels import conf
 from channels.exceptions import DenyConnection
-from channels.importing import import_object
 from channels.message import Message
 from channels.seldom import Seldom
-from channels.utils import name_that_thing
+from channels.utils import import_object, name_that_thing
 
 logger = logging.getLogger("django.channels")
 

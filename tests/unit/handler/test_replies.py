@@ -9,10 +9,9 @@ import pytest
 from channels.asgi import ChannelLayerWrapper
 from channels.channel import Channel
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.flush import dropped
 from channels.handler.replies import MAILBOX_SHARE, ReplySender
 from channels.layers.base import Presence
-from channels.outbox import pending_message_store
+from channels.outbox import dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
 from tests.unit.handler.messages import REPLY_CHANNEL, Clock
 

@@ -34,7 +34,7 @@ from channels.handler import ViewConsumer
 from channels.log import describe_process, setup_logger
 from channels.startup import check_reachable, find_layer
 from channels.worker import Worker
-from channels.worker.threads import KeptThread
+from channels.worker.loop import KeptThread
 
 __all__ = ["Command", "Worker", "WorkerThread", "sys"]
 
