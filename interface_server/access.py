@@ -34,10 +34,10 @@ _ESCAPES[ord("\\")] = "\\\\"
 
 
 class AccessLogGenerator:
-    """An action logger that writes lines to a stream.
+    """An action logger that writes lines to a text stream.
 
     Args:
-        stream: Text stream; line-buffered if lines are to appear at once.
+        stream: Line-buffered if lines are to appear at once.
         clock: Returns the time in seconds since the epoch.
         log_format: ``"json"`` for one JSON object a line.
     """
@@ -54,7 +54,7 @@ class AccessLogGenerator:
         self._failing = False
 
     def reopen(self, path: str) -> None:
-        """Write to the file of that name from now on, which may be another one than before."""
+        """Write to the file that has the name now."""
         try:
             stream = open_access_log(path)
         except OSError as error:
@@ -81,10 +81,7 @@ class AccessLogGenerator:
                 close_unless_standard(self.stream.fileno())
 
     def __call__(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
-        """Write the line of an action; actions that are not known are left out.
-
-        Nothing that a client sent can forge a second one.
-        """
+        """Write the line of an action, which nothing that a client sent can make two."""
         if protocol == "http" and action == "complete":
             verb = details["method"]
         elif protocol == "websocket" and action in _WEBSOCKET_VERBS:

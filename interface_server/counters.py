@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -80,30 +80,14 @@ class BridgeCounters:
 
 
 class LiveInfo(Mapping[str, Any]):
-    """What the process registry shows of this process, as it is at each look.
+    """What other processes are shown of this one, as it is at each look, from any thread."""
 
-    A heartbeat thread may read it at any time.
-
-    Args:
-        counters: Shown one by one.
-        sockets: Returns how many there are.
-        more: Returns what else there is to show.
-    """
-
-    def __init__(
-        self,
-        counters: BridgeCounters,
-        sockets: Callable[[], int],
-        more: Callable[[], Mapping[str, Any]],
-    ) -> None:
+    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
         self._process = {"host": socket.gethostname(), "pid": os.getpid()}
-        self._counters = counters
-        self._sockets = sockets
-        self._more = more
+        self._more = read
 
     def _read(self) -> dict[str, Any]:
-        sockets = {"sockets": self._sockets()}
-        return {**self._process, **self._more(), **sockets, **asdict(self._counters)}
+        return {**self._process, **self._more()}
 
     def __getitem__(self, key: str) -> Any:
         return self._read()[key]

@@ -1,12 +1,8 @@
 """The interface server: layer, bridge and listening sockets put together.
 
-``run`` installs the reactor in the thread that calls it, connects to the layer,
-listens, and returns once the server has stopped.  Stopping is orderly
-(docs/channels1.md#shutdown): no new connections, open requests finish, sockets are closed
-with 1012, and
-every disconnect leaves for the layer.
-
-Nothing here imports Django, nor Twisted before ``run``.
+Stopping is orderly (docs/channels1.md#shutdown): no new connections, open requests finish,
+sockets are closed with 1012, and every disconnect leaves for the layer.
+Nothing here imports Twisted before ``run``.
 """
 
 from __future__ import annotations
@@ -56,10 +52,7 @@ STOP_CHECK = 0.02
 
 
 class StartError(Exception):
-    """The server could not start: no layer, or nothing to listen on.
-
-    Nothing is left running.  The text says what to look at.
-    """
+    """The server could not start, and nothing is left running; the text says what to look at."""
 
 
 class Server:
@@ -163,7 +156,7 @@ class Server:
     # -- running -------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until stopped.
+        """Serve, in the reactor of this thread, until stopped.
 
         Raises:
             StartError: It could not start.
@@ -229,8 +222,7 @@ class Server:
 
         assert self._loop is not None
         bridge = self.make_bridge()
-        wheel = TimerWheel(time.monotonic, self._loop.call_later)
-        context = Context(self.settings, bridge, wheel, self._counters, self.action_logger)
+        context = Context(self.settings, bridge, TimerWheel(), self._counters, self.action_logger)
         self.factory = ServerFactory(context, self._reactor)
         log.info(
             "Starting server at %s, channel layer %s", ", ".join(self.endpoints), self.channel_layer
@@ -274,7 +266,6 @@ class Server:
                 self._loop.call_soon_threadsafe(self._ask_stop)
 
     def _hung_up(self) -> None:
-        """Stop with the terminal, or let log files be rotated."""
         if self._terminal.is_gone():
             log.info("The terminal was closed")
             self._ask_stop()
@@ -377,11 +368,7 @@ def _check_layer(layer: object) -> None:
 
 
 def _settle_garbage_collector() -> None:
-    """Keep the collector away from what lives as long as the process.
-
-    Modules and idle sockets are never garbage; walking over them at each full
-    collection stops every socket for as long.
-    """
+    """Keep the collector away from modules and idle sockets: its walk over them stops all."""
     import gc
 
     gc.collect()

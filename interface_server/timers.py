@@ -3,7 +3,7 @@
 A server with thousands of idle sockets must not keep a timer of the event loop for each
 of them, nor walk over all of them every few seconds.  A :class:`TimerWheel` sorts what has
 a deadline into buckets of :data:`TICK` seconds and keeps one timer for the first bucket
-that is not empty; without deadlines no timer is left once that time has come.
+that is not empty.
 
 Deadlines that are moved on by every message are not moved in the wheel: what is called
 looks at its own times, and asks to be called again.
@@ -59,14 +59,7 @@ def _call_in_loop(delay: float, function: Callable[[], Any]) -> Timer:
 class TimerWheel:
     """Calls each :class:`Timed` at its deadline.
 
-    Args:
-        clock: Returns the time, never going backwards.
-        call_later: Calls a function after so many seconds, once; the running event loop's
-            if not given.
-
-    Attributes:
-        clock: As given.
-        call_later: Likewise: for what a server has few of, and what must be on time.
+    ``call_later`` is there for what a server has few of, and for what must be on time.
     """
 
     def __init__(

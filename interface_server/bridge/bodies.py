@@ -26,13 +26,8 @@ class RequestBody:
 
     At most ``body_ahead`` chunks wait unread in the layer: each carries a receipt, and
     the next leaves when one comes back.  One chunk is on its way at a time, so a
-    full channel never changes their order.
-
-    Args:
-        state: Where to.
-        channel: The ``?`` channel of this body.
-        source: Where from; closed at the end, whatever the end is.
-        broken: Called with the reason if a chunk could not be carried.
+    full channel never changes their order.  ``source`` is closed at the end, whatever the end is;
+    ``broken`` is called with the reason if a chunk could not be carried.
     """
 
     def __init__(
@@ -51,7 +46,7 @@ class RequestBody:
         self._receipt = 0
 
     def attempt(self) -> None:
-        """Send the next chunk if one may leave; must not be called before the request has left."""
+        """Send the next chunk if one may leave; never before the request has left."""
         state = self._state
         if self._source is None or self._receipt:
             return
@@ -61,11 +56,10 @@ class RequestBody:
             size = state.settings.body_chunk
             content = self._source.read(size)
             self._chunk = {"content": content, "more_content": len(content) == size}
-        self._receipt = state.new_chunk(self)
+        self._receipt = state.new_receipt(self, state.chunks)
         state.layer.send(self.channel, [self._chunk], receipt=self._receipt, done=self._sent)
 
     def answered(self, receipt: int) -> None:
-        """A chunk was read."""
         self._receipts.discard(receipt)
         if receipt == self._receipt:
             self._receipt = -receipt  # read before we heard that it was stored
@@ -73,9 +67,8 @@ class RequestBody:
             self.attempt()
 
     def lost(self, receipt: int, cause: str) -> None:
-        """A chunk was dropped, so nobody can have the body whole: end it."""
         self._receipts.discard(receipt)
-        if self._source is not None:
+        if self._source is not None:  # nobody can have the body whole any more
             self._broken(LayerError(f"a part of it is {cause}"))
 
     def abandon(self) -> None:
@@ -132,8 +125,7 @@ class ResponseBody:
         state: Whose layer to read from.
         port: Where to write.
         local: Local name of the request.
-        reply: Called with each message of the body list; leads back to :meth:`write` and
-            :meth:`finish`.
+        reply: Gets each message of the body list, and calls :meth:`write` and :meth:`finish`.
         finished: Called when the last byte was handed to the port.
         broken: Called with the reason if the body cannot be completed.
     """

@@ -22,10 +22,9 @@ RENEWAL_PAUSE = 0.05
 
 
 def fan_out(state: BridgeState, item: GroupMessage) -> None:
-    """Give a group message to each member, checked and built once for all open sockets.
+    """Give a group message to each member, checked once and framed once for each ``framing``.
 
-    What only an open socket takes as one frame goes out as one prepared frame per
-    ``framing``.  Every other message, and every other member, takes the ordinary path of a
+    What is no single frame, and every member that is no open socket, takes the ordinary path of a
     reply.  What no socket can carry out is logged once, not once for each member.
     """
     message, recipients = item.message, state.recipients
@@ -73,7 +72,6 @@ class Renewal:
         self._left: list[str] = []
 
     def expired(self, now: float) -> float:
-        """Renew the next lot."""
         recipients = self._state.recipients
         if not self._left:
             self._left = [

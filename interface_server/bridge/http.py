@@ -38,11 +38,6 @@ class HttpExchange:
 
     A request that was announced ends once, and ``http.disconnect`` tells of it,
     unless it is known that no worker listens for that (docs/channels1.md#http-disconnect).
-
-    Attributes:
-        reply_channel: Where workers send to.
-        channel: Where the request went.
-        response_body: Writes what the application answers.
     """
 
     __slots__ = (
@@ -85,10 +80,9 @@ class HttpExchange:
             message["body_channel"] = channel = BODY + names.random_part(16)
             self._body = RequestBody(state, channel, rest, self._body_broken)
         self._receipt = state.new_receipt(self)
-        state.layer.send(REQUEST, [message], receipt=self._receipt, done=self._announced)
+        state.layer.send(REQUEST, [message], self._receipt, self._announced)
 
     def gone(self) -> None:
-        """The client went away before the response was complete."""
         if self._port is not None:
             if self._body is not None:
                 self._body.abandon()
@@ -124,10 +118,7 @@ class HttpExchange:
         self._fail(500, PROCESSING)
 
     def answered(self, receipt: int) -> None:
-        """The consumer has run; its response may still be to come.
-
-        Unless what it sent was malformed: then nothing will, and the client need not wait.
-        """
+        # The consumer has run; if what it sent was malformed, no response is to come.
         if self._spoilt and self._machine.state is ResponseState.WAITING:
             self._fail(500, BAD_REPLY)
 
@@ -183,7 +174,6 @@ class HttpExchange:
             port.fail(status, reason)
 
     def _ended(self, unfinished: bool = False) -> None:
-        """Forget the request, and tell those who may still reply, and consumers of its end."""
         state = self._state
         if unfinished:
             state.layer.gone(self.local)

@@ -1,9 +1,7 @@
-"""The bridge of one interface server, put together.
+"""The bridge of one interface server, put together: what concerns all sockets and requests.
 
-``net`` opens sockets and requests here, the layer delivers what is in the mailbox
-(:class:`~channels.layers.clients.MailboxHandler`).  What happens to one socket or request
-is in :mod:`.websocket` and :mod:`.http`; here is what concerns all of them: who gets what,
-the layer coming and going, draining and stopping.
+``net`` opens them here, the layer delivers what is in the mailbox
+(:class:`~channels.layers.clients.MailboxHandler`).
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import IO, Any
 
 from channels import names
@@ -49,12 +48,10 @@ DRAIN_STEP = 0.02
 
 
 def open_client(layer: Any, kind: str = "web") -> ServerClient:
-    """Return the server's side of a layer, under a mailbox of its own.
+    """Return the server's side of a layer, or of a wrapper's, under a mailbox of its own.
 
-    Args:
-        layer: Any layer, or a wrapper's.  One without ``open_server``, or with a ``send`` or
-            ``receive`` of a project's own, is used through its plain interface.
-        kind: Start of the mailbox's name.
+    A layer without ``open_server``, or with a ``send`` or ``receive`` of a project's own, is used
+    through its plain interface.
     """
     mailbox = f"{kind}.{names.random_part(MAILBOX_LENGTH)}!"
     raw = getattr(layer, "channel_layer", layer)
@@ -68,15 +65,11 @@ class Hub:
     """The bridge of one interface server.
 
     Args:
-        layer: The layer.
+        layer: The server's side of the layer.
         settings: How to behave.
         wheel: Keeps every deadline; one of the running event loop if not given.
         spawn: Runs a coroutine in the background; a task of the running loop if not given.
         info: Returns more to show in the process registry, at each heartbeat.
-
-    Attributes:
-        counters: What was dropped, refused, lost or skipped.
-        mailbox: Name of this process in the layer.
     """
 
     def __init__(
@@ -89,16 +82,19 @@ class Hub:
         info: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._state = state = BridgeState(
-            layer, settings or Settings(), wheel or TimerWheel(), spawn or self._spawn
-        )
+        settings = settings or Settings()
         if isinstance(layer, PlainServerClient):
-            state.frame_messages = 1  # its sends cannot be undone half way
+            settings = replace(settings, frame_messages=1)  # its sends can't be undone half way
+        self._state = state = BridgeState(
+            layer, settings, wheel or TimerWheel(), spawn or self._spawn
+        )
         self.mailbox = layer.mailbox
         self.counters = state.counters
         self._renewal = Renewal(state)
         self._monitor = ReceiptMonitor(state)
-        self._info = LiveInfo(state.counters, lambda: state.sockets, info)
+        self._info = LiveInfo(
+            lambda: {**info(), "sockets": state.sockets, **asdict(state.counters)}
+        )
         self._closing: deque[BridgedWebSocket] = deque()
 
     @property
@@ -168,10 +164,7 @@ class Hub:
     # -- from the layer ----------------------------------------------------------------
 
     def deliver(self, items: Sequence[Item]) -> None:
-        """Hand each item of the mailbox to the socket or request that it is for, in order.
-
-        Nothing that one of them raises stops the others.
-        """
+        """Hand each item to the socket or request it is for; what one raises stops no other."""
         state = self._state
         recipients = state.recipients
         in_flight = state.in_flight
@@ -186,11 +179,11 @@ class Hub:
                         self._to_nobody(item)
                 elif type(item) is Receipt:
                     owner = in_flight.pop(item.number, None)
-                    if owner is None:
-                        self._other_receipt(item.number)
+                    if owner is not None:
+                        state.listening.ran.add(owner.channel)
+                    elif (owner := state.settle(item.number)) is None:
                         continue
-                    channel = owner.channel
-                    state.listening.ran.add(channel)
+                    channel = owner.channel  # which may be another one afterwards
                     owner.answered(item.number)
                     if state.waitlists.by_channel:
                         state.waitlists.room(channel)
@@ -212,15 +205,6 @@ class Hub:
                 state.broken(recipient, type(item).__name__)
         if strangers:
             state.layer.forget(strangers)
-
-    def _other_receipt(self, number: int) -> None:
-        state = self._state
-        owner = state.disconnects.pop(number, None) or state.chunks.pop(number, None)
-        if owner is None:
-            state.counters.late_receipts += 1
-        else:
-            owner.answered(number)
-            state.waitlists.room(owner.channel)
 
     def _to_nobody(self, reply: Reply) -> None:
         state = self._state
@@ -252,11 +236,7 @@ class Hub:
     # -- start and end -----------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect to the layer.
-
-        Raises:
-            LayerUnavailable: There is no answer; nothing was started.
-        """
+        """Connect to the layer; nothing is started if that raises ``LayerUnavailable``."""
         await self._state.layer.start(self, self._info)
         self._state.up = True
         self._state.wheel.add(self._renewal, self._renewal.interval)

@@ -1,14 +1,9 @@
-"""The in-flight rule for one socket, without I/O: events in, frames out.
+"""The in-flight rule for one socket, without I/O: events in, frames (lists of messages) out.
 
 At most one frame of a socket is unanswered at any time.  What the client sends
 meanwhile waits here and leaves together as one frame, so the events of a socket
 are run strictly in order and a busy socket gets batches instead of round trips.
-
-A frame is a list of messages.  Its life: :meth:`InboundBuffer.connect`,
-:meth:`InboundBuffer.take` or :meth:`InboundBuffer.next` gives it out;
-:meth:`InboundBuffer.answered` says that it has run, or :meth:`InboundBuffer.put_back` that
-the layer had no room for it.  The numbers in ``order`` are given when a message leaves, so
-what is discarded leaves no gap.
+The numbers in ``order`` are given when a message leaves: what is discarded leaves no gap.
 """
 
 from __future__ import annotations
@@ -22,10 +17,6 @@ Message = dict[str, Any]
 
 class InboundBuffer:
     """What one socket has said and no worker has run yet.
-
-    Args:
-        reply_channel: Goes into every message.
-        path: Likewise.
 
     Attributes:
         busy: Whether a frame is in flight.
@@ -90,11 +81,9 @@ class InboundBuffer:
         self.busy = False
 
     def next(self, most: int, size: int) -> list[Message] | None:
-        """Return the next frame, with all that waits; ``None`` if nothing does or one is in flight.
+        """Return the next frame, ``None`` if nothing waits or one is in flight.
 
-        Args:
-            most: Messages that a frame may carry.
-            size: Bytes that a frame may carry; a single message may have more.
+        It carries at most so many messages, and so many bytes unless it is a single message.
         """
         if self.busy:
             return None

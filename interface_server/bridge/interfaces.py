@@ -18,7 +18,7 @@ class WebSocketPort(Protocol):
     No method raises; calls on a dead socket do nothing.
     """
 
-    #: Sockets with equal values can share one frame (same extensions negotiated).
+    #: Sockets with equal values can share one frame: they negotiated the same extensions.
     framing: Hashable
 
     def accept(self) -> None:

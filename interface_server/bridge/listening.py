@@ -34,7 +34,8 @@ class ListeningChannels:
     """A copy of the registry's channels, a couple of seconds old when it is used often.
 
     Workers that are not in the registry (of a layer that has none, or whose methods a
-    project replaced) are known by what they run.
+    project replaced) are known by what they run: ``ran`` has the channels whose frames were run
+    since the registry was read last.
 
     Args:
         layer: Has the registry.
@@ -42,9 +43,6 @@ class ListeningChannels:
         spawn: Reads the registry in the background.
         worker_wait: Seconds that clients wait for a worker; negative for ever.
         ready: Whether the layer answers.
-
-    Attributes:
-        ran: Channels whose frames were run since the registry was read last.
     """
 
     def __init__(

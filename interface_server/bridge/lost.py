@@ -1,8 +1,5 @@
 """Receipts that never come: when is a frame lost?
 
-:class:`LostPolicy` decides, without I/O; :class:`ReceiptMonitor` asks it while anything
-is in flight.
-
 A worker that is killed takes the frame that it holds with it.  *Lost* means:
 
 * the frame is not in its queue, and
@@ -62,18 +59,14 @@ MOST_SUSPECTS = 1000
 
 @dataclass(slots=True)
 class _Evidence:
-    """What is known of one suspect.
+    """What is known of one suspect."""
 
-    Attributes:
-        since: When it was first looked after.
-        missing: Whether it was nowhere to be seen at the last look.
-        asked: Whether a worker listened since it went missing.
-        unproven: Who may still hold it, with the heartbeat when it was first missed.
-    """
-
+    #: When it was first looked after.
     since: float
+    #: Whether it was nowhere to be seen at the last look, and a worker listened since then.
     missing: bool = False
     asked: bool = False
+    #: Who may still hold it, with the heartbeat when it was first missed.
     unproven: dict[str, int] = field(default_factory=dict)
 
     def ask(self, listeners: Mapping[str, int]) -> None:
@@ -84,11 +77,10 @@ class _Evidence:
 
 
 class LostPolicy:
-    """Collects evidence, look after look, at most one a second.
+    """Collects evidence, look after look, at most one a second; no I/O.
 
-    Args:
-        expiry_of: Seconds that a frame lives on a channel.
-        receipt_bytes: How :attr:`ProcessEntry.unanswered` shows a receipt.
+    ``expiry_of`` returns how many seconds a frame lives on a channel, ``receipt_bytes`` how
+    :attr:`ProcessEntry.unanswered` shows a receipt.
     """
 
     def __init__(
@@ -104,13 +96,9 @@ class LostPolicy:
     def note(self, now: float, last: int, settled: float) -> int:
         """Remember the number given last; return up to which number frames are suspicious.
 
-        Args:
-            now: The time.
-            last: Number of the frame sent last.
-            settled: Seconds since when the layer has answered without having lost its
-                memory; below 0 while it does not.  If that starts anew, all evidence is
-                void, and there is no verdict before it is one TTL: until then the
-                registry may not be complete.
+        The layer has answered, without having lost its memory, for ``settled`` seconds; below 0
+        while it does not.  If that starts anew, all evidence is void, and there is no verdict
+        before it is one TTL: until then the registry may not be complete.
         """
         if settled < 0 or settled < self._settled - JITTER:
             self._evidence.clear()
@@ -136,7 +124,7 @@ class LostPolicy:
             now: The time.
             suspects: Numbers without a receipt, by channel.
             processes: The registry, read before ``queued``.
-            queued: Which of them are in their queues.
+            queued: Which of the suspects are in their queues.
         """
         workers = [process for process in processes if process.kind == "worker"]
         unanswered = frozenset[bytes]().union(*(worker.unanswered for worker in workers))
@@ -162,7 +150,6 @@ class LostPolicy:
 
     @property
     def anything_missing(self) -> bool:
-        """Whether some suspect was nowhere to be seen at the last look."""
         return any(evidence.missing for evidence in self._evidence.values())
 
     def _left(self, processes: Sequence[ProcessEntry]) -> Set[str]:
@@ -206,7 +193,6 @@ class LostPolicy:
 
     @staticmethod
     def _age(now: float, evidence: _Evidence) -> float:
-        """Return for how many seconds, at least, a frame has been without a receipt."""
         return SUSPICIOUS_AGE + now - evidence.since
 
 
@@ -225,13 +211,12 @@ class ReceiptMonitor:
         state.start_monitor = self.start
 
     def start(self) -> None:
-        """Begin to look, as something is in flight."""
+        """Begin to look; called when something is in flight."""
         self._state.monitored = True
         self._note()
         self._state.wheel.add(self, CALM_INTERVAL)
 
     def expired(self, now: float) -> float | None:
-        """Look once, if anything is in flight; return when to look again."""
         state = self._state
         if not state.in_flight and not state.disconnects:
             state.monitored = False

@@ -1,8 +1,4 @@
-"""What the parts of the bridge share: who is here, what is in flight, and the layer.
-
-Everything runs in one thread, the event loop's.  The dictionaries are read on
-the way of every frame, so they are plain attributes.
-"""
+"""What the parts of the bridge share: who is here, what is in flight, and the layer."""
 
 from __future__ import annotations
 
@@ -24,10 +20,6 @@ log = logging.getLogger(__name__)
 
 #: Letters of a local name: nobody guesses 2**91 (docs/channels1.md#reply-channel-names).
 LOCAL_LENGTH = 16
-
-#: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
-#: unanswered for as long as the server runs; they are in the layer in any case.
-MOST_DISCONNECTS = 10_000
 
 #: Seconds that a stop gives a receipt whose socket ends meanwhile; also how often it looks whether
 #: a layer that is away came back.
@@ -65,8 +57,7 @@ class BridgeState:
     """The shared state of one interface server's bridge.
 
     Attributes:
-        up: Whether the layer answers.
-        outages: How often it did not.
+        up: Whether the layer answers; ``outages`` counts how often it did not.
         refusing: Whether new sockets and requests are turned away (draining).
         stopping: Whether disconnects wait for hardly anything any more.
         recipients: Sockets and requests by the local part of their reply channel.
@@ -76,12 +67,7 @@ class BridgeState:
         sockets: WebSockets that are not gone.
         unfinished: Announced sockets whose disconnect has not left.
         ending: Sockets that are gone, and whose disconnect waits for what is in flight.
-        last_receipt: The number that was given last.
-        frame_messages: Messages that one frame carries at most.
         monitored: Whether receipts are looked after; ``start_monitor`` sees to it.
-        waitlists: Who waits for a full channel.
-        listening: Which channels some worker listens on.
-        seldom: What was logged already, by cause and path.
     """
 
     def __init__(
@@ -104,7 +90,6 @@ class BridgeState:
         self.unfinished = 0
         self.ending: dict[Timed, None] = {}
         self.last_receipt = 0
-        self.frame_messages = settings.frame_messages
         self.monitored = False
         self.start_monitor: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
@@ -131,42 +116,31 @@ class BridgeState:
             if local not in self.recipients:
                 return local
 
-    def new_receipt(self, owner: Owner) -> int:
-        """Return the number of a frame that is about to leave."""
+    def new_receipt(self, owner: Owner, frames: dict[int, Owner] | None = None) -> int:
+        """Return the number of a frame that is about to leave; it is one of those in flight."""
         self.last_receipt = receipt = self.last_receipt + 1
-        self.in_flight[receipt] = owner
+        if frames is None:
+            frames = self.in_flight
+        frames[receipt] = owner
         if not self.monitored:
             self.start_monitor()
         return receipt
 
-    def new_disconnect(self, owner: Owner) -> int:
-        """Return the number of a disconnect that is about to leave."""
-        receipt = self.new_receipt(owner)
-        del self.in_flight[receipt]
-        self.disconnects[receipt] = owner
-        if len(self.disconnects) > MOST_DISCONNECTS:
-            del self.disconnects[next(iter(self.disconnects))]
-        return receipt
-
-    def new_chunk(self, owner: Owner) -> int:
-        """Return the number of a part of a request body that is about to leave."""
-        self.last_receipt = receipt = self.last_receipt + 1
-        self.chunks[receipt] = owner
-        return receipt
+    def settle(self, receipt: int) -> Owner | None:
+        """Return, once, whose frame has that number; ``None`` if it was settled before."""
+        for frames in (self.in_flight, self.disconnects, self.chunks):
+            if receipt in frames:
+                return frames.pop(receipt)
+        self.counters.late_receipts += 1
+        return None
 
     def give_up(self, receipt: int, cause: str) -> None:
         """Tell, and count, that a frame never ran; without effect if it is settled already."""
-        owner = (
-            self.in_flight.pop(receipt, None)
-            or self.disconnects.pop(receipt, None)
-            or self.chunks.pop(receipt, None)
-        )
-        if owner is None:
-            self.counters.late_receipts += 1
-            return
-        counter = _COUNTERS[cause]
-        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
-        owner.lost(receipt, cause)
+        owner = self.settle(receipt)
+        if owner is not None:
+            counter = _COUNTERS[cause]
+            setattr(self.counters, counter, getattr(self.counters, counter) + 1)
+            owner.lost(receipt, cause)
 
     def finished(self) -> None:
         """Count that the end of one announced socket was told."""

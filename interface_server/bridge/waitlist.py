@@ -49,16 +49,11 @@ class Waitlist:
 
 
 class Waitlists:
-    """All waitlists of one server.
-
-    Args:
-        call_later: Starts their timers.
-        ready: Whether the layer can be tried; while not, waitlists stand still until
-            :meth:`resume`.
+    """All waitlists of one server, which stand still until :meth:`resume` unless ``ready()``.
 
     Attributes:
-        by_channel: The waitlists; empty while no channel is full, which is what the
-            sender of each frame looks at.
+        by_channel: Empty while no channel is full, which is what the sender of each frame
+            looks at.
     """
 
     def __init__(self, call_later: CallLater, ready: Callable[[], bool]) -> None:

@@ -36,6 +36,10 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+#: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
+#: unanswered for as long as the server runs; they are in the layer in any case.
+MOST_DISCONNECTS = 10_000
+
 #: Why a handshake timed out although its consumer has run.
 NOT_ACCEPTED = (
     'its websocket.connect consumer has run, and sent no {"accept": True} to message.reply_channel'
@@ -200,12 +204,11 @@ class BridgedWebSocket:
 
     def attempt(self) -> None:
         state = self._state
-        frame = self._buffer.next(state.frame_messages, state.settings.buffer_size)
+        frame = self._buffer.next(state.settings.frame_messages, state.settings.buffer_size)
         assert frame is not None  # without anything to say it would have left the waitlist
         self._transmit(frame)
 
     def expired(self, now: float) -> float | None:
-        """It was not read for too long, or its disconnect has waited for long enough."""
         if self._paused:
             self._stalled()
             return None
@@ -260,7 +263,6 @@ class BridgedWebSocket:
             self._not_carried(error)
 
     def _not_carried(self, error: Exception) -> None:
-        """Close the socket: what it said can never be carried."""
         path = self._buffer.path
         log.error("closing a socket on %s: a message cannot be carried: %s", path, error)
         self._state.waitlists.leave(RECEIVE, self)
@@ -392,7 +394,9 @@ class Disconnect:
 
     def attempt(self) -> None:
         state = self._state
-        self._receipt = state.new_disconnect(self)
+        self._receipt = state.new_receipt(self, state.disconnects)
+        if len(state.disconnects) > MOST_DISCONNECTS:
+            del state.disconnects[next(iter(state.disconnects))]
         options = SendOptions(state.settings.group_expiry, past_capacity=True, closes=self._local)
         state.layer.send(DISCONNECT, [self._message], self._receipt, self._sent, options)
 

@@ -145,15 +145,10 @@ class _NoTransport:
 def compact_class(
     base: type[CompactServerProtocol], factory: WebSocketServerFactory, **attributes: Any
 ) -> type[Any]:
-    """Return a subclass that has Autobahn's initial state as class attributes.
+    """Return a subclass with Autobahn's initial state, and ``attributes``, on the class.
 
-    A connection is opened that is thrown away, and what Autobahn set on it becomes
-    the default of all others.
-
-    Args:
-        base: What to make a subclass of.
-        factory: Its options are taken as they are now.
-        attributes: More class attributes.
+    A connection is opened that is thrown away, and what Autobahn set on it, by the options that
+    the factory has now, becomes the default of all others.
     """
     sample: Any = WebSocketServerProtocol()
     sample.factory = factory

@@ -50,13 +50,13 @@ class HttpConnection(http.HTTPChannel):
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Answer a line that is too long (16 KiB), where Twisted would just hang up."""
+        # Over 16 KiB; Twisted would just hang up.
         if not hasattr(self, "_command"):
             self._line = line
         self._respondToBadRequestAndDisconnect()
 
     def headerReceived(self, line: bytes) -> bool:
-        """Take a header; chunked is the only transfer coding, and stands alone."""
+        # Chunked is the only transfer coding, and stands alone.
         name, _, value = line.partition(b":")
         if name.lower() == b"transfer-encoding" and value.strip(b" \t").lower() != b"chunked":
             self._respondToBadRequestAndDisconnect()
@@ -70,7 +70,6 @@ class HttpConnection(http.HTTPChannel):
             super()._respondToBadRequestAndDisconnect()
 
     def _log_bad_request(self) -> None:
-        """Leave a line in the access log, with what is known of the request."""
         context: Context = self.factory.context
         headers = self.requests[-1].requestHeaders.getAllRawHeaders() if self.requests else ()
         client = find_origin(context.settings, headers, self).describe()
@@ -125,7 +124,7 @@ class HalfClosedClient:
         wheel.add(self, self._delay)
 
     def expired(self, now: float) -> float | None:
-        """Ask, and a second later look for the answer; then again after twice the time."""
+        # It asks, and a second later looks for the answer; then again after twice the time.
         channel = self._channel
         request = channel.requests[0] if channel.requests else None
         if request is None or request.response is None or request.response.started:
@@ -161,12 +160,7 @@ class _Negotiating(_Generic):  # type: ignore[misc]  # Twisted makes its base at
 
 @implementer(IProtocolNegotiationFactory)
 class ServerFactory(http.HTTPFactory):
-    """Makes a protocol for each connection.
-
-    Args:
-        context: What the connections share.
-        reactor: The reactor, for Twisted's time-outs between requests.
-    """
+    """Makes a protocol for each connection; ``reactor`` times Twisted's pauses between requests."""
 
     def __init__(self, context: Context, reactor: Any) -> None:
         never: Any = None  # Twisted takes it, whatever it says; 0 would be at once
@@ -177,17 +171,14 @@ class ServerFactory(http.HTTPFactory):
         context.upgrade = WebSocketUpgrade(context, reactor)
 
     def protocol(self) -> Any:
-        """Return what reads a connection until TLS has negotiated something else."""
         return _Negotiating(HttpConnection())
 
     def buildProtocol(self, addr: Any) -> Any:
-        """Return what reads a new connection: HTTP/1.1, or HTTP/2 if TLS negotiated it."""
         protocol: Any = super().buildProtocol(addr)
         protocol.requestFactory = self._requests
         return protocol
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Return what TLS may negotiate, the best first."""
         return [b"h2", b"http/1.1"] if http.H2_ENABLED else [b"http/1.1"]
 
     def startFactory(self) -> None:

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from channels.interface_server.counters import ConnectionCounters
 from channels.interface_server.settings import Settings
@@ -24,25 +24,13 @@ ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
-class Pending(Protocol):
-    """A request that is not answered yet."""
-
-    def give_up(self) -> None:
-        """Wait for the application no longer."""
-
-
 @dataclass(slots=True)
 class Context:
     """Shared by the connections of one server.
 
     Attributes:
-        settings: What the server was told.
-        bridge: Takes what connections receive.
-        wheel: Keeps their deadlines.
-        counters: What happened so far.
-        action_logger: Told of what happens, ``None`` for nobody.
         upgrade: Hands a request that asks for a WebSocket over.
-        requests: HTTP requests that are not answered.
+        requests: Responses that are not complete.
         sockets: WebSockets that are connected, in whatever state.
         draining: Whether connections close after their response.
         health_path: ``settings.health_path`` as it comes from the network.
@@ -54,7 +42,7 @@ class Context:
     counters: ConnectionCounters
     action_logger: ActionLogger | None = None
     upgrade: Callable[[Any], None] | None = None
-    requests: set[Pending] = field(default_factory=set)
+    requests: set[Any] = field(default_factory=set)
     sockets: set[Any] = field(default_factory=set)
     draining: bool = False
     health_path: bytes = field(init=False)
@@ -99,8 +87,7 @@ def unsent_bytes(transport: Any) -> int:
     Reads Twisted's buffers, which have no public interface; a transport without them counts
     as empty.
     """
-    # TLS keeps a buffer of its own in front of the socket's, and passes on what it
-    # does not have.
+    # TLS has a buffer of its own in front of the socket's, and passes on what it lacks.
     total = sum(map(len, getattr(transport, "_appSendBuffer", ())))
     data = getattr(transport, "dataBuffer", None)
     if data is not None:
@@ -133,10 +120,8 @@ def detect_dead_peer(transport: Any) -> None:
     """Let the kernel find out whether the other end is dead; harmless on UNIX sockets."""
     handle = getattr(transport, "getHandle", lambda: None)()
     handle = getattr(transport, "socket", handle)
-    if not isinstance(handle, socket.socket) or handle.family not in (
-        socket.AF_INET,
-        socket.AF_INET6,
-    ):
+    kinds = (socket.AF_INET, socket.AF_INET6)
+    if not isinstance(handle, socket.socket) or handle.family not in kinds:
         return
     try:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -47,7 +47,7 @@ def build_endpoint_description_strings(
     unix_socket: str | None = None,
     file_descriptor: int | None = None,
 ) -> list[str]:
-    """Return the endpoint strings for the simple options, none for none.
+    """Return the endpoint strings for the simple options.
 
     Raises:
         ValueError: Only one of ``host`` and ``port`` was given.
@@ -98,10 +98,7 @@ def choose_endpoints(
 
 
 def listen(reactor: Any, description: str, factory: IProtocolFactory) -> Deferred[IListeningPort]:
-    """Listen on an endpoint; all problems come through the Deferred.
-
-    Only stream endpoints that Twisted or its plugins know, and ``fd:``.
-    """
+    """Listen on an endpoint of Twisted or its plugins, or ``fd:``; the Deferred has all errors."""
     from twisted.internet.defer import maybeDeferred
 
     return maybeDeferred(_listen, reactor, description, factory)
@@ -137,10 +134,7 @@ def _accepts(inherited: socket.socket) -> bool:
 
 def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     """Listen on an inherited socket: ``fileno=N`` with an optional ``domain=INET6``."""
-    given: dict[str, str] = {}
-    for part in parameters.split(":"):
-        name, _, value = part.partition("=")
-        given[name] = value
+    given = dict(part.partition("=")[::2] for part in parameters.split(":"))
     number = given.get("fileno", "")
     if not number.isdigit():
         raise ValueError(f"fd:{parameters} needs the number of a descriptor: fd:fileno=3")

@@ -2,8 +2,7 @@
 
 Twisted parses HTTP/1.1 and HTTP/2, decodes chunks, answers ``Expect`` and keeps
 connections open.  A request that was read completely (docs/channels1.md#http) goes to
-:mod:`channels.interface_server.net.response`, one that is too large gets 413, and a
-WebSocket's handshake is handed over.
+:mod:`.response`, one that is too large gets 413, a WebSocket's handshake is handed over.
 """
 
 from __future__ import annotations
@@ -57,10 +56,9 @@ class HttpRequest(http.Request):
     # -- while it is read ----------------------------------------------------------
 
     def parseCookies(self) -> None:
-        """Leave cookies to the application."""
+        pass  # they are the application's
 
     def gotLength(self, length: int | None) -> None:
-        """Make room for a body of that length, ``None`` if it is not known."""
         limit = self.context.settings.max_body
         if length is not None and length <= INLINE_LIMIT:
             self.content = io.BytesIO()
@@ -70,7 +68,6 @@ class HttpRequest(http.Request):
             self._refuse_body()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep a piece of the body, or throw it away if there is too much."""
         self._size += len(data)
         limit = self.context.settings.max_body
         if self._refused:

@@ -89,7 +89,7 @@ class WriteCoalescingReactor(AsyncioSelectorReactor):
         super().__init__(eventloop)
 
     def addReader(self, reader: Any) -> None:
-        """Wait for input, without a logging context around every event."""
+        # As Twisted does, but without a logging context around every event.
         if reader in self._readers:
             return
         fd = reader.fileno()
@@ -101,7 +101,6 @@ class WriteCoalescingReactor(AsyncioSelectorReactor):
             self._readers[reader] = fd
 
     def addWriter(self, writer: Any) -> None:
-        """Write at the end of this turn, and wait for room only if that was not enough."""
         if writer in self._unwritten or writer in self._writers:
             return
         if not self._unwritten:
@@ -136,14 +135,7 @@ class WriteCoalescingReactor(AsyncioSelectorReactor):
 
 @implementer(ILogObserver)
 class Forwarder:
-    """Forwards Twisted's events to :mod:`logging`.
-
-    Args:
-        clock: Returns the time in seconds.
-
-    Attributes:
-        everything: Whether also what is not an error.
-    """
+    """Forwards Twisted's errors to :mod:`logging`, and also the rest if ``everything`` is set."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.everything = False
@@ -167,9 +159,7 @@ _forwarder: Forwarder | None = None
 
 
 def forward_twisted_log(*, everything: bool) -> None:
-    """Forward errors, or everything; safe to call again
-    (docs/channels1.md#logging-set-up-twice).
-    """
+    """Forward errors, or all; safe to call again (docs/channels1.md#logging-set-up-twice)."""
     global _forwarder
     if _forwarder is None:
         _forwarder = Forwarder()

@@ -6,13 +6,9 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from channels.interface_server.net.context import (
-    Context,
-    undelivered_bytes,
-    unsent_bytes,
-)
+from channels.interface_server.net.context import Context, undelivered_bytes, unsent_bytes
 from channels.interface_server.protocol.messages import find_origin, http_request
-from channels.interface_server.protocol.pages import error_headers, error_page, health_page
+from channels.interface_server.protocol.pages import error_page, health_page
 from channels.interface_server.timers import TimerWheel
 
 if TYPE_CHECKING:
@@ -36,9 +32,6 @@ class ResponseWriter:
     Also a producer for Twisted, which says when the client is slow, and an entry in
     the wheel: the clock of the time-out starts anew at every piece that the
     application sends, and does not end the response of a client that is still reading.
-
-    Attributes:
-        started: Whether a part of the response was written.
     """
 
     _end: HttpExchange | None = None
@@ -58,7 +51,6 @@ class ResponseWriter:
         context.requests.add(self)
 
     def announce(self) -> None:
-        """Send the request to the application."""
         request, context = self._request, self._context
         body, rest = request.take_body()
         message = http_request(request.method, request.uri, request.clientproto, self._origin, body)
@@ -80,7 +72,7 @@ class ResponseWriter:
     def answer_health(self) -> None:
         """Answer for the server itself."""
         context = self._context
-        status, body = health_page(
+        status, body, headers = health_page(
             layer_up=context.bridge.up,
             draining=context.draining,
             attended=context.bridge.attended,
@@ -88,9 +80,7 @@ class ResponseWriter:
             requests=len(context.requests) - 1,  # without this one
             counters=asdict(context.counters),
         )
-        length = b"%d" % len(body)
-        headers = [(b"Content-Type", b"application/json"), (b"Content-Length", length)]
-        self.start(status, [*headers, (b"Cache-Control", b"no-store")])
+        self.start(status, headers)
         self.write(body)
         self.finish()
 
@@ -121,12 +111,7 @@ class ResponseWriter:
             return
         if lowered == b"content-length":
             if not value.strip().isdigit():
-                log.warning(
-                    "the response to %s has a Content-Length that is no number, which is left"
-                    " out: %r",
-                    self._describe(),
-                    value,
-                )
+                self._warn("has a Content-Length that is no number, which is left out: %r", value)
                 return
             if self._left is not None:
                 return  # one is enough
@@ -147,10 +132,7 @@ class ResponseWriter:
         if self._left is not None:
             if len(data) > self._left:
                 # More would be taken for the next response.
-                log.warning(
-                    "the response to %s is longer than its Content-Length, the rest is dropped",
-                    self._describe(),
-                )
+                self._warn("is longer than its Content-Length, the rest is dropped")
                 data = data[: self._left]
             self._left -= len(data)
         self._touched = self._context.wheel.clock()
@@ -165,10 +147,7 @@ class ResponseWriter:
             self.fail(500, "HTTP processing error")
             return
         if self._left:
-            log.warning(
-                "the response to %s is shorter than its Content-Length, the connection is closed",
-                self._describe(),
-            )
+            self._warn("is shorter than its Content-Length, the connection is closed")
             self._abort()
             return
         self._complete()
@@ -183,9 +162,8 @@ class ResponseWriter:
 
     def write_page(self, status: int, reason: str, finish: bool = True) -> None:
         """Write an error page; leave the response open if the body is still to be read."""
-        retry_after = self._context.settings.retry_after if status == 503 else None
-        page = error_page(status, reason)
-        self.start(status, error_headers(page, retry_after))
+        page, headers = error_page(status, reason, self._context.settings.retry_after)
+        self.start(status, headers)
         self.write(page)
         if finish:
             self._complete()
@@ -223,7 +201,6 @@ class ResponseWriter:
         self._log()
 
     def lost(self) -> None:
-        """End it: the client went away."""
         if not self._over:
             self._leave()
             if self.started:
@@ -250,16 +227,16 @@ class ResponseWriter:
             request.sentLength,
         )
 
-    def _describe(self) -> str:
-        """Return the request for the log."""
+    def _warn(self, problem: str, *args: object) -> None:
         request = self._request
-        text = f"{request.method.decode('latin-1')} {request.uri.decode('latin-1')}"
-        return text if self._end is None else f"{text} on {self._end.reply_channel}"
+        name = f"{request.method.decode('latin-1')} {request.uri.decode('latin-1')}"
+        if self._end is not None:
+            name += f" on {self._end.reply_channel}"
+        log.warning(f"the response to %s {problem}", name, *args)
 
     # -- what the wheel and Twisted call -------------------------------------------
 
     def expired(self, now: float) -> float | None:
-        """Give up if nothing moved for the time-out."""
         timeout = self._context.settings.http_timeout
         left = self._touched + timeout - now
         if left > 0:
@@ -316,7 +293,6 @@ class ClosingConnection:
         wheel.add(self, CLOSING_TIMEOUT)
 
     def expired(self, now: float) -> float | None:
-        """Cut the connection unless something was read since the last look."""
         if not unsent_bytes(self._transport):
             return None
         undelivered = undelivered_bytes(self._transport)

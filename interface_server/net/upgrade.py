@@ -43,7 +43,7 @@ def check_native_extension() -> None:
 
 
 class WebSocketUpgrade:
-    """Hands a connection over from HTTP to WebSocket."""
+    """Takes the connection of a request that asks for a WebSocket."""
 
     def __init__(self, context: Context, reactor: Any) -> None:
         self._context = context
@@ -70,18 +70,15 @@ class WebSocketUpgrade:
         self._protocol = compact_class(WebSocketConnection, self.factory, context=context)
 
     def __call__(self, request: HttpRequest) -> None:
-        """Take the connection of a request whose headers ask for it."""
         context = self._context
+        headers = request.requestHeaders
         origin = find_origin(
-            context.settings,
-            request.requestHeaders.getAllRawHeaders(),
-            request.channel,
-            websocket=True,
+            context.settings, headers.getAllRawHeaders(), request.channel, websocket=True
         )
         connect = websocket_connect(request.uri, origin)
         request_line = (request.method, request.uri)
         protocol = self._protocol(request_line, origin.describe(), connect)
-        offered = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Extensions", ())
+        offered = headers.getRawHeaders(b"Sec-WebSocket-Extensions", ())
         handshake: bytes | None = None
         with contextlib.suppress(ValueError):  # no list of offers: RFC 6455 wants it refused
             deflate = choose_deflate(parse_offers(offered))
@@ -132,12 +129,7 @@ def _detach(request: HttpRequest) -> tuple[Any, bytes]:
 
 
 def _accept_deflate(most: int | None, offers: list[Any]) -> Any:
-    """Accept the first offer of permessage-deflate, with memory bounded per socket.
-
-    Args:
-        most: Bytes that a message is inflated to at most.
-        offers: What the client can do.
-    """
+    """Accept the first offer of permessage-deflate; a message is inflated to ``most`` bytes."""
     for offer in offers:
         if isinstance(offer, PerMessageDeflateOffer):
             return PerMessageDeflateOfferAccept(

@@ -1,11 +1,8 @@
-"""WebSockets: Autobahn on one side, :class:`WebSocketPort` for the bridge on the other.
+"""WebSockets: Autobahn on one side, :class:`.WebSocketPort` for the bridge on the other.
 
 Autobahn checks the handshake and does the framing (:mod:`.autobahn`).  Here the 101 is
 withheld until the application accepts, reading is paused, deadlines are kept, and a
-client that does not read or breaks the protocol is got rid of.
-
-What clients see is docs/channels1.md#websockets, with #what-is-mended
-mended.
+client that does not read or breaks the protocol is got rid of (docs/channels1.md#websockets).
 """
 
 from __future__ import annotations
@@ -79,7 +76,6 @@ class WebSocketConnection(CompactServerProtocol):
     # -- from Twisted ----------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        """Start a connection that was HTTP until now."""
         self.state = CONNECTING
         self.factory.countConnections += 1
         self._born = self._heard_at = self.context.wheel.clock()
@@ -126,7 +122,7 @@ class WebSocketConnection(CompactServerProtocol):
     # -- the handshake ---------------------------------------------------------------
 
     def onConnect(self, request: Any) -> Any:
-        """Announce the socket; the Deferred never fires, see :meth:`accept`."""
+        """Announce the socket; the Deferred never fires: :meth:`accept` goes on."""
         wanted = self.context.settings.ws_protocols
         self._subprotocol = next((one for one in request.protocols if one in wanted), None)
         context, connect = self.context, self._handshake
@@ -191,7 +187,6 @@ class WebSocketConnection(CompactServerProtocol):
     # -- frames in -------------------------------------------------------------------
 
     def _onMessageEnd(self) -> None:
-        """Hand a complete message to the bridge."""
         parts = self.message_data
         self.message_data = self.frame_data = None
         if self._decoder is not None:
@@ -213,7 +208,6 @@ class WebSocketConnection(CompactServerProtocol):
     # -- frames out ------------------------------------------------------------------
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Write to the socket; Twisted joins what is written in one turn."""
         if self._choked and unsent_bytes(self.transport) > self.context.settings.send_buffer:
             self._too_slow()
         else:

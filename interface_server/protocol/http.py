@@ -1,12 +1,10 @@
 """One HTTP response as a state machine: replies in, actions out, no I/O.
 
 A response is WAITING until its first valid message, then STARTED, then COMPLETE.
-Calls never raise.  A message is checked as a whole before anything changes
-(docs/channels1.md#malformed-responses): a malformed one becomes a :class:`Malformed`, for the
+Calls never raise.  A message (docs/channels1.md#http-messages) is checked as a whole before
+anything changes (#malformed-responses): a malformed one becomes a :class:`Malformed`, for the
 log, and is ignored, so a correct one may still follow.  Only a chunk whose content is
 lost for it is followed by a :class:`Fail`: the body can never be complete.
-
-What a message may hold is docs/channels1.md#http-messages.
 """
 
 from __future__ import annotations
@@ -67,11 +65,7 @@ Action = Start | Write | Finish | Malformed | Fail
 
 
 class Response:
-    """The state of one response.
-
-    Attributes:
-        state: How far it is; read it, never set it.
-    """
+    """How far one response is."""
 
     __slots__ = ("state",)
 

@@ -33,13 +33,8 @@ _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 class Origin:
     """Where a request comes from, by its socket or by a trusted proxy.
 
-    Attributes:
-        client: Who asks; ``None`` on a UNIX socket without a proxy's word.
-        server: Where it was asked.
-        scheme: ``http`` or ``https``.
-        root_path: Part of the path that belongs to the server.
-        headers: As the application gets them.
-        forwarded: Whether a proxy named the client.
+    ``client`` is ``None`` on a UNIX socket without a proxy's word; ``forwarded`` says whether a
+    proxy named it.  The headers are as the application gets them.
     """
 
     client: Address | None
@@ -64,14 +59,9 @@ class Origin:
 class RequestChannel(Protocol):
     """What tells of a connection; Twisted's of HTTP/1.1 and HTTP/2 do."""
 
-    def getPeer(self) -> Any:
-        """Return the address of the other end."""
-
-    def getHost(self) -> Any:
-        """Return the address of this end."""
-
-    def isSecure(self) -> Any:
-        """Whether it uses TLS."""
+    def getPeer(self) -> Any: ...
+    def getHost(self) -> Any: ...
+    def isSecure(self) -> Any: ...
 
 
 def find_origin(
@@ -80,14 +70,7 @@ def find_origin(
     channel: RequestChannel,
     websocket: bool = False,
 ) -> Origin:
-    """Work out client, scheme, root path and headers.
-
-    Args:
-        settings: Say what is believed.
-        raw_headers: As they came.
-        channel: What they came on.
-        websocket: Whether it is a handshake, which keeps all of its headers.
-    """
+    """Work out client, scheme, root path and headers; a handshake keeps all of its headers."""
     headers = request_headers(raw_headers)
     forwarded, forwarded_scheme = parse_forwarded(headers, settings)
     asked, rest = take_root_path(headers)
@@ -200,12 +183,7 @@ def http_request(
 ) -> dict[str, Any]:
     """Return the ``http.request`` message (docs/channels1.md#http-messages).
 
-    Args:
-        method: As the client spelled it.
-        target: The whole request target.
-        http_version: ``b"HTTP/1.1"`` and the like.
-        origin: Where the request comes from, with its headers.
-        body: The whole body, or its start if the rest follows elsewhere.
+    ``http_version`` is ``b"HTTP/1.1"`` and the like, ``body`` the whole or the start of it.
     """
     path, query_string = split_target(target)
     return {

@@ -26,29 +26,24 @@ _PAGE = """\
 """
 
 
-def phrase(status: int) -> str:
-    """Return the reason phrase of a status, ``"Unknown Status"`` for one that has none."""
+Headers = list[tuple[bytes, bytes]]
+
+
+def error_page(status: int, paragraph: str, retry_after: int) -> tuple[bytes, Headers]:
+    """Return a page whose title and heading are the status and its phrase, and its headers.
+
+    A 503 tells the client to come again after so many seconds.
+    """
     try:
-        return HTTPStatus(status).phrase
+        phrase = HTTPStatus(status).phrase
     except ValueError:
-        return "Unknown Status"
-
-
-def error_page(status: int, paragraph: str) -> bytes:
-    """Return a page whose title and heading are the status and its phrase."""
-    title = f"{status} {phrase(status)}"
-    return _PAGE.format(title=html.escape(title), paragraph=html.escape(paragraph)).encode()
-
-
-def error_headers(body: bytes, retry_after: int | None = None) -> list[tuple[bytes, bytes]]:
-    """Return the headers of such a page; ``retry_after`` is seconds."""
-    headers = [
-        (b"Content-Type", b"text/html; charset=utf-8"),
-        (b"Content-Length", b"%d" % len(body)),
-    ]
-    if retry_after is not None:
+        phrase = "Unknown Status"
+    title = f"{status} {phrase}"
+    page = _PAGE.format(title=html.escape(title), paragraph=html.escape(paragraph)).encode()
+    headers = _headers(page, b"text/html; charset=utf-8")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"Retry-After", b"%d" % retry_after))
-    return headers
+    return page, headers
 
 
 def health_page(
@@ -59,8 +54,8 @@ def health_page(
     sockets: int,
     requests: int,
     counters: Mapping[str, int],
-) -> tuple[int, bytes]:
-    """Return status and JSON body: 200 while new work is welcome, else 503.
+) -> tuple[int, bytes, Headers]:
+    """Return status, JSON body and headers: 200 while new work is welcome, else 503.
 
     Args:
         layer_up: Whether the channel layer answers.
@@ -76,11 +71,16 @@ def health_page(
         word = "no layer"
     else:
         word = "ok" if attended else "no workers"
-    status = 200 if word == "ok" else 503
-    body: dict[str, Any] = {
+    told: dict[str, Any] = {
         "status": word,
         "sockets": sockets,
         "requests": requests,
         "counters": dict(counters),
     }
-    return status, json.dumps(body).encode()
+    body = json.dumps(told).encode()
+    headers = [*_headers(body, b"application/json"), (b"Cache-Control", b"no-store")]
+    return 200 if word == "ok" else 503, body, headers
+
+
+def _headers(body: bytes, kind: bytes) -> Headers:
+    return [(b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))]

@@ -1,7 +1,5 @@
 """One WebSocket as a state machine: replies in, actions out, no I/O.
 
-The bridge feeds in what workers send (:meth:`Socket.reply`), what the server
-itself decides (:meth:`Socket.close`) and what the network saw (:meth:`Socket.gone`).
 Every call returns the actions that the caller must carry out, in order.  Calls
 never raise: what is malformed in a reply becomes a :class:`Malformed` action, the last
 one, and the socket is as it was: whether that ends it is for the caller to say.
@@ -13,9 +11,6 @@ A socket is in one of four states and only ever moves to the right::
 What a reply may hold, and in which order its parts count: docs/channels1.md#websocket-messages.
 One thing differs for the better: an empty frame can be sent
 (docs/channels1.md#empty-and-wrong-frames) by a reply that says nothing else.
-
-What is due on an open socket as time passes is told by :func:`look`, which has no state; times
-are seconds on the caller's clock.
 """
 
 from __future__ import annotations
@@ -79,11 +74,7 @@ Action = Accept | Reject | SendPayload | Close | Malformed
 
 
 class Socket:
-    """The state of one socket.
-
-    Attributes:
-        state: Where it is; read it, never set it.
-    """
+    """Where one socket is in its life."""
 
     __slots__ = ("state",)
 
