@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.interface_server.bridge.bodies import RequestBody, ResponseBody
+from channels.interface_server.bridge.bodies import RequestBody, Spool
 from channels.interface_server.bridge.interfaces import HttpPort
 from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Response, ResponseState, Start, Write
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 REQUEST = "http.request"
 DISCONNECT = "http.disconnect"
 BODY = "http.request.body?"
+
+#: Chunks that are taken from the body list of a response at once.
+READ_AHEAD = 8
 
 #: Reasons on error pages.  They never show what the layer or a worker said
 #: (docs/channels1.md#refusals).
@@ -38,21 +41,11 @@ class HttpExchange:
 
     A request that was announced ends once, and ``http.disconnect`` tells of it,
     unless it is known that no worker listens for that (docs/channels1.md#http-disconnect).
-    """
 
-    __slots__ = (
-        "_body",
-        "_machine",
-        "_path",
-        "_port",
-        "_receipt",
-        "_spoilt",
-        "_state",
-        "channel",
-        "local",
-        "reply_channel",
-        "response_body",
-    )
+    What the client's transport cannot take of its response is spooled, in order.  A large one
+    continues on a list of its own in the layer, which is read on while the spool is
+    below its limit: a worker does not wait for a slow client before that.
+    """
 
     def __init__(self, state: BridgeState, port: HttpPort, local: str, path: str) -> None:
         self.reply_channel = state.layer.mailbox + local
@@ -65,9 +58,10 @@ class HttpExchange:
         self._body: RequestBody | None = None
         self._receipt = 0
         self._spoilt = False
-        self.response_body = ResponseBody(
-            state, port, local, reply=self.reply, finished=self._ended, broken=self._cut_short
-        )
+        self._spool: Spool | None = None
+        self._complete = False
+        self._more = False
+        self._reading = False
 
     # -- from the network --------------------------------------------------------------
 
@@ -90,7 +84,16 @@ class HttpExchange:
             self._ended(unfinished=self._machine.state is not ResponseState.COMPLETE)
 
     def drained(self) -> None:
-        self.response_body.drained()
+        ahead = self._state.settings.write_ahead
+        while self._spool is not None and self._port is not None and self._port.unsent <= ahead:
+            data = self._spool.read(ahead)
+            if not len(self._spool):
+                self._close_spool()
+            self._port.write(data)
+        if self._complete:
+            self._finish()
+        else:
+            self._read_on()
 
     def timed_out(self) -> None:
         self._fail(503, TOO_SLOW)
@@ -102,7 +105,7 @@ class HttpExchange:
             if self._port is None:
                 return  # one of the actions was its end
             if isinstance(action, Write):
-                self.response_body.write(action.data)
+                self._write(action.data)
             elif isinstance(action, Start):
                 self._port.start(action.status, action.headers)
             elif isinstance(action, Malformed):
@@ -112,7 +115,7 @@ class HttpExchange:
             elif isinstance(action, Fail):
                 self._fail(action.status, BAD_REPLY)
             else:
-                self.response_body.finish()
+                self._finish()
 
     def broken(self) -> None:
         self._fail(500, PROCESSING)
@@ -136,6 +139,65 @@ class HttpExchange:
         if self._state.seldom.due((Unread, cause, self._path)):
             log.error("response to a request for %s is %s: %s", self._path, cause, DROPPED[cause])
         self._fail(502, PROCESSING)
+
+    # -- the body of the response ------------------------------------------------------
+
+    def more(self) -> None:
+        """There is something in the body list: read it when there is room."""
+        self._more = True
+        self._read_on()
+
+    def _write(self, data: bytes) -> None:
+        """Write, or spool what the client cannot take yet."""
+        assert self._port is not None
+        if self._spool is None:
+            if self._port.unsent <= self._state.settings.write_ahead:
+                self._port.write(data)
+                return
+            self._spool = Spool()
+        # The body list is not read past the limit, but a sender that does not use it cannot
+        # be held back.
+        limit = 2 * self._state.settings.spool_limit
+        if not self._reading and len(self._spool) + len(data) > limit:
+            self._cut_short("the client reads too slowly, and the spool is full")
+        else:
+            self._spool.write(data)
+
+    def _finish(self) -> None:
+        """Complete the response as soon as everything is written."""
+        self._complete = True
+        if self._spool is None and self._port is not None:
+            port, self._port = self._port, None
+            port.finish()
+            self._ended()
+
+    def _read_on(self) -> None:
+        if self._more and not self._reading and self._has_room():
+            self._reading = True
+            self._state.spawn(self._read())
+
+    def _has_room(self) -> bool:
+        if self._port is None:
+            return False
+        return self._spool is None or len(self._spool) < self._state.settings.spool_limit
+
+    async def _read(self) -> None:
+        try:
+            while self._more and self._has_room():
+                self._more = False
+                for message in await self._state.layer.read_body(self.local, READ_AHEAD):
+                    self._more = True  # until it was found empty
+                    self.reply(message)
+        except Exception as error:  # whatever the layer raises, the response cannot go on
+            log.exception("%s: the response body cannot be read", self.local)
+            self._cut_short(str(error))
+        finally:
+            self._reading = False
+
+    def _close_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
 
     # -- ends --------------------------------------------------------------------------
 
@@ -179,7 +241,7 @@ class HttpExchange:
             state.layer.gone(self.local)
         self._port = None
         self._machine.end()
-        self.response_body.stop()
+        self._close_spool()
         if self._body is not None:
             self._body.stop()
         state.forget(self.local)

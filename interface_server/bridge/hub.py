@@ -217,7 +217,7 @@ class Hub:
     def _more_body(self, local: str) -> None:
         recipient = self._state.recipients.get(local)
         if isinstance(recipient, HttpExchange):
-            recipient.response_body.more()
+            recipient.more()
         elif recipient is None:
             self._state.layer.gone(local)
 

@@ -247,8 +247,7 @@ class TestSlowClient:
 
     def test_writing_after_the_end_is_no_harm(self, bench, port, end):
         end.gone()
-        end.response_body.write(b"late")
-        end.response_body.finish()
+        end.reply({"status": 200, "content": b"late"})
         assert (port.body, port.calls) == (b"", [])
 
 
@@ -316,7 +315,7 @@ class TestBodyList:
     def test_a_request_that_ended_is_not_read_on(self, bench, port, end):
         self.start(bench, end, 3)
         end.gone()
-        end.response_body.more()
+        end.more()
         assert len(bench.layer.bodies[local_of(end)]) == 3
 
     def test_two_items_start_one_reader(self):
