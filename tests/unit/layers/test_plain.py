@@ -231,4 +231,4 @@ class TestOpenClient:
         assert open_client(Own(), "daphne").startswith("client of daphne.")
 
     def test_frames_hold_one_message_each(self):
-        assert Hub(PlainServerClient(ForeignLayer(), "web.x!"))._state.frame_messages == 1
+        assert Hub(PlainServerClient(ForeignLayer(), "web.x!"))._state.settings.frame_messages == 1
