@@ -42,11 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def seconds(text: str) -> float:
-    """Return the duration that an option gives.
-
-    Raises:
-        ArgumentTypeError: It is no number, negative or endless.
-    """
+    """Read an option's duration: neither negative nor endless."""
     try:
         number = float(text)
     except ValueError:
@@ -57,11 +53,7 @@ def seconds(text: str) -> float:
 
 
 def positive(text: str) -> int:
-    """Return the number of things that an option gives.
-
-    Raises:
-        ArgumentTypeError: It is no number, or less than 1.
-    """
+    """Read an option's number of things, at least 1."""
     try:
         number = int(text)
     except ValueError:
@@ -73,11 +65,6 @@ def positive(text: str) -> int:
 
 def set_up(command: Any, tier: str, options: dict[str, Any]) -> None:
     """Give a command its ``verbosity``, its ``logger``, and the ``channel_layer`` to take from.
-
-    Args:
-        command: What is to run.
-        tier: As of :func:`channels.log.describe_process`.
-        options: Those of :func:`add_arguments`, and Django's.
 
     Raises:
         CommandError: The layer is not configured, cannot be built, serves one process only,
@@ -96,11 +83,7 @@ def set_up(command: Any, tier: str, options: dict[str, Any]) -> None:
 
 
 def find_layer(alias: str) -> ChannelLayerWrapper:
-    """Return a configured layer.
-
-    Raises:
-        CommandError: It is not configured, or cannot be built; the text names the setting.
-    """
+    """Return a configured layer; a ``CommandError`` names the setting that is wrong."""
     try:
         return channel_layers[alias]
     except KeyError:
@@ -115,30 +98,25 @@ def find_layer(alias: str) -> ChannelLayerWrapper:
 def check_reachable(layer: ChannelLayerWrapper) -> None:
     """Ask the layer once: later on, workers and servers wait for it without an end.
 
-    A layer from elsewhere is not asked: how it says that it is not there is not known.
-
     Raises:
         CommandError: There is no answer; the text names setting and host, without password.
     """
     if not isinstance(layer.channel_layer, BaseChannelLayer):
-        return
+        return  # how one from elsewhere says that it is not there is not known
     try:
         layer.receive([_UNUSED], block=False)
     except LayerUnavailable as error:
+        remedy = f"{error.remedy}. " if error.remedy else ""
         raise CommandError(
             f"the channel layer of {_setting(layer.alias)},"
             f" {_without_passwords(str(layer.channel_layer))}, can't be reached:"
-            f" {_without_passwords(str(error)).rstrip('.')}. {_sentence(error.remedy)}In"
+            f" {_without_passwords(str(error)).rstrip('.')}. {remedy}In"
             f' development runserver goes without one, with "BACKEND": "{IN_MEMORY}"'
         ) from error
 
 
 def _setting(alias: str) -> str:
     return f'CHANNEL_LAYERS["{alias}"]'
-
-
-def _sentence(remedy: str) -> str:
-    return f"{remedy}. " if remedy else ""
 
 
 def _without_passwords(text: str) -> str:

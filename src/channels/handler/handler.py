@@ -29,8 +29,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
-from channels.handler.encode import encode_headers, stream_parts
-from channels.handler.replies import ClientMonitor, ReplySender
+from channels.handler.replies import ClientMonitor, ReplySender, encode_headers, stream_parts
 from channels.handler.request import AsgiRequest, script_name_of
 from channels.message import Message
 from channels.names import FAILED
@@ -43,11 +42,9 @@ FILE_BLOCK_SIZE = 512 * 1024
 
 
 class HttpResponseLater(HttpResponse):
-    """Return it from a view or a middleware, and nothing is sent to the client.
+    """Returned by a view or a middleware: nothing is sent, as with a raised ``ResponseLater``.
 
-    The same as raising :class:`~channels.exceptions.ResponseLater` in the view.  The
-    answer is sent to the request's ``reply_channel`` by something else, before the interface
-    server's time-out.
+    Something else answers on the request's ``reply_channel``, before the server's time-out.
     """
 
     #: Informational and unassigned, so that no middleware takes it for an error.
@@ -100,7 +97,7 @@ class AsgiHandler(BaseHandler):
         try:
             if response.streaming and request is not None and _is_bodiless(request, response):
                 # Making its parts may take for ever, and they are not sent.
-                yield {"status": response.status_code, "headers": encode_headers(response)}
+                yield _head(response)
             else:
                 yield from self.encode_response(response)
         finally:
@@ -127,11 +124,8 @@ class AsgiHandler(BaseHandler):
     def process_exception_by_middleware(
         self, exception: Exception, request: HttpRequest
     ) -> HttpResponse:
-        """Let middleware answer an exception of a view; ``ResponseLater`` is none.
-
-        Left alone, it would become a 500 before it gets here (docs/channels1.md#responselater).
-        """
         if isinstance(exception, ResponseLater):
+            # Else it became a 500 before it gets to _respond (docs/channels1.md#responselater).
             return HttpResponseLater()
         response: HttpResponse = super().process_exception_by_middleware(exception, request)
         return response
@@ -139,7 +133,6 @@ class AsgiHandler(BaseHandler):
     def handle_uncaught_exception(
         self, request: HttpRequest, resolver: Any, exc_info: Any
     ) -> HttpResponseBase:
-        """Return the response to an exception, whatever the project's handler500 does."""
         try:
             response: HttpResponseBase = django_errors.handle_uncaught_exception(
                 request, resolver, exc_info
@@ -150,14 +143,8 @@ class AsgiHandler(BaseHandler):
 
     @classmethod
     def encode_response(cls, response: HttpResponseBase) -> Iterator[dict[str, Any]]:
-        """Yield the replies that carry a response, the first with status and headers.
-
-        It does not close the response.
-        """
-        first: dict[str, Any] = {
-            "status": response.status_code,
-            "headers": encode_headers(response),
-        }
+        """Yield the replies that carry a response, the first with status and headers."""
+        first = _head(response)
         for part in cls._encode_content(response):
             yield {**first, **part}
             first = {}
@@ -177,20 +164,15 @@ class AsgiHandler(BaseHandler):
     @classmethod
     def chunk_bytes(cls, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """Yield ``(chunk, is last)``, at least once; no chunk is longer than ``chunk_size``."""
-        position = 0
-        while True:
-            end = position + cls.chunk_size
-            yield data[position:end], end >= len(data)
-            position = end
-            if position >= len(data):
-                return
+        for start in range(0, max(1, len(data)), cls.chunk_size):
+            end = start + cls.chunk_size
+            yield data[start:end], end >= len(data)
 
 
 class ViewConsumer:
-    """Answers a request with the view that its path leads to.
+    """Answers an ``http.request`` with the view that its path leads to.
 
-    Replies leave as :mod:`channels.handler.replies` says; what the view sends
-    to channels and groups leaves after them.
+    What the view sends to channels and groups leaves after the replies.
 
     Attributes:
         handler_class: What runs the views.
@@ -212,11 +194,7 @@ class ViewConsumer:
         return self._handler
 
     def __call__(self, message: Message, **kwargs: Any) -> None:
-        """Run the view and send its replies.
-
-        Args:
-            message: An ``http.request``.
-            kwargs: What the route matched; views get theirs from Django's URLs.
+        """Run the view and send its replies; what the route matched is not for views.
 
         Raises:
             ValueError: The message has no reply channel.  The view was not run.
@@ -244,19 +222,21 @@ class ViewConsumer:
             message.reply_channel.send({FAILED: True}, immediately=True)
 
 
+def _head(response: HttpResponseBase) -> dict[str, Any]:
+    return {"status": response.status_code, "headers": encode_headers(response)}
+
+
 def _is_bodiless(request: HttpRequest, response: HttpResponseBase) -> bool:
     return request.method == "HEAD" or response.status_code in (204, 304)
 
 
 def _refuse(message: Message, error: Exception) -> HttpResponse:
     """Return the answer to a request that cannot be made of its message."""
-    response: HttpResponse
+    response: HttpResponse = HttpResponseBadRequest()
     if isinstance(error, RequestTimeout):
         response = HttpResponse(
             "408 Request Timeout (upload too slow)", status=408, content_type="text/plain"
         )
-    else:
-        response = HttpResponseBadRequest()
     request_logger.warning(
         "Refused a request for %s: %s",
         message.get("path"),

@@ -1,4 +1,4 @@
-"""The replies to one HTTP request, each sent as early as it helps the client, while it is there.
+"""From a Django response to its replies, each sent as early as it helps the client, if it is there.
 
 A response that is complete in one reply leaves first in the consumer's flush,
 in one round trip with everything else.  The replies of a longer one leave at
@@ -8,14 +8,19 @@ that one slow client does not fill the mailbox that it shares with the others.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import connections
+from django.http.response import HttpResponseBase
 
 from channels import exceptions
 from channels.backoff import Backoff
-from channels.exceptions import LayerUnavailable
+from channels.exceptions import LayerUnavailable, RequestAborted
 from channels.layers.base import DEFAULT_EXPIRY, Presence, is_customised
 from channels.layers.clients import HEARTBEAT_INTERVAL, Send
 from channels.names import is_process_local
@@ -33,6 +38,10 @@ LOOK_INTERVAL = 0.5
 #: after an outage of the layer all of them are, until they write the next one.
 SILENCE = 2 * HEARTBEAT_INTERVAL + 1
 
+#: How long asynchronous content may take to end once it was cancelled, in seconds, before it is
+#: cancelled again and at last left: its worker has others to serve.
+CLOSING_TIME = 5.0
+
 BodySend = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -40,12 +49,7 @@ class ClientMonitor:
     """Tells whether the client of a request is still there.  Not thread-safe.
 
     The interface server marks the reply channel of a request that ended before its response was
-    complete: the client went away, or its time was up.  Streaming asks now and then, so an
-    endless response ends with its client; a response complete in one message asks nothing.
-
-    Args:
-        reply_channel: The request's; ``None`` if there is none.
-        clock: Monotonic time, in seconds.
+    complete.  Streaming asks now and then, so an endless response ends with its client.
     """
 
     def __init__(self, reply_channel: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -86,11 +90,7 @@ class ClientMonitor:
 class ReplySender:
     """Sends the replies to one request, in order.
 
-    Args:
-        reply_channel: The request's.
-        leaves: Whether the worker waits no longer for the response.
-        clock: Monotonic time, in seconds.
-        sleep: Waits for so many seconds.
+    ``leaves`` tells whether the worker waits no longer for the response.
     """
 
     def __init__(
@@ -110,15 +110,10 @@ class ReplySender:
         self._body_send: BodySend | None = None
 
     def send(self, reply: dict[str, Any]) -> bool:
-        """Send a reply, or have it sent first when the consumer ends.
+        """Send a reply, or have it sent first when the consumer ends; False if it was dropped.
 
-        While there is no room for it, it waits: until a message would have
-        expired (docs/channels1.md#replies-that-find-no-room).
-        Then it is logged, counted and dropped.  A reply whose
-        client is gone is just dropped.
-
-        Returns:
-            Whether the response may go on; False once a reply was dropped.
+        While there is no room for it, it waits, at most until a message would have expired
+        (docs/channels1.md#replies-that-find-no-room).
 
         Raises:
             LayerUnavailable: It may or may not have been sent.
@@ -174,3 +169,120 @@ def _find_body_send(channel: Any) -> BodySend | None:
     layer = getattr(layer, "channel_layer", layer)
     found: BodySend | None = getattr(layer, "send_body", None)
     return found
+
+
+# -- from a response to its parts ------------------------------------------------------
+
+
+def encode_headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+    """Return the headers in their order and spelling, then a ``Set-Cookie`` for each cookie."""
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
+    return headers
+
+
+def stream_parts(response: Any) -> Iterable[bytes]:
+    """Return the parts of a streaming response, each as soon as it is there.
+
+    Django's own synchronous handler collects those of an asynchronous one in memory first.
+    """
+    if getattr(response, "is_async", False):
+        return iterate_async(
+            response, getattr(response, "_unwanted", None), getattr(response, "_path", "")
+        )
+    parts: Iterable[bytes] = response
+    return parts
+
+
+def iterate_async(
+    content: AsyncIterable[bytes], unwanted: Callable[[], bool] | None = None, path: str = ""
+) -> Generator[bytes, None, None]:
+    """Yield what an asynchronous iterable gives, in a thread without an event loop.
+
+    All of it runs in one task of one loop, so the iterable may hold time-outs, locks and task
+    groups open while it yields.  The loop stands still between two parts.  At the end, whatever
+    that is, the content is cancelled and closed.
+
+    Raises:
+        RequestAborted: The client is gone: ``unwanted`` is asked while there is no part.
+        Exception: Whatever the content raised.
+    """
+    loop = asyncio.new_event_loop()
+    parts: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
+    leaving = asyncio.Event()
+    pump = loop.create_task(_pump(content, parts, leaving))
+    try:
+        while True:
+            part = loop.run_until_complete(_next_part(parts, pump))
+            if part is not None:
+                yield part
+            elif pump.done() and parts.empty():
+                return
+            elif unwanted is not None and unwanted():
+                raise RequestAborted("nobody waits for the rest of the response")
+    finally:
+        leaving.set()
+        _close(loop, path)
+
+
+async def _pump(
+    content: AsyncIterable[bytes], parts: asyncio.Queue[bytes], leaving: asyncio.Event
+) -> None:
+    # Synchronous code that the content calls (the ORM) shares one thread, which
+    # ends with the content; so must the database connections of that thread.
+    async with ThreadSensitiveContext():
+        try:
+            async for part in content:
+                if leaving.is_set():
+                    break  # it took no notice of being cancelled
+                await parts.put(part)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+
+async def _next_part(parts: asyncio.Queue[bytes], pump: asyncio.Task[None]) -> bytes | None:
+    """Return the next part, or None: after the last, or if none came for a while."""
+    if parts.empty() and not pump.done():
+        getting = asyncio.ensure_future(parts.get())
+        await asyncio.wait(
+            {getting, pump}, timeout=LOOK_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+        )
+        if getting.done():
+            return getting.result()
+        getting.cancel()
+    if not parts.empty():
+        return parts.get_nowait()
+    if pump.done():
+        await pump
+    return None
+
+
+def _close(loop: asyncio.AbstractEventLoop, path: str) -> None:
+    """Cancel what still runs, as ``asyncio.run`` does, and close the loop; in bounded time."""
+    try:
+        for _ in range(2):
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            _wait(loop, tasks)
+        _wait(loop, {loop.create_task(loop.shutdown_asyncgens())})
+        if asyncio.all_tasks(loop):
+            logger.error(
+                "The asynchronous content of the response to %s did not end when it was cancelled,"
+                " and was left as it was: let CancelledError and GeneratorExit pass, and bound what"
+                " is awaited in 'finally'",
+                path or "a request",
+            )
+    finally:
+        # Its executor is told to end and not waited for: a thread can't be interrupted.
+        loop.close()
+
+
+def _wait(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]]) -> None:
+    """Give tasks :data:`CLOSING_TIME` to end; what they raise is of no use."""
+    if tasks:
+        done, _ = loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSING_TIME))
+        for task in done:
+            if not task.cancelled():
+                task.exception()

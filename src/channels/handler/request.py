@@ -6,7 +6,6 @@ Unlike Django's own, its body can be read any number of times and in any way
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import functools
 import tempfile
@@ -18,9 +17,9 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, QueryDict, parse_cookie
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
-from django.utils.http import parse_header_parameters
 
 from channels import exceptions
 from channels.handler.replies import ClientMonitor
@@ -37,8 +36,7 @@ class AsgiRequest(HttpRequest):
     The constructor waits for the whole body.
 
     Args:
-        message: An ``http.request``; a ``websocket.connect`` with a ``method`` put in
-            will do.
+        message: An ``http.request``; a ``websocket.connect`` with a ``method`` will do.
 
     Attributes:
         ResponseLater: To be raised by a view that answers by itself, later.
@@ -81,7 +79,8 @@ class AsgiRequest(HttpRequest):
             **_addresses(message.get("client"), message.get("server")),
             **_meta_headers(header_pairs(message)),
         }
-        self._take_content_type()
+        # Django parses the query string here, so META must be complete.
+        self._set_content_type_params(self.META)  # type: ignore[attr-defined]  # not in its stubs
         self._take_body()
         if self._body_size and not self.META.get("CONTENT_LENGTH"):
             # Chunked, or HTTP/2: it came without one.  Without it Django REST framework and
@@ -91,17 +90,6 @@ class AsgiRequest(HttpRequest):
             self._content_length = int(self.META.get("CONTENT_LENGTH", 0))
         except ValueError:
             self._content_length = 0
-
-    def _take_content_type(self) -> None:
-        self.content_type, self.content_params = parse_header_parameters(
-            self.META.get("CONTENT_TYPE", "")
-        )
-        charset = self.content_params.get("charset")
-        if charset is not None:
-            with contextlib.suppress(LookupError):  # not known, so ignored
-                codecs.lookup(charset)
-                # Django parses the query string here, so META must be complete.
-                self.encoding = charset
 
     def _take_body(self) -> None:
         self._stream, self._body_size = receive_body(
@@ -123,26 +111,10 @@ class AsgiRequest(HttpRequest):
         """The fields of the query string."""
         return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
 
-    @cached_property
-    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # as Django's own subclasses do
-        """The cookies by name."""
-        return parse_cookie(self.META.get("HTTP_COOKIE", ""))
-
-    def _get_post(self) -> QueryDict:
-        if not hasattr(self, "_post"):
-            self._load_post_and_files()
-        return self._post
-
-    def _set_post(self, post: QueryDict) -> None:
-        self._post = post
-
-    def _get_files(self) -> Any:
-        if not hasattr(self, "_files"):
-            self._load_post_and_files()
-        return self._files
-
-    POST: Any = property(_get_post, _set_post)
-    FILES: Any = property(_get_files)
+    # Written on META and on what _load_post_and_files() leaves; the class itself is about a scope.
+    COOKIES: Any = ASGIRequest.COOKIES
+    POST: Any = ASGIRequest.POST
+    FILES: Any = ASGIRequest.FILES
 
     def _get_scheme(self) -> str:
         return self.message.get("scheme") or "http"
@@ -168,11 +140,8 @@ class AsgiRequest(HttpRequest):
         return self._body
 
     def parse_file_upload(self, META: Mapping[str, Any], post_data: Any) -> Any:
-        """Return the fields and files of a ``multipart/form-data`` body.
-
-        Django's parser believes the Content-Length, which may be anything in a message that
-        our server did not make; the body has the length that it has.
-        """
+        # Django's parser believes the Content-Length, which may be anything in a message that
+        # our server did not make; the body has the length that it has.
         with self._rewound():
             actual = {**META, "CONTENT_LENGTH": str(self._body_size)}
             return super().parse_file_upload(actual, self._stream)
@@ -196,16 +165,12 @@ class AsgiRequest(HttpRequest):
             self._stream.seek(position)
 
     def close(self) -> None:
-        """Close uploaded files and the body."""
         super().close()
         self._stream.close()
 
 
 def script_name_of(message: Message) -> str:
-    """Return the part of the URL that is not the project's to route.
-
-    As in Django's own handlers ``FORCE_SCRIPT_NAME`` wins over what the server says.
-    """
+    """Return the part of the URL that is not the project's to route; a forced one wins."""
     forced = settings.FORCE_SCRIPT_NAME
     return (message.get("root_path") or "") if forced is None else forced
 
@@ -300,19 +265,9 @@ def receive_body(
 ) -> tuple[IO[bytes], int]:
     """Return the body, at its start, and its size; wait for what is still on its way.
 
-    The start came with the request, the rest may follow on a channel: it is spooled in memory up
-    to a size, in a temporary file beyond it (docs/channels1.md#large-request-bodies), so a large
-    upload costs a worker no memory.
-
-    Args:
-        start: What came with the request.
-        body_channel: Channel that brings the rest; falsy if there is no rest.
-        layer: Layer of that channel.
-        timeout: Seconds that all of it may take.
-        memory_limit: Bytes from which on it is kept in a file.
-        gone: Asked while nothing comes: whether nothing will.
-        clock: Monotonic.
-        sleep: Waits for so many seconds.
+    ``start`` came with the request, the rest may follow on a channel within ``timeout`` seconds:
+    it is spooled in memory up to a limit in bytes, in a temporary file beyond it
+    (docs/channels1.md#large-request-bodies).  ``gone`` is asked while nothing comes.
 
     Raises:
         RequestTimeout: It was not complete in time.

@@ -10,8 +10,8 @@ import pytest
 from django.http import FileResponse, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 
 from channels.handler import AsgiHandler
-from channels.handler import encode as encode_module
-from channels.handler.encode import iterate_async
+from channels.handler import replies as encode_module
+from channels.handler.replies import iterate_async
 
 
 class SmallChunks(AsgiHandler):

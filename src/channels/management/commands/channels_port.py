@@ -25,16 +25,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the arguments of ``python -m channels.porting``."""
         cli.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run.
-
-        Raises:
-            CommandError: A path does not exist, or a tool is missing.
-            SystemExit: Something is left to change (status 1).
-        """
         try:
             status = cli.run(cli.options(options), self.stdout, sys.stderr, input)  # type: ignore[arg-type]  # writes like a file
         except cli.PortingError as error:

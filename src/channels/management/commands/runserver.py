@@ -56,11 +56,9 @@ _HELP = {
 
 
 class _InterfaceServer:
-    """Stands for the interface server's class until it is asked for.
+    """Stands for the interface server's class: an ordinary attribute would import Twisted.
 
-    An ordinary class attribute would import Twisted with the command.  Being
-    no data descriptor, it gives way to whatever is assigned to ``server_cls`` on
-    the class, on a subclass or on an instance.
+    No data descriptor, it gives way to what is assigned to ``server_cls``, also on an instance.
     """
 
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
@@ -92,7 +90,6 @@ class Command(RunserverCommand):
     _raw_ipv6: bool
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Return the parser, which explains the command as it is with Channels."""
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         if parser.description == StaticRunserver.help:
             parser.description = Command.help
@@ -101,7 +98,6 @@ class Command(RunserverCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the options: Django's, ours, and those of staticfiles if it does not do so."""
         super().add_arguments(parser)
         parser.add_argument(
             "--noworker",
@@ -141,7 +137,7 @@ class Command(RunserverCommand):
         if apps.is_installed("django.contrib.staticfiles") and not isinstance(
             self, StaticRunserver
         ):
-            # Its place is taken by this command, and so are its options.
+            # This command is in its stead, and has its options.
             parser.add_argument(
                 "--nostatic",
                 action="store_false",
@@ -156,7 +152,6 @@ class Command(RunserverCommand):
             )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Set the logger up, then run, under the autoreloader if it is asked for."""
         self.verbosity = options.get("verbosity", 1)
         describe_process("runserver")
         self.logger = setup_logger("django.channels", self.verbosity)
@@ -202,8 +197,7 @@ class Command(RunserverCommand):
         except StartError as error:
             self._give_up(error)
         except KeyboardInterrupt:
-            shutdown_message = options.get("shutdown_message", "")
-            if shutdown_message:
+            if shutdown_message := options.get("shutdown_message"):
                 self.stdout.write(shutdown_message)
         finally:
             _end(workers)
@@ -217,7 +211,7 @@ class Command(RunserverCommand):
         os._exit(1)
 
     def get_consumer(self, *args: Any, **options: Any) -> ViewConsumer:
-        """Return the consumer of ``http.request`` that takes what no route does."""
+        """Return the consumer of the ``http.request`` messages that no route takes."""
         use_static = options.get(
             "use_static_handler", apps.is_installed("django.contrib.staticfiles")
         )
@@ -253,9 +247,9 @@ class Command(RunserverCommand):
     def _start_workers(
         self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]
     ) -> list[WorkerThread]:
-        if not options.get("run_worker", True):
-            return []
         number = WORKER_THREADS if options.get("use_threading", True) else 1
+        if not options.get("run_worker", True):
+            number = 0
         workers = [WorkerThread(channel_layer, self.logger) for _ in range(number)]
         for worker in workers:
             worker.worker.told_elsewhere = worker is not workers[0]
@@ -264,7 +258,8 @@ class Command(RunserverCommand):
 
     def _make_server(self, channel_layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Any:
         # These arguments and no others, unless asked for: projects put their own server here.
-        asked = {name: True for name in ("trust_root_path_header",) if options.get(name)}
+        trust = options.get("trust_root_path_header")
+        asked = {"trust_root_path_header": True} if trust else {}
         return self.server_cls(
             channel_layer=channel_layer,
             endpoints=[self._endpoint()],
@@ -291,14 +286,7 @@ class Command(RunserverCommand):
     # -- what happened -----------------------------------------------------------------
 
     def log_action(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
-        """Write a line about a request or a WebSocket to standard error.
-
-        Args:
-            protocol: ``"http"`` or ``"websocket"``.
-            action: ``"complete"``, or ``"connecting"``, ``"connected"``, ``"disconnected"``,
-                ``"rejected"``.
-            details: As of the interface server's access log.
-        """
+        """Write a line about a request or a WebSocket to standard error, as for the access log."""
         line = datetime.now().strftime("[%Y/%m/%d %H:%M:%S] ")
         if protocol == "http" and action == "complete":
             text = (
@@ -330,13 +318,7 @@ def _http_style(status: int) -> str:
 
 
 class WorkerThread(KeptThread):
-    """A worker in a daemon thread; started again, after a pause, if it dies.
-
-    Args:
-        channel_layer: Wrapper of the layer to work for.
-        logger: Where its death is told.
-        backoff: The pauses.
-    """
+    """A worker in a daemon thread; started again, after a pause, if it dies."""
 
     def __init__(
         self, channel_layer: ChannelLayerWrapper, logger: Logger, backoff: Backoff | None = None
@@ -346,7 +328,6 @@ class WorkerThread(KeptThread):
         self.channel_layer = channel_layer
 
     def run_worker(self) -> None:
-        """Run the worker once, as ``runworker`` does."""
         self.worker.ready()
         self.worker.run()
 
@@ -373,10 +354,7 @@ def _end(workers: list[WorkerThread]) -> None:
 
 
 def _reload_after_change_of(error: BaseException | None) -> None:
-    """Have the autoreloader watch each file that an error came through.
-
-    By itself it watches modules that were imported, which one with a mistake in it is not.
-    """
+    """Have the autoreloader watch each file that an error came through, imported or not."""
     files: set[str] = set()
     while error is not None:
         files.update(frame.filename for frame in traceback.extract_tb(error.__traceback__))

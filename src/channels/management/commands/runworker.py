@@ -43,7 +43,6 @@ class Command(BaseCommand):
     channel_layer: ChannelLayerWrapper
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the options."""
         startup.add_arguments(parser)
         parser.add_argument(
             "--only-channels",
