@@ -58,9 +58,12 @@ class EchoWorker:
 
     def loop(self) -> None:
         """Take, run, flush; connect again when the layer was away."""
+        started = False
         while not self._stopping:
             try:
-                self._client.start()
+                if not started:
+                    self._client.start()
+                    started = True
                 self._work()
             except LayerUnavailable:
                 threading.Event().wait(0.1)
