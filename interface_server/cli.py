@@ -92,10 +92,24 @@ class CommandLineInterface:
             writer = make_access_log(options.access_log, verbosity, options.log_format)
         except OSError as error:
             self.parser.error(f"the access log cannot be written: {error}")
-        self.server = server = make_server(layer, options, verbosity, writer)
+        self.server = server = Server(
+            channel_layer=layer,
+            endpoints=choose_endpoints(
+                options.endpoints,
+                options.host,
+                options.port,
+                options.unix_socket,
+                options.file_descriptor,
+            ),
+            action_logger=writer,
+            force_sync=options.force_sync,
+            verbosity=verbosity,
+            on_ready=self._heed_hangups,
+            dedicated=True,
+            **given_settings(options),
+        )
         if writer is not None and writer.stream is not sys.stdout:
             server.reopen_logs = functools.partial(writer.reopen, options.access_log)
-        server.on_ready = self._heed_hangups
         raise_limit()
         try:
             server.run()
@@ -156,30 +170,6 @@ def keep_loggers() -> None:
     for name, logger in logging.Logger.manager.loggerDict.items():
         if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("channels", "twisted"):
             logger.disabled = False
-
-
-def make_server(
-    layer: Any,
-    options: argparse.Namespace,
-    verbosity: int,
-    access_log: AccessLogGenerator | None,
-) -> Server:
-    """Return the server that the options describe."""
-    return Server(
-        channel_layer=layer,
-        endpoints=choose_endpoints(
-            options.endpoints,
-            options.host,
-            options.port,
-            options.unix_socket,
-            options.file_descriptor,
-        ),
-        action_logger=access_log,
-        force_sync=options.force_sync,
-        verbosity=verbosity,
-        dedicated=True,
-        **given_settings(options),
-    )
 
 
 def make_access_log(

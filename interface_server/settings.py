@@ -66,27 +66,6 @@ class Settings:
     """How one interface server behaves; docs/channels1.md#server-options, and our own.
 
     What the options do is said by their help, on the spot.
-
-    Attributes:
-        proxy_forwarded_address_header: Header with the client's address; ``None``
-            to believe the socket.
-        proxy_forwarded_port_header: Header with the client's port.
-        proxy_forwarded_proto_header: Header with the scheme.
-        expiry: How long a message lives in the layer.
-        group_expiry: How long a membership, and an unread disconnect, live.
-        buffer_messages: Messages of one socket that wait in the server while a
-            frame of it is in flight; past it the socket is not read.
-        buffer_size: The same in bytes; also the most that one frame carries
-            (but always one message).
-        frame_messages: Messages that one frame carries at most.
-        disconnect_timeout: How long a disconnect waits for the frame in flight.
-        retry_after: What clients that get a 503 are told to wait.
-        body_chunk: Bytes of one chunk of a request body.
-        body_ahead: Chunks of a request body that may wait unread in the layer.
-        write_ahead: Bytes of a response that may wait in a client's transport
-            before what follows is spooled.
-        stop_timeout: How long the last disconnects may take to leave, once nothing
-            else is waited for.
     """
 
     http_timeout: float = _time(
@@ -222,20 +201,26 @@ class Settings:
         group="legacy",
         action="store_false",
     )
+    # Headers with the client's address, port and scheme; None to believe the socket.
     proxy_forwarded_address_header: str | None = None
     proxy_forwarded_port_header: str | None = None
     proxy_forwarded_proto_header: str | None = None
-
+    # How long a message, and a membership or an unread disconnect, live in the layer.
     expiry: float = 60.0
     group_expiry: float = 86400.0
+    # Messages of one socket, and their bytes, that wait in the server while a frame of it is in
+    # flight; past it the socket is not read.  A frame carries no more bytes, but one message.
     buffer_messages: int = 128
     buffer_size: int = 1024 * 1024
-    frame_messages: int = 1024
-    disconnect_timeout: float = 10.0
-    retry_after: int = 5
+    frame_messages: int = 1024  # that one frame carries at most
+    disconnect_timeout: float = 10.0  # how long a disconnect waits for the frame in flight
+    retry_after: int = 5  # what clients that get a 503 are told to wait
+    # Bytes of a chunk of a request body, and chunks that may wait unread in the layer.
     body_chunk: int = 256 * 1024
     body_ahead: int = 8
+    # Bytes of a response that may wait in a client's transport before the rest is spooled.
     write_ahead: int = 256 * 1024
+    # How long the last disconnects may take to leave, once nothing else is waited for.
     stop_timeout: float = 2.0
 
 

@@ -44,9 +44,7 @@ class Timed(Protocol):
 class Timer(Protocol):
     """What ``call_later`` returns."""
 
-    def cancel(self) -> Any:
-        """Do not call; without effect afterwards."""
-        ...
+    def cancel(self) -> Any: ...
 
 
 CallLater = Callable[[float, Callable[[], Any]], Timer]

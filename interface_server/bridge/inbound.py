@@ -16,22 +16,16 @@ Message = dict[str, Any]
 
 
 class InboundBuffer:
-    """What one socket has said and no worker has run yet.
-
-    Attributes:
-        busy: Whether a frame is in flight.
-        size: Bytes that wait.
-        end: Close code, once the connection is gone.
-    """
+    """What one socket has said and no worker has run yet."""
 
     __slots__ = ("_frame", "_order", "_waiting", "busy", "end", "path", "reply_channel", "size")
 
     def __init__(self, reply_channel: str, path: str) -> None:
         self.reply_channel = reply_channel
         self.path = path
-        self.busy = False
-        self.size = 0
-        self.end: int | None = None
+        self.busy = False  # whether a frame is in flight
+        self.size = 0  # bytes that wait
+        self.end: int | None = None  # the close code, once the connection is gone
         self._order = 0
         self._waiting: deque[str | bytes] | None = None
         self._frame: list[Message] | None = None  # in flight or, unless busy, put back

@@ -35,14 +35,8 @@ class ListeningChannels:
 
     Workers that are not in the registry (of a layer that has none, or whose methods a
     project replaced) are known by what they run: ``ran`` has the channels whose frames were run
-    since the registry was read last.
-
-    Args:
-        layer: Has the registry.
-        wheel: Tells the time.
-        spawn: Reads the registry in the background.
-        worker_wait: Seconds that clients wait for a worker; negative for ever.
-        ready: Whether the layer answers.
+    since the registry was read last.  Clients wait for a worker for ``worker_wait`` seconds,
+    negative for ever; ``ready`` says whether the layer answers.
     """
 
     def __init__(

@@ -54,21 +54,7 @@ DROPPED = {
 
 
 class BridgeState:
-    """The shared state of one interface server's bridge.
-
-    Attributes:
-        up: Whether the layer answers; ``outages`` counts how often it did not.
-        refusing: Whether new sockets and requests are turned away (draining).
-        stopping: Whether disconnects wait for hardly anything any more.
-        recipients: Sockets and requests by the local part of their reply channel.
-        in_flight: Frames without a receipt so far, in the order of sending.
-        disconnects: The same for disconnects, which nobody waits for.
-        chunks: The same for request bodies.
-        sockets: WebSockets that are not gone.
-        unfinished: Announced sockets whose disconnect has not left.
-        ending: Sockets that are gone, and whose disconnect waits for what is in flight.
-        monitored: Whether receipts are looked after; ``start_monitor`` sees to it.
-    """
+    """The shared state of one interface server's bridge."""
 
     def __init__(
         self, layer: ServerClient, settings: Settings, wheel: TimerWheel, spawn: Spawn
@@ -78,19 +64,21 @@ class BridgeState:
         self.wheel = wheel
         self.spawn = spawn
         self.counters = BridgeCounters()
-        self.up = False
-        self.outages = 0
-        self.refusing = False
-        self.stopping = False
-        self.recipients: dict[str, Recipient] = {}
+        self.up = False  # whether the layer answers
+        self.outages = 0  # how often it did not
+        self.refusing = False  # whether new sockets and requests are turned away (draining)
+        self.stopping = False  # whether disconnects wait for hardly anything any more
+        self.recipients: dict[str, Recipient] = {}  # by the local part of the reply channel
+        # Frames without a receipt so far, in the order of sending; disconnects, which nobody
+        # waits for, and chunks of request bodies.
         self.in_flight: dict[int, Owner] = {}
         self.disconnects: dict[int, Owner] = {}
         self.chunks: dict[int, Owner] = {}
-        self.sockets = 0
-        self.unfinished = 0
-        self.ending: dict[Timed, None] = {}
+        self.sockets = 0  # that are not gone
+        self.unfinished = 0  # announced sockets whose disconnect has not left
+        self.ending: dict[Timed, None] = {}  # gone, and the disconnect waits for a receipt
         self.last_receipt = 0
-        self.monitored = False
+        self.monitored = False  # whether receipts are looked after
         self.start_monitor: Callable[[], None] = lambda: None
         self.on_finished: Callable[[], None] = lambda: None
         self.seldom = Seldom(wheel.clock)

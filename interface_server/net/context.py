@@ -26,26 +26,18 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 @dataclass(slots=True)
 class Context:
-    """Shared by the connections of one server.
-
-    Attributes:
-        upgrade: Hands a request that asks for a WebSocket over.
-        requests: Responses that are not complete.
-        sockets: WebSockets that are connected, in whatever state.
-        draining: Whether connections close after their response.
-        health_path: ``settings.health_path`` as it comes from the network.
-    """
+    """Shared by the connections of one server."""
 
     settings: Settings
     bridge: Hub
     wheel: TimerWheel
     counters: ConnectionCounters
     action_logger: ActionLogger | None = None
-    upgrade: Callable[[Any], None] | None = None
-    requests: set[Any] = field(default_factory=set)
-    sockets: set[Any] = field(default_factory=set)
-    draining: bool = False
-    health_path: bytes = field(init=False)
+    upgrade: Callable[[Any], None] | None = None  # takes a request that asks for a WebSocket
+    requests: set[Any] = field(default_factory=set)  # responses that are not complete
+    sockets: set[Any] = field(default_factory=set)  # WebSockets, in whatever state
+    draining: bool = False  # whether connections close after their response
+    health_path: bytes = field(init=False)  # as it comes from the network
 
     def __post_init__(self) -> None:
         self.health_path = (self.settings.health_path or "").encode()

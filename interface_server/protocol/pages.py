@@ -55,16 +55,7 @@ def health_page(
     requests: int,
     counters: Mapping[str, int],
 ) -> tuple[int, bytes, Headers]:
-    """Return status, JSON body and headers: 200 while new work is welcome, else 503.
-
-    Args:
-        layer_up: Whether the channel layer answers.
-        draining: Whether the server is about to stop.
-        attended: Whether some worker is there, or may be soon.
-        sockets: WebSockets that are connected.
-        requests: HTTP requests that are not answered.
-        counters: What happened so far.
-    """
+    """Return status, JSON body and headers: 200 while new work is welcome, else 503."""
     if draining:
         word = "draining"
     elif not layer_up:

@@ -173,17 +173,11 @@ def look(
     pinged_at: float | None,
     paused: bool,
 ) -> tuple[Due, float | None]:
-    """Return what is due, and in how many seconds to look again (``None``: no need to).
+    """Return what is due on an open socket, and in how many seconds to look again, if at all.
 
-    Args:
-        settings: Holds the limits.
-        now: The time.
-        born: When the socket came: it ends after ``websocket_timeout``.
-        heard_at: When its client sent something last: it is pinged after
-            ``ping_interval`` of silence.
-        pinged_at: When the ping was sent that is not answered yet, if any: the
-            socket is dropped after ``ping_timeout``.
-        paused: Whether it is not read at the moment, so that no pong could be seen.
+    It ends ``websocket_timeout`` after it was born, is pinged ``ping_interval`` after its client
+    was heard last, and dropped ``ping_timeout`` after a ping that is not answered yet; not while
+    it is paused, as no pong could be seen.
     """
     deadlines = []
     if settings.websocket_timeout >= 0:
