@@ -1,8 +1,6 @@
 """The access log: one NCSA-like line for each request and each step of a socket.
 
 By docs/channels1.md#access-log, with the zone in the time and the seconds that it took at the end.
-For something else, pass an action logger of your own to the server: a callable ``(protocol,
-action, details)``.
 """
 
 from __future__ import annotations
@@ -100,11 +98,7 @@ class AccessLogGenerator:
 
 
 def open_access_log(path: str) -> TextIO | None:
-    """Return what to write the access log to: a file, or stdout for ``-``, if there is one.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Return what to write the access log to: a file, or stdout for ``-``, if there is one."""
     if path != "-":
         return open(path, "a", buffering=1, encoding="utf-8")
     if isinstance(sys.stdout, io.TextIOWrapper):

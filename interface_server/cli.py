@@ -51,18 +51,12 @@ class LayerNotFound(Exception):
 
 
 class CommandLineInterface:
-    """Parses arguments and runs a server.
-
-    Attributes:
-        parser: Knows the arguments.
-        server: The server, once :meth:`run` has made it.
-        early_hangups: SIGHUPs that came while it started, which count once it is ready.
-    """
+    """Parses arguments and runs a server: ``server``, once :meth:`run` has made it."""
 
     def __init__(self) -> None:
         self.parser = _build_parser()
         self.server: Server | None = None
-        self.early_hangups: list[int] = []
+        self.early_hangups: list[int] = []  # that came while it started, and count once it has
 
     @classmethod
     def entrypoint(cls) -> NoReturn:
@@ -175,11 +169,7 @@ def keep_loggers() -> None:
 def make_access_log(
     path: str | None, verbosity: int, log_format: LogFormat
 ) -> AccessLogGenerator | None:
-    """Return what logs access, ``None`` for nothing.
-
-    Raises:
-        OSError: The file can't be written.
-    """
+    """Return what logs access, ``None`` for nothing."""
     if path is None and verbosity < 1:
         return None
     stream = open_access_log("-" if path is None else path)
@@ -187,11 +177,7 @@ def make_access_log(
 
 
 def set_up_logging(verbosity: int, log_format: LogFormat = "text") -> None:
-    """Log to stderr; safe to call again.
-
-    Twisted's own log is worth reading while looking for a fault (verbosity 2);
-    otherwise only its errors are.
-    """
+    """Log to stderr, with all of Twisted's own log for verbosity 2; safe to call again."""
     describe_process("server", log_format)
     root = logging.getLogger()
     if not root.handlers:

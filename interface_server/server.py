@@ -76,8 +76,8 @@ class Server:
         reopen_logs: Called there at SIGHUP, for log files that ``logging`` does not know.
         dedicated: Whether this process does nothing else, so that the garbage
             collector may be set for it.
-        options: Fields of :class:`~channels.interface_server.settings.Settings`; of the layer
-            are the default of ``websocket_timeout`` (also for ``None`` and 0), and its expiries.
+        options: Fields of :class:`~channels.interface_server.settings.Settings`; ``None`` and 0
+            for ``websocket_timeout`` is the layer's ``group_expiry``.
 
     Attributes:
         settings: What it does; each is an attribute of the server, too, which nothing reads.
@@ -250,9 +250,8 @@ class Server:
             listener.addErrback(failures.append)
             await listener.asFuture(self._loop) if not listener.called else None
             if failures:
-                raise StartError(
-                    f"could not listen on {description}: {describe_failure(failures[0].value)}"
-                )
+                reason = describe_failure(failures[0].value)
+                raise StartError(f"could not listen on {description}: {reason}")
         for description in self.endpoints:
             log.info("Listening on endpoint %s", description)
 
@@ -314,8 +313,7 @@ class Server:
     async def _drain(self, context: Context) -> None:
         bridge, drain = context.bridge, self.settings.drain
         context.draining = True
-        bridge.refuse_new()
-        bridge.close_sockets(1012, drain * SPREAD)
+        bridge.drain(drain * SPREAD)
         now = time.monotonic()
         await self._wait_until(lambda: not context.requests, now + drain)
         for request in list(context.requests):

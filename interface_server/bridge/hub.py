@@ -46,6 +46,9 @@ MAILBOX_LENGTH = 16
 #: Sockets are closed in steps of at least so many seconds while draining.
 DRAIN_STEP = 0.02
 
+#: Close code of a server that stops.
+SERVICE_RESTART = 1012
+
 
 def open_client(layer: Any, kind: str = "web") -> ServerClient:
     """Return the server's side of a layer, or of a wrapper's, under a mailbox of its own.
@@ -241,26 +244,21 @@ class Hub:
         self._state.up = True
         self._state.wheel.add(self._renewal, self._renewal.interval)
 
-    def refuse_new(self) -> None:
-        """From now on answer every new socket and request with 503 (draining)."""
+    def drain(self, within: float) -> None:
+        """Answer all that is new with 503, and close the sockets with 1012, evenly, in seconds."""
         self._state.refusing = True
-
-    def close_sockets(self, code: int, within: float) -> None:
-        """Close every WebSocket, spread evenly over ``within`` seconds."""
         recipients = self._state.recipients.values()
         self._closing = deque(one for one in recipients if isinstance(one, BridgedWebSocket))
         count = len(self._closing)
-        if not count:
-            return
-        step = max(DRAIN_STEP, within / count)
-        each = max(1, round(count * step / within)) if within > 0 else count
-        self._close_some(code, each, step)
+        if count:
+            step = max(DRAIN_STEP, within / count)
+            self._close_some(max(1, round(count * step / within)) if within > 0 else count, step)
 
-    def _close_some(self, code: int, each: int, step: float) -> None:
+    def _close_some(self, each: int, step: float) -> None:
         for _ in range(min(each, len(self._closing))):
-            self._closing.popleft().close(code)
+            self._closing.popleft().close(SERVICE_RESTART)
         if self._closing:
-            self._state.wheel.call_later(step, lambda: self._close_some(code, each, step))
+            self._state.wheel.call_later(step, lambda: self._close_some(each, step))
 
     async def stop(self) -> None:
         """Send every disconnect, without waiting for the frame before it, then leave the layer.
@@ -269,8 +267,7 @@ class Hub:
         ``stop_timeout`` seconds; another process then tells of what is left.
         """
         state = self._state
-        self.refuse_new()
-        self.close_sockets(1012, 0)
+        self.drain(0)
         if state.ending:
             log.warning(
                 "%d sockets have ended whose last message no worker has answered yet, their"

@@ -51,11 +51,10 @@ TRY_AGAIN_LATER = 1013
 
 
 class BridgedWebSocket:
-    """What ``net`` calls, and what messages from the layer act on.
+    """What ``net`` calls, and what messages from the layer act on; small, as most are idle.
 
-    There are many and most are idle, so one is small: no timer, no queue and no closure of its
-    own until something waits.  It has a deadline while it is not read (then it is closed), and
-    while its disconnect waits for the frame in flight (then it waits no longer).
+    It has a deadline while it is not read (then it is closed), and while its disconnect waits
+    for the frame in flight (then it waits no longer).
     """
 
     __slots__ = (
@@ -166,7 +165,7 @@ class BridgedWebSocket:
                 self._spoilt = True  # a correct one may follow, until the consumer has run
 
     def reply_of_group(self, message: Mapping[str, Any]) -> None:
-        """Carry out what is right in a malformed message to a group, which is logged already."""
+        """Carry out what is right in a malformed message to a group, without a line in the log."""
         self._act(self.machine.reply(message))
 
     def broken(self) -> None:
@@ -194,11 +193,10 @@ class BridgedWebSocket:
         self.answered(receipt)
 
     def unread(self, cause: str) -> None:
-        """A reply was dropped: if it was the first one, there is none to wait for."""
         path = self._buffer.path
         if self._state.seldom.due((Unread, cause, path)):
             log.error("reply to a socket on %s is %s: %s", path, cause, DROPPED[cause])
-        self._reject(500)
+        self._reject(500)  # if it was the first one, there is none to wait for
 
     # -- what leaves when --------------------------------------------------------------
 
@@ -209,12 +207,20 @@ class BridgedWebSocket:
         self._transmit(frame)
 
     def expired(self, now: float) -> float | None:
-        if self._paused:
-            self._stalled()
+        state, path = self._state, self._buffer.path
+        if not self._paused:
+            if not state.up:
+                return state.disconnect_timeout  # nothing is given up while the layer is away
+            self._give_up_frame()
             return None
-        if not self._state.up:
-            return self._state.disconnect_timeout  # nothing is given up while the layer is away
-        self._give_up_frame()
+        state.counters.stalled += 1
+        if state.seldom.due(("stalled", path)):
+            log.warning(
+                "closed a socket on %s with 1013: its frames waited too long, as the workers"
+                " don't keep up with it",
+                path,
+            )
+        self._act(self.machine.close(TRY_AGAIN_LATER))
         return None
 
     def close(self, code: int) -> None:
@@ -229,10 +235,13 @@ class BridgedWebSocket:
         if buffer.waiting:
             state.waitlists.enter(RECEIVE, self)
         elif buffer.end is not None and self._told:
-            self._told = False
-            state.ending.pop(self, None)
-            state.wheel.discard(self)
+            self._end_waiting()
             state.waitlists.enter(DISCONNECT, Disconnect(state, self.local, buffer.disconnect()))
+
+    def _end_waiting(self) -> None:
+        self._told = False
+        self._state.ending.pop(self, None)
+        self._state.wheel.discard(self)
 
     def _transmit(self, frame: list[Message]) -> None:
         state = self._state
@@ -267,11 +276,9 @@ class BridgedWebSocket:
         log.error("closing a socket on %s: a message cannot be carried: %s", path, error)
         self._state.waitlists.leave(RECEIVE, self)
         self._buffer.answered()
-        code = INTERNAL_ERROR
-        if isinstance(error, MessageTooLarge):
-            self._state.counters.too_large += 1
-            code = TOO_LARGE
-        self._act(self.machine.close(code))
+        too_large = isinstance(error, MessageTooLarge)
+        self._state.counters.too_large += too_large
+        self._act(self.machine.close(TOO_LARGE if too_large else INTERNAL_ERROR))
         self._discard()
 
     def _announced(self, error: Exception | None) -> None:
@@ -283,8 +290,7 @@ class BridgedWebSocket:
             state.in_flight.pop(self._receipt, None)
             self._told = False
             if self._buffer.end is not None:  # gone already, and waiting for its receipt
-                state.ending.pop(self, None)
-                state.wheel.discard(self)
+                self._end_waiting()
                 state.finished()
                 return
         if isinstance(error, (LayerUnavailable, ChannelFull)):
@@ -294,19 +300,7 @@ class BridgedWebSocket:
             log.error("a socket on %s cannot be announced: %s", self._buffer.path, error)
             self._reject(500)
 
-    def _stalled(self) -> None:
-        state, path = self._state, self._buffer.path
-        state.counters.stalled += 1
-        if state.seldom.due(("stalled", path)):
-            log.warning(
-                "closed a socket on %s with 1013: its frames waited too long, as the workers"
-                " don't keep up with it",
-                path,
-            )
-        self._act(self.machine.close(TRY_AGAIN_LATER))
-
     def _give_up_frame(self) -> None:
-        """Send the disconnect without the receipt of the frame in flight."""
         state, buffer = self._state, self._buffer
         state.counters.unanswered += 1
         dropped = buffer.discard()
@@ -376,9 +370,8 @@ class BridgedWebSocket:
 class Disconnect:
     """What is left of a socket until its ``websocket.disconnect`` has left.
 
-    That goes past the capacity of its channel and lives for ``group_expiry``: only a worker that
-    is killed while it holds it can lose it.  When the layer went away as it was sent, nobody
-    knows whether it was stored: it is sent again only once it is certain that nobody has it.
+    That goes past the capacity of its channel and lives for ``group_expiry``.  When the layer went
+    away as it was sent, it is sent again only once it is certain that nobody has it.
     """
 
     __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure")

@@ -1,13 +1,12 @@
-"""Where to listen: Twisted endpoint strings, built, checked and opened; and descriptors.
+"""Where to listen: Twisted endpoint strings, built and opened; and descriptors.
 
-By docs/channels1.md#server-options.  ``fd:fileno=N`` adopts a listening socket that was
-inherited; it is handled here instead of by a plugin file in ``twisted/plugins``,
-which would write into another distribution's folder.
+``fd:fileno=N`` adopts a listening socket that was inherited; a plugin of Twisted would have to
+write into another distribution's folder.
 
 Most systems start processes with a soft limit of 1024 descriptors for legacy programs that use
-``select``, and a much higher hard limit that any process may go up to.  Some supervisors start
-them with standard input, output or error closed: what is opened next gets such a number, and
-uvloop ends the process when it is to close one of them.
+``select``, and a much higher hard limit.  Some supervisors start them with standard input, output
+or error closed: what is opened next gets such a number, and uvloop ends the process when it is to
+close one of them.
 """
 
 from __future__ import annotations
@@ -85,8 +84,7 @@ def choose_endpoints(
 ) -> list[str]:
     """Return all endpoints that the command line asks for, sorted, duplicates kept.
 
-    TCP on 127.0.0.1, port 8000, is used when nothing else is asked for; half of
-    a TCP address is completed from it.
+    The default is TCP on 127.0.0.1, port 8000, which also completes half of an address.
     """
     elsewhere = bool(unix_socket or file_descriptor is not None or endpoints)
     if host or port is not None or not elsewhere:
@@ -158,11 +156,7 @@ def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
 
 
 def raise_limit() -> int | None:
-    """Raise the soft limit to the hard one; return how many files may be open.
-
-    Never lowers it, and never raises: with the limit as it was the server still works.
-    ``None`` where there are no limits.
-    """
+    """Raise the soft limit to the hard one if that works; return how many files may be open."""
     if sys.platform == "win32":
         return None
     import resource

@@ -1,8 +1,4 @@
-"""Twisted in this process: its reactor, on uvloop where the platform has it, and its log.
-
-The reactor is installed inside :meth:`~channels.interface_server.server.Server.run`, in the
-thread that runs it, and never on import.  The log goes where everything else is logged.
-"""
+"""Twisted in this process: its reactor, on uvloop where the platform has it, and its log."""
 
 from __future__ import annotations
 
@@ -27,11 +23,7 @@ WARNING_PAUSE = 60.0
 
 
 def install_reactor() -> tuple[AsyncioSelectorReactor, asyncio.AbstractEventLoop]:
-    """Install a reactor for this thread, or take the one that is there.
-
-    Raises:
-        RuntimeError: Another kind of reactor is installed already.
-    """
+    """Install a reactor for this thread, or take the one that is there if it is asyncio's."""
     installed: Any = sys.modules.get("twisted.internet.reactor")
     if installed is None:
         from twisted.internet.main import installReactor

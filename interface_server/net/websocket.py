@@ -27,8 +27,7 @@ log = logging.getLogger(__name__)
 #: How long a client may take to answer our close frame, in seconds.
 CLOSING_TIMEOUT = 10.0
 
-#: How long a client that broke the protocol may take to read our close frame, in
-#: seconds, before the connection is cut.
+#: How long a client that broke the protocol may take to read our close frame, in seconds.
 LINGER = 2.0
 
 #: How much of what a client sends before its handshake is answered is kept; then it is not read.
@@ -325,12 +324,10 @@ class WebSocketConnection(CompactServerProtocol):
         return 1005 if code is None else code
 
     def _log(self, action: str) -> None:
-        context = self.context
-        if context.action_logger is not None:
-            lasted = context.wheel.clock() - self._born
-            context.log_action(
-                "websocket", action, path=self._path, client=self._client, time_taken=lasted
-            )
+        lasted = self.context.wheel.clock() - self._born
+        self.context.log_action(
+            "websocket", action, path=self._path, client=self._client, time_taken=lasted
+        )
 
     # -- deadlines -------------------------------------------------------------------
 

@@ -89,17 +89,10 @@ def find_origin(
 def request_headers(raw: Iterable[tuple[bytes, Iterable[bytes]]]) -> Pairs:
     """Return lowercased names with their values, repeats as separate pairs.
 
-    Names with an underscore are left out: many frameworks turn both ``-`` and
-    ``_`` to ``_``, so that a client could pose as the proxy in front
-    (CVE-2015-0219).
+    Names with an underscore are left out: frameworks turn both ``-`` and ``_`` to ``_``, so that
+    a client could pose as the proxy in front (CVE-2015-0219).
     """
-    pairs = []
-    for name, values in raw:
-        if b"_" not in name:
-            lowered = name.lower()
-            for value in values:
-                pairs.append((lowered, value))
-    return pairs
+    return [(name.lower(), value) for name, values in raw if b"_" not in name for value in values]
 
 
 def joined(pairs: Iterable[tuple[bytes, bytes]]) -> Pairs:
@@ -120,10 +113,9 @@ def take_root_path(pairs: Pairs) -> tuple[str | None, Pairs]:
 
 
 def parse_forwarded(headers: Pairs, settings: Settings) -> tuple[Address | None, str | None]:
-    """Return the client's address and scheme as a proxy reports them.
+    """Return the client's address and scheme as a proxy reports them, nothing without an address.
 
-    Nothing is reported without an address.  A port behind it, and brackets round it, are not
-    part of it; 0 stands for a port that is none, ``None`` for a scheme that is not known.  With
+    0 stands for a port that is none, ``None`` for a scheme that is not known.  With
     ``trusted_proxies`` what the outermost of them wrote counts, the item that is this many from
     the right (the first, if there are fewer); 0 takes the leftmost, which any client can forge
     (docs/channels1.md#x-forwarded-for).
@@ -167,11 +159,7 @@ def _address(twisted_address: Any) -> Address | None:
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:
-    """Return the decoded path and the raw query string of a request target.
-
-    Absolute-form and ``*`` targets are passed as paths, undecodable bytes become
-    U+FFFD: whatever a client sends, this does not raise.
-    """
+    """Return the decoded path and the raw query string of a request target; never raises."""
     path, _, query = target.partition(b"?")
     if b"%" in path:
         path = unquote_to_bytes(path)

@@ -209,9 +209,6 @@ class FakeBridge:
     async def start(self):
         pass
 
-    def refuse_new(self):
-        self.refusing = True
-
     @property
     def sockets(self):
         return len(self.ends)
@@ -220,11 +217,12 @@ class FakeBridge:
     def unfinished(self):
         return 0
 
-    def close_sockets(self, code, within):
+    def drain(self, within):
+        self.refusing = True
         ends = list(self.ends)
         for n, end in enumerate(ends):
             delay = within * n / len(ends)
-            asyncio.get_running_loop().call_later(delay, end.port.close, code)
+            asyncio.get_running_loop().call_later(delay, end.port.close, 1012)
 
     async def stop(self):
         tell("stopped", sockets=len(self.ends))

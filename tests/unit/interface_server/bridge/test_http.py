@@ -43,7 +43,7 @@ class TestRequest:
         assert bench.layer.sent == []
 
     def test_draining_answers_503(self, bench, port):
-        bench.hub.refuse_new()
+        bench.hub.drain(0)
         bench.hub.open_http(port, REQUEST, None)
         assert port.calls == [("fail", 503)]
 

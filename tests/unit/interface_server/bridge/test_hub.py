@@ -100,7 +100,7 @@ class TestStopping:
     def test_sockets_are_closed_evenly(self, bench):
         ports = [bench.open()[0] for _ in range(10)]
 
-        bench.hub.close_sockets(1012, 5)
+        bench.hub.drain(5)
 
         closed = []
         for _ in range(10):
@@ -110,7 +110,7 @@ class TestStopping:
 
     def test_many_sockets_are_closed_in_small_lots(self, bench):
         ports = [bench.open()[0] for _ in range(1000)]
-        bench.hub.close_sockets(1012, 1)
+        bench.hub.drain(1)
         first = sum(bool(port.calls) for port in ports)
         assert first == 20
         bench.clock.advance(1)
@@ -119,25 +119,25 @@ class TestStopping:
     def test_no_time_closes_all_at_once(self, bench):
         ports = [bench.open()[0] for _ in range(3)]
         waiting, _ = bench.connecting()
-        bench.hub.close_sockets(1012, 0)
+        bench.hub.drain(0)
         assert all(port.calls == [("close", 1012)] for port in ports)
         assert waiting.calls == [("reject", 503)]
 
     def test_one_that_goes_by_itself_meanwhile_stops_nothing(self, bench):
         sockets = [bench.open() for _ in range(4)]
-        bench.hub.close_sockets(1012, 4)
+        bench.hub.drain(4)
         sockets[1][1].gone(1001)
         bench.clock.advance(4)
         assert [len(port.calls) for port, _ in sockets] == [1, 0, 1, 1]
 
     def test_nothing_to_close_is_no_harm(self, bench):
-        bench.hub.close_sockets(1012, 5)
+        bench.hub.drain(5)
 
     def test_what_the_client_said_before_the_servers_close_is_delivered(self, bench):
         _, end = bench.open()
         end.received("a")
         end.received("b")
-        bench.hub.close_sockets(1012, 0)
+        bench.hub.drain(0)
         end.gone(1012)
         bench.layer.settle()
         assert [texts(sent) for sent in bench.layer.on(RECEIVE)] == [["a"], ["b"]]

@@ -111,7 +111,7 @@ class TestConnecting:
         assert bench.counters.connects_refused == 1
 
     def test_nothing_is_announced_while_draining(self, bench):
-        bench.hub.refuse_new()
+        bench.hub.drain(0)
         port, _ = bench.connecting()
         assert port.calls == [("reject", 503)]
 
