@@ -17,7 +17,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels import conf
 from channels.backends import IN_MEMORY, REDIS, adapt, load_backend
-from channels.conf import suggest_routing, unused_routing
 from channels.exceptions import InvalidChannelLayerError
 from channels.names import DEFAULT_CHANNEL_LAYER
 from channels.routing import Router
@@ -57,11 +56,8 @@ class ChannelLayerManager:
     def use_in_memory_default(self) -> None:
         """Let a project without any ``CHANNEL_LAYERS`` setting have an in-memory layer here.
 
-        For ``runserver``, where server and workers are one process.  Everywhere
-        else such a project keeps getting ``KeyError``: a layer in the memory of
-        a shell or of a worker reaches nobody, and its messages would vanish
-        without a trace.  A setting that exists is never added to, not even an
-        empty one.
+        For ``runserver``, where server and workers are one process: in a shell or a worker such
+        a layer reaches nobody.  A setting that exists is never added to, not even an empty one.
         """
         self._in_memory_default = True
 
@@ -70,16 +66,13 @@ class ChannelLayerManager:
 
         Raises:
             KeyError: ``CHANNEL_LAYERS`` has no such alias.
-            InvalidChannelLayerError: The entry cannot be used; the text names
-                the setting.
-            ImproperlyConfigured: The routing or one of its consumers cannot be
-                imported; the text names the setting.
+            InvalidChannelLayerError: The entry cannot be used; the text names the setting.
+            ImproperlyConfigured: The routing or a consumer of it cannot be imported; likewise.
         """
-        configs = self.configs
-        if name not in configs:
-            unused = unused_routing()
+        entry = self.configs.get(name)
+        if entry is None:
+            unused = conf.unused_routing()
             raise KeyError(f"{_setting(name)} is not configured. {unused}" if unused else name)
-        entry = configs[name]
         return self._build(name, entry, "CONFIG", entry.get("CONFIG", {}))
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
@@ -115,7 +108,7 @@ class ChannelLayerManager:
         if "ROUTING" not in entry:
             raise InvalidChannelLayerError(
                 f'{setting}["ROUTING"] is missing: it is the dotted path of the list of routes,'
-                f" for instance {suggest_routing() or 'mysite.routing.channel_routing'!r}"
+                f" for instance {conf.suggest_routing() or 'mysite.routing.channel_routing'!r}"
             )
         layer = _construct(backend_class, config, f'{setting}["{config_key}"]')
         routing_setting = f'{setting}["ROUTING"]'
@@ -124,7 +117,7 @@ class ChannelLayerManager:
         except ImproperlyConfigured as error:
             there = ""
             if str(error).startswith(f"routing {entry['ROUTING']!r}"):
-                routes = suggest_routing() or entry["ROUTING"]
+                routes = conf.suggest_routing() or entry["ROUTING"]
                 there = f". Do you mean {routes!r}?" if routes != entry["ROUTING"] else ""
             raise ImproperlyConfigured(f"{routing_setting}: {error}{there}") from error
         except ValueError as error:
@@ -145,14 +138,9 @@ class ChannelLayerManager:
         return key in self.configs
 
     def set(self, key: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
-        """Put a layer in the place of another and return that; tests do so.
+        """Replace the layer of an alias, and return what had been built before; tests do so.
 
-        Args:
-            key: Alias.
-            layer: The layer, or ``None`` to have it built anew when it is asked for.
-
-        Returns:
-            The layer that had been built before; ``None`` if there was none.
+        ``None`` in either direction is no layer: it is built when it is asked for.
         """
         old = self.backends.pop(key, None)
         if layer is not None:
@@ -161,11 +149,10 @@ class ChannelLayerManager:
 
 
 class ChannelLayerWrapper:
-    """A channel layer with its alias and its routing.
+    """A channel layer with its alias and its routing; everything else is the layer's own.
 
-    Everything else is the layer's own: ``wrapper.send`` is ``layer.send``, and so on.
-    All attributes may be assigned, methods of the layer too (tests replace
-    ``send``); so look methods up on the wrapper at each call.
+    All attributes may be assigned, methods of the layer too (tests replace ``send``); so look
+    methods up on the wrapper at each call.
 
     Attributes:
         channel_layer: The layer itself.
@@ -195,11 +182,7 @@ class ChannelLayerWrapper:
         return f"{self.alias} ({name_that_thing(self.channel_layer)})"
 
     def local_only(self) -> bool:
-        """Whether the layer lives in the memory of this process.
-
-        Told by the name of its module, so a subclass elsewhere counts as not
-        local: tests rely on it.
-        """
+        """Whether it lives in this process's memory, by its class's module: tests rely on that."""
         return "inmemory" in type(self.channel_layer).__module__
 
 
@@ -224,11 +207,7 @@ def _setting(name: str) -> str:
 
 
 def _construct(backend_class: type[Any], config: Mapping[str, Any], setting: str) -> Any:
-    """Build a layer, blaming the setting for arguments that it does not take.
-
-    Raises:
-        InvalidChannelLayerError: An argument is unknown, missing or refused.
-    """
+    """Build a layer, blaming the setting for arguments that it does not take."""
     try:
         inspect.signature(backend_class).bind(**config)
     except TypeError as error:

@@ -133,7 +133,7 @@ def _from_http_scope(message: Message) -> Iterator[None]:
 def _both_from_http_scope(message: Message) -> Iterator[None]:
     with _http_session_user_scope(message) as from_request:
         if from_request is None and not _is_rehydrated(message):
-            _set_anonymous(message)
+            message.defer("user", lambda: _user_of(None))
         with channel_and_http_session_scope(message):
             if from_request is not None:
                 _take_over(message, from_request)
@@ -147,10 +147,6 @@ def _is_rehydrated(message: Message) -> bool:
     return "http_session" not in vars(message)  # then it is deferred
 
 
-def _set_anonymous(message: Message) -> None:
-    message.defer("user", lambda: _user_of(None))
-
-
 def _take_over(message: Message, session: Any) -> None:
     """Keep for the connection who the browser's session says is logged in."""
     # Look now: an invalid session is emptied by that, and must not be copied.
@@ -159,11 +155,7 @@ def _take_over(message: Message, session: Any) -> None:
 
 
 def _complete_user(data: dict[str, Any]) -> bool:
-    """Take the user over that the consumer of ``connect`` did not; part of loading.
-
-    Returns:
-        Whether the data was changed.
-    """
+    """Take the user over that ``connect`` did not, while loading; return whether that changed."""
     key = data.get(settings.SESSION_COOKIE_NAME)
     if not key or auth.SESSION_KEY in data:
         return False
@@ -208,11 +200,7 @@ def _close_group(name: str) -> None:
 
 
 def _on_logged_in(request: Any = None, **kwargs: Any) -> None:
-    """Receive Django's signal: the session has a new key, and the request's cookie the old one.
-
-    Sockets that were opened with the old one belong to the session all the same.  A log-out
-    reads in the session where to find them.
-    """
+    """Note for a log-out the sockets of the session's old key, which the request's cookie has."""
     session: Any = getattr(request, "session", None)
     before = getattr(request, "COOKIES", {}).get(settings.SESSION_COOKIE_NAME)
     now = getattr(session, "session_key", None)
@@ -221,7 +209,7 @@ def _on_logged_in(request: Any = None, **kwargs: Any) -> None:
 
 
 def _on_logged_out(request: Any = None, **kwargs: Any) -> None:
-    """Receive Django's signal, which is sent before the session is deleted."""
+    """Close the sockets of a session, which is not deleted yet."""
     session: Any = getattr(request, "session", None)
     session_key = getattr(session, "session_key", None)
     if not session_key or not conf.close_on_logout():

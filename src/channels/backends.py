@@ -37,16 +37,12 @@ _OLD = {
 
 IN_MEMORY_4 = "channels.layers.InMemoryChannelLayer"
 
+_OF_REDIS_4 = f", with URLs as hosts, or of {REDIS_SENTINEL}"
+
 #: Those of Channels 4, in the same way.
 _CHANNELS_4 = {
-    "channels_redis.core.RedisChannelLayer": (
-        REDIS,
-        ", with URLs as hosts, or of channels.layers.redis.RedisSentinelChannelLayer",
-    ),
-    "channels_redis.pubsub.RedisPubSubChannelLayer": (
-        REDIS,
-        ", with URLs as hosts, or of channels.layers.redis.RedisSentinelChannelLayer",
-    ),
+    "channels_redis.core.RedisChannelLayer": (REDIS, _OF_REDIS_4),
+    "channels_redis.pubsub.RedisPubSubChannelLayer": (REDIS, _OF_REDIS_4),
     IN_MEMORY_4: (IN_MEMORY, ""),
 }
 
@@ -74,10 +70,8 @@ def adapt(backend: Any, config: Mapping[str, Any], setting: str) -> tuple[Any, M
         InvalidChannelLayerError: The arguments have no counterpart; the text names ``setting``.
     """
     if backend == IN_MEMORY_4:
-        return backend, {
-            "capacity": 100,
-            **config,
-        }  # as it was there; ours has 10, as in Channels 1
+        # As it was there; ours has 10, as in Channels 1.
+        return backend, {"capacity": 100, **config}
     if not isinstance(backend, str) or not backend.startswith("channels_redis."):
         return backend, config
     adapted = adapt_config(config, setting)
@@ -85,11 +79,7 @@ def adapt(backend: Any, config: Mapping[str, Any], setting: str) -> tuple[Any, M
 
 
 def load_backend(backend: Any, setting: str) -> type[Any]:
-    """Import a layer class.
-
-    Args:
-        backend: Dotted path of the class; old ones are translated.
-        setting: Where it was configured, for messages: ``CHANNEL_LAYERS["default"]``.
+    """Import a layer class by its dotted path; old ones are translated.
 
     Raises:
         InvalidChannelLayerError: There is no such class, or importing it failed.
@@ -127,11 +117,7 @@ _LEFT_OUT = ("serializer_format", "random_prefix_length", "on_disconnect", "on_r
 
 
 def adapt_config(config: Mapping[str, Any], setting: str) -> dict[str, Any]:
-    """Return the arguments of our Redis layer; of the one with Sentinels if ``services`` is there.
-
-    Args:
-        config: As it was written for ``channels_redis``.
-        setting: Where it was configured, for messages.
+    """Return what of ``channels_redis`` means to our Redis layer, with ``services`` to Sentinels.
 
     Raises:
         InvalidChannelLayerError: There is no counterpart; the text says what to write.

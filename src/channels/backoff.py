@@ -7,15 +7,10 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Pauses that grow up to a limit.
+    """Pauses in seconds, each ``growth`` times longer than the one before, up to a limit.
 
-    Args:
-        first: Longest first pause, in seconds.
-        most: Longest of all, in seconds.
-        growth: How many times longer each is than the one before.
-        spread: Part of each that is left to chance, so that many processes don't return as
-            one; 0 for pauses that are always the same.
-        rand: Returns a number from 0 up to 1.
+    ``spread`` is the part of each that is left to chance, so that many processes don't return as
+    one; ``rand`` returns a number from 0 up to 1.
     """
 
     __slots__ = ("_first", "_growth", "_most", "_next", "_rand", "_spread")

@@ -12,13 +12,9 @@ from channels.unrouted import tell_if_unrouted
 
 
 class _Named:
-    """A name on a channel layer.
+    """A name on a channel layer: the given one, or else that of the alias.
 
-    Args:
-        name: ASCII bytes are decoded.  It is checked by the layer when it is used.
-        alias: Layer to use, if none is given.
-        channel_layer: Anything with the methods that are called; usually a
-            :class:`~channels.asgi.ChannelLayerWrapper`.
+    ASCII bytes are decoded.  The layer checks the name when it is used.
 
     Raises:
         UnicodeDecodeError: The name is bytes that are not ASCII.
@@ -44,13 +40,9 @@ class Channel(_Named):
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Send a message.
 
-        Inside a consumer it is kept until the consumer ends, whether it returns
-        or raises; then nothing is reported back.  The same object is kept, so
-        don't change it afterwards.  Outside of a consumer it goes at once.
-
-        Args:
-            content: The message.
-            immediately: Send it at once in any case.
+        Inside a consumer it is kept until the consumer ends, whether it returns or raises; then
+        nothing is reported back.  The same object is kept, so don't change it afterwards.
+        Outside of a consumer, or ``immediately``, it goes at once.
 
         Raises:
             TypeError: The content is not a dict, or (at once only) the name is invalid.
@@ -84,13 +76,7 @@ class Group(_Named):
         self.channel_layer.group_discard(self.name, name)
 
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
-        """Send a message to every member; those that are full are skipped.
-
-        When it leaves is as of :meth:`Channel.send`.
-
-        Args:
-            content: The message.
-            immediately: Send it at once in any case.
+        """Send a message to every member, when :meth:`Channel.send` would; full ones are skipped.
 
         Raises:
             ValueError: The content is not a dict.

@@ -1,10 +1,8 @@
 """Every exception of the package, in two families.
 
-*Layer errors* say that the channel layer did not carry a message; the class
-docstring tells what is known about the message afterwards.  *Consumer
-exceptions* are raised by an application to tell the worker what to do with the
-message it runs (docs/channels1.md#exceptions).  This module imports nothing from the
-package, so everything may import it.
+*Layer errors* say that the channel layer did not carry a message; *consumer exceptions* are
+raised by an application to tell the worker what to do with the message it runs
+(docs/channels1.md#exceptions).
 """
 
 from __future__ import annotations
@@ -19,9 +17,8 @@ class LayerError(Exception):
 class ChannelFull(LayerError):
     """The channel already holds as many messages as its capacity allows.
 
-    Nothing was stored.  Try again later or drop the message: the layer never
-    waits on the caller's behalf.  Applications may raise it themselves with any
-    text of their own.
+    Nothing was stored: the layer never waits on the caller's behalf.  Applications may raise it
+    themselves with any text of their own.
 
     Attributes:
         channel: Name of the channel that is full, or the text it was raised with.

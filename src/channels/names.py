@@ -43,10 +43,7 @@ _LEFT_OUT = bytes(range(208, 256))
 def check_channel_name(name: object, *, receive: bool = False) -> str:
     """Return ``name`` if a channel may be called so.
 
-    Args:
-        name: What the caller wants to use as a name.
-        receive: Whether it is meant for receiving, where a process-local name
-            ends at its ``!``: the whole mailbox is read at once.
+    To ``receive``, a process-local name ends at its ``!``: the whole mailbox is read at once.
 
     Raises:
         TypeError: It is not a valid name; the text says why and shows it.

@@ -41,7 +41,7 @@ class StaticFilesHandler(AsgiHandler):
         super().__init__()
 
     def get_base_url(self) -> str:
-        """Return ``STATIC_URL``, with the settings checked."""
+        """Return ``STATIC_URL``, checked."""
         utils.check_settings()
         url: str = settings.STATIC_URL
         return url

@@ -35,9 +35,7 @@ _seldom = Seldom()
 def tell_if_unrouted(layer: Any, name: Any, consumer: object = None) -> None:
     """Log it if no route has the channel and no worker of any project listens on it.
 
-    Nearly always that is a look into a set; at most once a minute for each channel that is not
-    routed here it is a look at who listens, too.  Layers that can't tell are left alone, and so
-    are layers in memory without any worker: those of tests.
+    Layers that can't tell are left alone, and layers in memory without any worker: those of tests.
     """
     if not isinstance(name, str) or "!" in name or "?" in name:
         return  # read by what made up the name
