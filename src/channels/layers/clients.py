@@ -1,25 +1,19 @@
 """The two clients of a layer that only this project's own processes use.
 
-The synchronous interface (:mod:`channels.layers.base`) is for applications.  Our
-workers and interface servers need more: many messages in one round trip,
-receipts, an ordered mailbox per process, and a register of who is alive.
-A layer from elsewhere may lack both clients; then the plain interface is used.
-
-Vocabulary:
+Applications use the synchronous interface (:mod:`channels.layers.base`).  Workers and interface
+servers need more: many messages in one round trip, receipts, an ordered mailbox for each
+process, and who is alive.  For a layer without clients :mod:`channels.layers.plain` stands in.
 
 frame
-    One or more messages from one sender for one channel, which one worker runs
-    in order.
+    One or more messages from one sender for one channel, run in order by one worker.
 receipt
-    A number that the interface server gives to a frame, and gets back in its
-    mailbox once every message of the frame has run.  ``bytes`` on the worker's side:
-    opaque, it knows which mailbox to go to.
+    A number that the interface server gives to a frame, and gets back in its mailbox once
+    every message of it has run.  For workers opaque ``bytes``.
 mailbox
-    The list that holds everything addressed to one process, in the order in
-    which it was sent.  Its name ends in ``!``.
+    Everything addressed to one process, in the order in which it was sent.  Its name
+    ends in ``!``.
 
-Times are seconds; what a layer calls *now* is its own clock (Redis time for the
-Redis layer), never the caller's.
+Times are seconds on the layer's own clock (Redis time for the Redis layer).
 """
 
 from __future__ import annotations
@@ -52,13 +46,11 @@ class Frame:
     """What one take gives a worker.
 
     Attributes:
-        channel: Channel that it was taken from.
-        messages: At least one, in the order in which they must run.
-        receipt: To be answered with :class:`Answer` once all have run; ``None`` if
-            the sender wants no answer.
-        ordered: Whether the sender keeps one frame per connection in flight, so
-            that nothing else of this connection can be running.
-        expires: When it expires, on the layer's clock; handed back as it is.
+        channel: That it was taken from.
+        messages: At least one.
+        receipt: To be answered once all have run; ``None`` if no answer is wanted.
+        ordered: Whether nothing else of its connection can be running.
+        expires: When; given back as it is.
     """
 
     channel: str
@@ -93,12 +85,9 @@ class Answer:
 
 @dataclass(slots=True)
 class GiveBack:
-    """Put a frame, or what is left of it, back on its channel past the capacity.
+    """Put what is left of a frame back on its channel, past the capacity.
 
-    Attributes:
-        frame: Its messages, receipt, flag and expiry are kept.
-        at_head: Where to: the head for a frame that has not run (a graceful
-            stop), the tail for ``ConsumeLater``.
+    ``at_head`` if it has not run (a graceful stop), else at the tail (``ConsumeLater``).
     """
 
     frame: Frame
@@ -112,7 +101,7 @@ class WorkerClient(Protocol):
     """One worker thread's connection to the layer.  Not thread-safe but for :meth:`unblock`."""
 
     def start(self) -> None:
-        """Connect, and start the heartbeat.
+        """Connect, and start the heartbeat; called until it has once not raised.
 
         Raises:
             LayerUnavailable: There is no answer.
@@ -122,15 +111,14 @@ class WorkerClient(Protocol):
     def take(self, longest: float | None = None) -> list[Frame]:
         """Wait for frames, at most a few seconds; ``[]`` if none came or on :meth:`unblock`.
 
-        Fair among the channels.  Frames that have expired or do not decode are
-        counted, logged, reported to their sender (:class:`NotRun`) and left out.
+        Fair among the channels.  Frames that have expired or do not decode are counted,
+        logged, reported to their sender (:class:`NotRun`) and left out.
 
         Args:
             longest: Wait no longer than so many seconds, to within 0.01 s; 0 to only look.
 
         Raises:
-            LayerUnavailable: A frame may have been lost on its way; the next
-                call connects anew.  The caller waits between tries.
+            LayerUnavailable: A frame may have been lost on its way.  The caller pauses.
         """
         ...
 
@@ -139,12 +127,10 @@ class WorkerClient(Protocol):
     ) -> tuple[list[Exception | None], list[Frame]]:
         """Carry out operations and take at most one frame, in one round trip.
 
-        (Two, if a group is among them: its processes are read first.)
-
-        Operations on one channel or mailbox keep their order, and none of them
-        overtakes one that was full: everything behind that one, for the same
-        mailbox, is reported full too and was not stored.  A group item that
-        finds a mailbox full is skipped and counted, not reported.
+        (Two, if a group is among them: its processes are read first.)  Operations on one
+        channel or mailbox keep their order: behind one that was full, all for the same
+        mailbox are reported full and not stored.  A mailbox that is full for a message to a
+        group is skipped and counted.
 
         Args:
             operations: What to do, in this order.
@@ -155,21 +141,16 @@ class WorkerClient(Protocol):
             ``MessageTooLarge``, ``TypeError`` …), and the frames taken.
 
         Raises:
-            LayerUnavailable: What was in the pipe may or may not have happened.
-                Nothing of it may be repeated but what the caller knows to be safe.
+            LayerUnavailable: Any of it may have happened.  Only what is safe to repeat may be.
         """
         ...
 
     def unblock(self) -> None:
-        """End a waiting :meth:`take` soon, without losing a frame.
-
-        May be called from another thread or a signal handler, before, during or
-        after a take.
-        """
+        """End a :meth:`take` soon, now or next, without losing a frame; safe in signal handlers."""
         ...
 
     def close(self) -> None:
-        """Stop the heartbeat, take this worker off the register, and disconnect."""
+        """Stop the heartbeat, and disconnect."""
         ...
 
 
@@ -186,11 +167,7 @@ class Reply:
 
 @dataclass(slots=True)
 class GroupMessage:
-    """A message for all members of a group in this process.
-
-    ``members`` are the local parts, in the order in which they joined: those
-    added before the send and not discarded since, none expired.
-    """
+    """A message for all members of a group in this process, in the order in which they joined."""
 
     group: str
     members: Collection[str]
@@ -206,12 +183,7 @@ class Receipt:
 
 @dataclass(slots=True)
 class NotRun:
-    """The frame sent with this number was dropped and never ran.
-
-    Attributes:
-        number: As of :class:`Receipt`.
-        cause: :data:`EXPIRED` or :data:`UNREADABLE`.
-    """
+    """The frame sent with this number was dropped and never ran: it expired, or is unreadable."""
 
     number: int
     cause: str
@@ -219,12 +191,7 @@ class NotRun:
 
 @dataclass(slots=True)
 class Unread:
-    """A message for one channel of this process came and was dropped.
-
-    Attributes:
-        local: The part behind the ``!``.
-        cause: :data:`EXPIRED` or :data:`UNREADABLE`.
-    """
+    """A message for one channel of this process came and was dropped, for such a cause."""
 
     local: str
     cause: str
@@ -234,8 +201,7 @@ class Unread:
 class Joined:
     """A channel of this process was added to a group.
 
-    The registry of the layer has it already.  If the connection is gone the
-    server answers with :meth:`ServerClient.forget`.
+    If the connection is gone the server answers with :meth:`ServerClient.forget`.
     """
 
     group: str
@@ -244,7 +210,7 @@ class Joined:
 
 @dataclass(slots=True)
 class MoreBody:
-    """The response body list of ``local`` holds something: :meth:`ServerClient.read_body`."""
+    """A response body holds something: see :meth:`ServerClient.read_body`."""
 
     local: str
 
@@ -286,15 +252,15 @@ PLAIN = SendOptions()
 
 @dataclass(slots=True)
 class ProcessEntry:
-    """One process on the register.
+    """A process that is alive, as its last heartbeat said.
 
     Attributes:
         name: Mailbox of an interface server; any unique name of a worker.
         kind: ``"server"`` or ``"worker"``.
         channels: What it listens on; empty for a server.
-        unanswered: Receipts of the frames in its hands: taken and not yet answered.
-        beat: Number of this heartbeat; grows by one at each.
-        seen: When it was written, on the layer's clock.
+        unanswered: Receipts of the frames that it has taken and not answered.
+        beat: Number of the heartbeat; grows by one at each.
+        seen: When it was written.
         info: host, pid, version, counters.
     """
 
@@ -311,15 +277,15 @@ class MailboxHandler(Protocol):
     """What an interface server is told; called in its event loop, never concurrently."""
 
     def deliver(self, items: Sequence[Item]) -> None:
-        """Take the next items of the mailbox, in order.  Must not block or raise."""
+        """Take the next items of the mailbox, in order.  Must not block."""
         ...
 
     def layer_lost(self, error: Exception) -> None:
-        """Tell that the layer stopped answering.  Called once for each outage."""
+        """Called once for each outage."""
         ...
 
     def layer_back(self) -> None:
-        """Tell that the layer answers again, memberships and sockets written back."""
+        """Called once the layer answers again, with memberships and sockets written back."""
         ...
 
 
@@ -329,15 +295,13 @@ Done = Callable[["Exception | None"], None]
 class ServerClient(Protocol):
     """An interface server's connection to the layer, in an asyncio event loop.
 
-    ``send``, ``answer`` and ``forget`` return at once: what is asked for in one turn of the
-    loop leaves in one pipeline at its end, in order.
+    What returns at once leaves in one pipeline at the end of the turn of the loop, in order.
 
     Attributes:
-        mailbox: Name of the mailbox; ends in ``!``.
-        settled_since: Since when, on the layer's clock, the layer has answered without
-            having lost its memory; ``math.inf`` while it does not answer.  Until it is a
-            :data:`HEARTBEAT_TTL` ago nobody may be judged dead and nothing lost: the
-            others may not have written their heartbeats again.
+        mailbox: Its name; ends in ``!``.
+        settled_since: Since when the layer has answered without having lost its memory;
+            ``math.inf`` while it does not answer.  Until that is a :data:`HEARTBEAT_TTL` ago
+            nobody may be judged dead and nothing lost: others may not have beaten again.
     """
 
     mailbox: str
@@ -348,15 +312,15 @@ class ServerClient(Protocol):
         ...
 
     def now(self) -> float:
-        """Return the time on the layer's clock, in seconds."""
+        """Return the time on the layer's clock."""
         ...
 
     async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
-        """Connect, register, and deliver the mailbox to ``handler`` from now on.
+        """Connect, beat, and deliver the mailbox to ``handler`` from now on.
 
         Args:
             handler: Told of everything.
-            info: Shown on the register as it is at each heartbeat; any thread may read it.
+            info: Shown as it is at each heartbeat; any thread may read it.
 
         Raises:
             LayerUnavailable: There is no answer.
@@ -375,12 +339,11 @@ class ServerClient(Protocol):
 
         Args:
             channel: Shared or single-reader channel.
-            messages: One or more, to be run in order by one worker.
-            receipt: Number to get back as :class:`Receipt`; 0 for none.  Frames with
-                a receipt carry the flag *ordered*.
-            done: Called in the loop once the outcome is known: ``None``,
-                ``ChannelFull``, ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may
-                or may not have been stored).
+            messages: At least one.
+            receipt: Number to get back as :class:`Receipt`; 0 for none.  A frame with one
+                is *ordered*.
+            done: Called in the loop with the outcome: ``None``, ``ChannelFull``,
+                ``MessageTooLarge``, ``TypeError`` or ``LayerUnavailable`` (it may be stored).
             options: What few frames ask for.
         """
         ...
@@ -390,7 +353,7 @@ class ServerClient(Protocol):
         ...
 
     def memberships(self, local: str) -> Collection[str]:
-        """Return the groups that the registry has this channel in."""
+        """Return the groups that this channel is in."""
         ...
 
     def keep(self, locals_: Collection[str]) -> None:
@@ -414,7 +377,7 @@ class ServerClient(Protocol):
         ...
 
     async def processes(self) -> list[ProcessEntry]:
-        """Return the register: every process whose heartbeat is younger than its TTL."""
+        """Return every process whose heartbeat is younger than :data:`HEARTBEAT_TTL`."""
         ...
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
@@ -430,5 +393,5 @@ class ServerClient(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Send what is queued, deliver what waits, leave the register, disconnect."""
+        """Send what is queued, deliver what waits, and disconnect."""
         ...

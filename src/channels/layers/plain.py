@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from channels import names
+from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.base import clients_may_replace
 from channels.layers.clients import (
@@ -189,6 +190,16 @@ def _waits_behind(target: str, full: set[str]) -> bool:
     return target in full or (names.is_process_local(target) and _GROUPS in full)
 
 
+#: What the interface server is told as it is.
+_TOLD = (ChannelFull, MessageTooLarge, TypeError, AssertionError)
+
+
+def _as_outage(error: Exception) -> LayerUnavailable:
+    unavailable = LayerUnavailable(str(error))
+    unavailable.__cause__ = error
+    return unavailable
+
+
 _Job = tuple[str, Sequence[Mapping[str, Any]], int, "Done | None"]
 
 
@@ -201,8 +212,7 @@ class PlainServerClient:
         self.mailbox = mailbox
         self.settled_since = 0.0
         self._layer = layer
-        self._full = (ChannelFull, getattr(layer, "ChannelFull", ChannelFull))
-        self._too_large = (MessageTooLarge, getattr(layer, "MessageTooLarge", MessageTooLarge))
+        self._sender = PlainWorkerClient(layer)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._calls: deque[Callable[[], None]] = deque()
         self._scheduled = False
@@ -216,7 +226,6 @@ class PlainServerClient:
         return time.time()
 
     async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
-        """Start both threads."""
         self._loop = asyncio.get_running_loop()
         self._handler = handler
         for work in (self._receive_loop, self._send_loop):
@@ -234,14 +243,12 @@ class PlainServerClient:
         done: Done | None = None,
         options: SendOptions = PLAIN,
     ) -> None:
-        """Queue messages for the sending thread."""
         self._jobs.put((channel, messages, receipt, done))
 
     def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
         """Do nothing: such a layer does not tell who joined."""
 
     def memberships(self, local: str) -> Collection[str]:
-        """Return nothing, for the same reason."""
         return ()
 
     def keep(self, locals_: Collection[str]) -> None:
@@ -251,26 +258,21 @@ class PlainServerClient:
         """Do nothing: such a layer has no way to ask."""
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
-        """Return nothing: everything comes through the mailbox."""
         return []
 
     async def processes(self) -> list[ProcessEntry]:
-        """Return nothing: nobody is known."""
         return []
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
-        """Return all of them: nothing is ever judged lost."""
         return set(receipts)
 
     def receipt_bytes(self, receipt: int) -> bytes:
-        """Return some form; nobody shows it."""
         return b"%d" % receipt
 
     async def mark(self) -> None:
         """Return at once."""
 
     async def stop(self) -> None:
-        """Send what is queued, and end both threads (the receiving one after its wait)."""
         self._stopping.set()
         self._jobs.put(None)
         for thread in self._threads:
@@ -280,7 +282,7 @@ class PlainServerClient:
     # -- in the receiving thread ---------------------------------------------------------
 
     def _receive_loop(self) -> None:
-        retry, lost = FIRST_RETRY, False
+        backoff, lost = Backoff(FIRST_RETRY, LONGEST_RETRY, spread=0), False
         while not self._stopping.is_set():
             started = time.monotonic()
             try:
@@ -289,11 +291,11 @@ class PlainServerClient:
                 if not lost:
                     lost = True
                     self._call(partial(self._handler.layer_lost, error))
-                self._sleep(retry)
-                retry = min(retry * 2, LONGEST_RETRY)
+                self._sleep(backoff.pause())
                 continue
             if lost:
-                lost, retry = False, FIRST_RETRY
+                lost = False
+                backoff.reset()
                 self._call(self._handler.layer_back)
             if channel is not None:
                 reply = Reply(channel[len(self.mailbox) :], message)
@@ -315,17 +317,11 @@ class PlainServerClient:
     def _send(self, channel: str, messages: Sequence[Mapping[str, Any]]) -> Exception | None:
         try:
             for message in messages:
-                self._layer.send(channel, message)
-        except self._full:
-            return ChannelFull(channel)
-        except self._too_large:
-            return MessageTooLarge(channel)
-        except (TypeError, AssertionError, LayerUnavailable) as error:
+                ((error,), _) = self._sender.exchange([Send(channel, message)])
+                if error is not None:
+                    return error if isinstance(error, _TOLD) else _as_outage(error)
+        except LayerUnavailable as error:
             return error
-        except Exception as error:  # a foreign layer may raise anything
-            unavailable = LayerUnavailable(str(error))
-            unavailable.__cause__ = error
-            return unavailable
         return None
 
     # -- in the loop -----------------------------------------------------------------------

@@ -60,13 +60,11 @@ class InMemoryWorkerClient:
         self._waiter = Waiter()
 
     def start(self) -> None:
-        """Put this worker among the processes."""
         self._store.processes.add(
             self.name, "worker", channels=self._channels, held=self._held, info={}
         )
 
     def take(self, longest: float | None = None) -> list[Frame]:
-        """Wait for a frame, at most :data:`TAKE_TIMEOUT` seconds and ``longest``."""
         patience = TAKE_TIMEOUT if longest is None else min(longest, TAKE_TIMEOUT)
         frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, patience)
         return [] if frame is None else [frame]
@@ -74,18 +72,15 @@ class InMemoryWorkerClient:
     def exchange(
         self, operations: Sequence[Operation], *, take: bool = True
     ) -> tuple[list[Exception | None], list[Frame]]:
-        """Carry out operations in order, and take a frame if there is one."""
         full: dict[str, ChannelFull] = {}
         outcomes = [self._outcome(operation, full) for operation in operations]
         frame = self._pop() if take else None
         return outcomes, [] if frame is None else [frame]
 
     def unblock(self) -> None:
-        """End the take in progress, or the next one."""
         self._waiter.stop()
 
     def close(self) -> None:
-        """Take this worker out of the processes."""
         self._store.processes.remove(self.name)
 
     def _pop(self) -> Frame | None:
@@ -160,15 +155,9 @@ class InMemoryServerClient:
         self._stopped = False
 
     def now(self) -> float:
-        """Return the time on the layer's clock, in seconds."""
         return self._store.now()
 
     async def start(self, handler: MailboxHandler, info: Mapping[str, Any]) -> None:
-        """Processes, and deliver the mailbox from now on.
-
-        Raises:
-            RuntimeError: Another server reads this mailbox.
-        """
         self._loop = asyncio.get_running_loop()
         self._handler = handler
         self._store.open_server(self.mailbox, self)
@@ -176,7 +165,6 @@ class InMemoryServerClient:
         self.settled_since = self.now()
 
     def wake(self) -> None:
-        """Let the loop look into the mailbox soon; any thread may call it."""
         if self._scheduled:
             return
         self._scheduled = True
@@ -224,7 +212,6 @@ class InMemoryServerClient:
         done: Done | None = None,
         options: SendOptions = PLAIN,
     ) -> None:
-        """Store a frame at once; ``done`` is called in a later turn of the loop."""
         error: Exception | None = None
         try:
             names.check_channel_name(channel)
@@ -249,42 +236,33 @@ class InMemoryServerClient:
             logger.warning("a frame for %s was not sent: %s", channel, error)
 
     def forget(self, memberships: Sequence[tuple[str, str]]) -> None:
-        """Discard ``(group, local)`` memberships of this process."""
         for group, local in memberships:
             self._store.leave(group, self.mailbox + local)
 
     def memberships(self, local: str) -> Collection[str]:
-        """Return the groups that this channel is in."""
         return self._store.groups_of(self.mailbox + local)
 
     def keep(self, locals_: Collection[str]) -> None:
-        """Renew the memberships of these sockets for another ``group_expiry``."""
         self._store.keep(self.mailbox + local for local in locals_)
 
     def gone(self, local: str) -> None:
-        """Mark the channel as gone for those who still send to it."""
         self._store.processes.mark_gone(self.mailbox + local)
         self._store.drop_body(self.mailbox + local)
 
     async def read_body(self, local: str, limit: int) -> list[Message]:
-        """Take up to ``limit`` chunks from the response body list of ``local``, in order."""
         return self._store.pop_body(self.mailbox + local, limit)
 
     async def processes(self) -> list[ProcessEntry]:
-        """Return the running processes."""
         return self._store.processes.entries()
 
     async def queued(self, channel: str, receipts: Collection[int]) -> set[int]:
-        """Return which of our receipts are still on frames waiting in the channel."""
         waiting = self._store.queued_receipts(channel)
         return {receipt for receipt in receipts if self.receipt_bytes(receipt) in waiting}
 
     def receipt_bytes(self, receipt: int) -> bytes:
-        """Return the form in which workers hold our receipt."""
         return f"{self.mailbox}{receipt}".encode()
 
     async def mark(self) -> None:
-        """Return when everything that is in the mailbox now was delivered."""
         if self._stopped:
             return
         mark = Mark(self._loop.create_future())
@@ -292,7 +270,6 @@ class InMemoryServerClient:
         await mark.passed
 
     async def stop(self) -> None:
-        """Deliver what waits, and leave: sockets, bodies and memberships go too."""
         if self._stopped:
             return
         self._stopped = True
