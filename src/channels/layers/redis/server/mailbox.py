@@ -1,11 +1,10 @@
 """Reading the mailbox of an interface server, for as long as there is a connection.
 
-One connection blocks on the list and hands over what it takes in the turn of the
-loop in which it arrives.  Nothing polls, nothing cancels the blocking take and no time-out
-wraps it: it ends by itself after some seconds, or by ``CLIENT UNBLOCK``, and its answer is
-always read and handled.  The next take is sent when everything of the last one
-was delivered, and a little later by a process that waits for many answers: so a busy
-process takes more at once, not more often.
+One connection blocks on the list and delivers what it takes in the turn of the loop in which
+it arrives.  Nothing polls, cancels the blocking take or wraps a time-out round it: it ends by
+itself after some seconds, or by ``CLIENT UNBLOCK``, and its answer is always handled.  The next
+take is sent when all of the last one was delivered, and a little later by a process that
+waits for many answers: so a busy one takes more at once, not more often.
 """
 
 from __future__ import annotations
@@ -29,19 +28,17 @@ from channels.layers.redis.wire.commands import MAILBOX_BYTES, SERVER_CAPACITY
 
 logger = logging.getLogger("channels.layers.redis")
 
-#: Items that one take may bring: enough that a busy mailbox costs little, few enough
-#: that sockets are not kept waiting while they are delivered.
+#: Items that one take may bring: many, so that a busy mailbox costs little, but not so many
+#: that sockets wait while they are delivered.
 TAKE = 100
 
-#: What was taken is reported at the latest when one part in so many of the mailbox's
-#: capacity is unreported: until then senders believe that it waits (unless the mailbox
-#: is empty, which they see).
+#: What was taken is reported when one part in so many of the mailbox's capacity is
+#: unreported: until then senders believe that it waits (unless they see an empty mailbox).
 UNREPORTED = 16
 
-#: A process that waits for so many receipts lets the mailbox fill for so many seconds
-#: before it takes again.  Each take costs a wake-up here and in Redis, whatever it
-#: brings; 100 echoing sockets cost half the processor time for it, and get their
-#: answers sooner.  One socket alone never waits.
+#: A process that waits for so many receipts lets the mailbox fill for so many seconds before
+#: it takes again: each take costs a wake-up here and in Redis.  100 echoing sockets cost half
+#: the processor time for it, and get their answers sooner.  One socket alone never waits.
 BUSY = 8
 GATHER = 0.001
 
@@ -267,8 +264,8 @@ class Mailbox:
     async def mark(self) -> None:
         """Return when everything that is in the mailbox now was delivered.
 
-        A connection that brings nothing although something waits there is given up: it has gone
-        silent, or leads to where the mailbox was before.
+        A connection that brings nothing although something waits there is given up: it has
+        gone silent, or leads to where the mailbox was before.
 
         Raises:
             LayerUnavailable: The connection ended before.
@@ -310,13 +307,13 @@ class Mailbox:
         self.interrupt(error)
 
     def _mark_passed(self, number: int) -> None:
-        # In the next turn: what came before it in this take is delivered first.
-        asyncio.get_running_loop().call_soon(self._release, number)
+        def release() -> None:
+            passed = self._marks.get(number)
+            if passed is not None and not passed.done():
+                passed.set_result(None)
 
-    def _release(self, number: int) -> None:
-        passed = self._marks.get(number)
-        if passed is not None and not passed.done():
-            passed.set_result(None)
+        # In the next turn: what came before it in this take is delivered first.
+        asyncio.get_running_loop().call_soon(release)
 
     # -- the end -------------------------------------------------------------------------
 

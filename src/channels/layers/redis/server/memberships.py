@@ -1,22 +1,17 @@
 """The groups of one process as a state machine: mailbox items in, members out, no I/O.
 
-Redis holds the authority: which channels of a process are in which group, until
-when, and a *number* that grows by one with each change.  This is the copy that the
-process keeps so that a group message needs one item in its mailbox, not one for each
-member.  Join and leave items carry the number of their change, group items the
-number at the time of sending; all travel in one ordered list.  An item whose number
-does not follow means that something was missed: :class:`Drift` says so, the caller
-reads the authority with its number and calls :meth:`Memberships.rebuild`.  Changes
-that were queued before that reading come later and are known already, so they are
-passed over.
+Redis is the authority on which channels of a process are in which group, until when, with a
+*number* that grows by one at each change.  The process keeps this copy, so that a group
+message needs one item in its mailbox and not one for each member.  Join and leave items carry
+the number of their change, group items that at the time of sending.
 
-A number that goes *backwards* is another matter: items of one list never do that
-unless Redis lost its memory and counts anew.  Then the copy is all there is:
-:meth:`Memberships.authority_lost` keeps it, later changes are applied to it, and
-the caller writes it back.
+A number that does not follow means that something was missed (:class:`Drift`): the caller
+reads the authority and calls :meth:`Memberships.rebuild`; changes that were queued before come
+later and are passed over.  One that goes *backwards* means that Redis lost its memory and
+counts anew: :meth:`Memberships.authority_lost` keeps the copy, which is all there is, later
+changes are applied to it, and the caller writes it back.
 
-Locals are the parts of channel names behind the ``!``.  Times are seconds on the
-layer's clock.  Not thread-safe.
+Locals are the parts of channel names behind the ``!``.  Times are seconds on the layer's clock.
 """
 
 from __future__ import annotations
@@ -76,7 +71,7 @@ class Memberships:
     # -- items of the mailbox ------------------------------------------------------
 
     def join(self, number: int, group: str, local: str, expiry: float) -> Drift:
-        """Apply a join item; anything but ``Drift.NONE`` means that it was not applied."""
+        """Apply a join item, if nothing was missed before it."""
         drift = self._admit(number)
         if drift is Drift.NONE and (number > self.number or self._alone):
             self.number = max(self.number, number)
@@ -84,7 +79,7 @@ class Memberships:
         return drift
 
     def leave(self, number: int, group: str, local: str) -> Drift:
-        """Apply a leave item; anything but ``Drift.NONE`` means that it was not applied."""
+        """Apply a leave item, if nothing was missed before it."""
         drift = self._admit(number)
         if drift is Drift.NONE and (number > self.number or self._alone):
             self.number = max(self.number, number)
@@ -119,12 +114,8 @@ class Memberships:
     def rebuild(self, number: int, memberships: Iterable[Membership]) -> Drift:
         """Replace the copy by what the authority held at ``number``.
 
-        After :meth:`authority_lost` the copy is kept and what the authority holds is
-        added to it, until :meth:`written_back`.
-
-        Returns:
-            ``Drift.RESTARTED`` if ``number`` shows that the authority counts anew: this
-            acts as :meth:`authority_lost` then, and the copy wants to be written back.
+        Between :meth:`authority_lost` and :meth:`written_back` it is added to the copy
+        instead.  ``Drift.RESTARTED`` if the number shows that the authority was lost.
         """
         restarted = number < self._seen
         if restarted:

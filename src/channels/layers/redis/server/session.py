@@ -1,9 +1,8 @@
 """An interface server's connections to Redis: made, watched, lost, made again.
 
-An outage throws all connections away (but that of the mailbox if it is well),
-answers all that is unanswered, and is told once.  Then a task connects again, with
-backoff and jitter, and puts Redis right: capacity, sockets, memberships that were
-discarded meanwhile and, if Redis lost its memory, all others
+An outage throws all connections away (but that of the mailbox if it is well), answers all that
+is unanswered, and is told once.  Then a task connects again and puts Redis right: capacity,
+sockets, memberships that were discarded meanwhile and, if Redis lost its memory, all others
 (:mod:`~channels.layers.redis.server.recovery`).  Only then the layer is back.
 
 Whether Redis lost its memory is seen at each connect, by each heartbeat, and by numbers in
