@@ -67,7 +67,6 @@ class AccessLogGenerator:
             log.warning("the access log before could not be closed: %s", error)
 
     def close(self) -> None:
-        """Close the stream, or just flush it if it is stdout."""
         try:
             if self.stream is sys.stdout:
                 self.stream.flush()

@@ -7,8 +7,6 @@ that is not empty.
 
 Deadlines that are moved on by every message are not moved in the wheel: what is called
 looks at its own times, and asks to be called again.
-
-Times are seconds on the caller's clock.
 """
 
 from __future__ import annotations

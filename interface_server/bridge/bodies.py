@@ -69,9 +69,8 @@ class RequestBody:
     def abandon(self) -> None:
         """Tell the reader that the client went away, and stop."""
         if self._source is not None:
-            self._state.layer.send(
-                self.channel, [{"closed": True}], options=SendOptions(past_capacity=True)
-            )
+            options = SendOptions(past_capacity=True)
+            self._state.layer.send(self.channel, [{"closed": True}], options=options)
             self.stop()
 
     def stop(self) -> None:

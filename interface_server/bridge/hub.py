@@ -67,12 +67,8 @@ def open_client(layer: Any, kind: str = "web") -> ServerClient:
 class Hub:
     """The bridge of one interface server.
 
-    Args:
-        layer: The server's side of the layer.
-        settings: How to behave.
-        wheel: Keeps every deadline; one of the running event loop if not given.
-        spawn: Runs a coroutine in the background; a task of the running loop if not given.
-        info: Returns more to show in the process registry, at each heartbeat.
+    Deadlines and background tasks are the running event loop's unless ``wheel`` and ``spawn`` are
+    given; ``info`` returns more to show in the process registry, at each heartbeat.
     """
 
     def __init__(
@@ -263,8 +259,7 @@ class Hub:
     async def stop(self) -> None:
         """Send every disconnect, without waiting for the frame before it, then leave the layer.
 
-        Sockets that are still open are closed with 1012 first.  Gives up after
-        ``stop_timeout`` seconds; another process then tells of what is left.
+        Gives up after ``stop_timeout`` seconds; another process then tells of what is left.
         """
         state = self._state
         self.drain(0)

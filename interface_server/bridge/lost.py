@@ -8,16 +8,14 @@ A worker that is killed takes the frame that it holds with it.  *Lost* means:
   an entry outlives its last heartbeat by a whole TTL).
 
 Workers that came later can't have taken it: they write themselves down before their first
-take.  So workers that are killed or replaced all the time don't keep a socket waiting
-for long.  The exception is a worker that leaves by itself, which hands back what it
-has not run: if it had proved nothing so far, all that listen by then are asked anew.
+take.  The exception is a worker that leaves by itself, which hands back what it has not run: if
+it had proved nothing so far, all that listen by then are asked anew.
 
 Before a verdict is carried out the mailbox must be read past that moment: the
 receipt may be in it.  The registry must be read before the queues: a frame that is
 handed back between the two is then seen in its queue.
 
-A frame that nobody takes, because nobody listens or all are busy, just waits; when its
-expiry has passed it counts as *expired*.
+A frame that nobody takes just waits; when its expiry has passed it counts as *expired*.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Back-pressure: who waits for room in a full channel, first in, first out.
 
-There is one waitlist and one timer for each full channel, not one for each socket.
-The head is tried again when a receipt from that channel arrives (a worker took
-a frame, so there is room), else after 50 ms, doubling to 1 s.  While tries
-succeed, more of the waitlist is tried at once.  While the layer is away everything that
-has something to send waits here, too.
+There is one waitlist and one timer for each full channel.  The head is tried again when a receipt
+from that channel arrives (a worker took a frame, so there is room), else after 50 ms, doubling to
+1 s.  While tries succeed, more of the waitlist is tried at once.  While the layer is away
+everything that has something to send waits here, too.
 
-Nothing is sent here: a *waiter* is told :meth:`Waitlisted.attempt`, and reports back
-with :meth:`Waitlists.stored`, :meth:`Waitlists.wait` or :meth:`Waitlists.leave`.
+A waiter is told :meth:`Waitlisted.attempt`, and reports back with :meth:`Waitlists.stored`,
+:meth:`Waitlists.wait` or :meth:`Waitlists.leave`.
 """
 
 from __future__ import annotations

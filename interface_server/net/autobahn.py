@@ -1,9 +1,7 @@
 """Autobahn's server protocol with less work for each frame and less memory for each socket.
 
-The framing is Autobahn's own.  What is left out is what this server does not use: log
-lines that are formatted and thrown away, events and futures that nobody waits for,
-counters that nobody reads, and some seventy attributes that are the same on every
-connection, which move to the class.
+The framing is Autobahn's own.  Left out are events and futures that nobody waits for and counters
+that nobody reads; some seventy attributes that are the same on every connection move to the class.
 """
 
 from __future__ import annotations

@@ -74,11 +74,7 @@ class Context:
 
 
 def unsent_bytes(transport: Any) -> int:
-    """Return how much was written to a transport and is not in the kernel yet.
-
-    Reads Twisted's buffers, which have no public interface; a transport without them counts
-    as empty.
-    """
+    """Return how much was written to a transport and is not in the kernel yet, by its buffers."""
     # TLS has a buffer of its own in front of the socket's, and passes on what it lacks.
     total = sum(map(len, getattr(transport, "_appSendBuffer", ())))
     data = getattr(transport, "dataBuffer", None)
@@ -90,9 +86,8 @@ def unsent_bytes(transport: Any) -> int:
 def undelivered_bytes(transport: Any) -> int:
     """Return how much was written to a transport and did not reach its client yet.
 
-    The kernel holds megabytes of it, and takes no more before a good part of them was
-    read: a client that reads slowly but steadily shows only here.  Where the kernel
-    can't be asked, what it holds is left out.
+    The kernel, where it can be asked, holds megabytes of it, and takes no more before a good part
+    of them was read: a client that reads slowly but steadily shows only here.
     """
     total = unsent_bytes(transport)
     handle = getattr(transport, "socket", None)

@@ -278,11 +278,7 @@ class ResponseWriter:
 
 
 class ClosingConnection:
-    """Times out a connection that closes once its client has read everything.
-
-    Twisted would wait for ever for a client that never reads: nothing else times out
-    once the response is complete.
-    """
+    """Times out a connection that closes once its client has read all, which may be never."""
 
     __slots__ = ("_transport", "_undelivered", "wheel_slot")
 

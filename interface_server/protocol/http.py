@@ -15,10 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from channels.interface_server.protocol.messages import Pairs
 from channels.names import FAILED
 from channels.replies import Malformed, mistyped
-
-Headers = list[tuple[bytes, bytes]]
 
 # RFC 9110 section 5.6.2: what a field name is made of.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -39,7 +38,7 @@ class Start:
     """Write the status line and the headers."""
 
     status: int
-    headers: Headers
+    headers: Pairs
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ def _content(content: object) -> bytes:
     return content
 
 
-def _headers(headers: object) -> Headers:
+def _headers(headers: object) -> Pairs:
     if headers is None:
         return []
     if not isinstance(headers, Iterable) or isinstance(headers, Mapping | str | bytes):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from channels.interface_server.settings import Settings
@@ -56,21 +56,16 @@ class Origin:
         return str(host) if self.forwarded else f"{host}:{port}"
 
 
-class RequestChannel(Protocol):
-    """What tells of a connection; Twisted's of HTTP/1.1 and HTTP/2 do."""
-
-    def getPeer(self) -> Any: ...
-    def getHost(self) -> Any: ...
-    def isSecure(self) -> Any: ...
-
-
 def find_origin(
     settings: Settings,
     raw_headers: Iterable[tuple[bytes, Iterable[bytes]]],
-    channel: RequestChannel,
+    channel: Any,
     websocket: bool = False,
 ) -> Origin:
-    """Work out client, scheme, root path and headers; a handshake keeps all of its headers."""
+    """Work out what :class:`Origin` tells, of the headers as they came and Twisted's channel.
+
+    A handshake keeps all of its headers.
+    """
     headers = request_headers(raw_headers)
     forwarded, forwarded_scheme = parse_forwarded(headers, settings)
     asked, rest = take_root_path(headers)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from channels.interface_server.protocol.messages import Pairs
+
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -26,10 +28,7 @@ _PAGE = """\
 """
 
 
-Headers = list[tuple[bytes, bytes]]
-
-
-def error_page(status: int, paragraph: str, retry_after: int) -> tuple[bytes, Headers]:
+def error_page(status: int, paragraph: str, retry_after: int) -> tuple[bytes, Pairs]:
     """Return a page whose title and heading are the status and its phrase, and its headers.
 
     A 503 tells the client to come again after so many seconds.
@@ -54,7 +53,7 @@ def health_page(
     sockets: int,
     requests: int,
     counters: Mapping[str, int],
-) -> tuple[int, bytes, Headers]:
+) -> tuple[int, bytes, Pairs]:
     """Return status, JSON body and headers: 200 while new work is welcome, else 503."""
     if draining:
         word = "draining"
@@ -73,5 +72,5 @@ def health_page(
     return 200 if word == "ok" else 503, body, headers
 
 
-def _headers(body: bytes, kind: bytes) -> Headers:
+def _headers(body: bytes, kind: bytes) -> Pairs:
     return [(b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))]
