@@ -123,11 +123,10 @@ def _listen(reactor: Any, description: str, factory: Any) -> Any:
 
 
 def _accepts(inherited: socket.socket) -> bool:
-    """Whether ``listen`` was called on a socket; assumed where the system does not tell."""
     try:
         return bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError:
-        return True
+        return True  # the system does not tell
 
 
 def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:

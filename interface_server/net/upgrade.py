@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket import xormasker
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.compress import PerMessageDeflateOfferAccept
 from twisted.protocols.policies import ProtocolWrapper
 
 from channels.interface_server.net.autobahn import compact_class
@@ -53,7 +52,6 @@ class WebSocketUpgrade:
         )
         # One byte more than allowed is inflated: enough to see that it is too much.
         most = settings.max_message + 1 if settings.max_message > 0 else None
-        deflate = functools.partial(_accept_deflate, most)
         self.factory.setProtocolOptions(
             versions=[8, 13],
             webStatus=False,
@@ -65,7 +63,12 @@ class WebSocketUpgrade:
             openHandshakeTimeout=0,  # the wheel's
             closeHandshakeTimeout=0,
             allowNullOrigin=True,
-            perMessageCompressionAccept=deflate if settings.compression else lambda offers: None,
+            perMessageCompressionAccept=lambda offers: PerMessageDeflateOfferAccept(
+                offers[0],  # the one that is written down below
+                request_no_context_takeover=offers[0].accept_no_context_takeover,
+                no_context_takeover=True,
+                max_message_size=most,
+            ),
         )
         self._protocol = compact_class(WebSocketConnection, self.factory, context=context)
 
@@ -84,10 +87,10 @@ class WebSocketUpgrade:
             deflate = choose_deflate(parse_offers(offered))
             handshake = _raw_request(request, deflate if context.settings.compression else None)
         transport, early = _detach(request)
-        # TLS is a protocol round ours, and our transport.
-        wrapped = isinstance(transport, ProtocolWrapper)
-        attribute = "wrappedProtocol" if wrapped else "protocol"
-        setattr(transport, attribute, protocol)
+        if isinstance(transport, ProtocolWrapper):  # TLS, a protocol round ours
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
         protocol.makeConnection(transport)
         if handshake is None:
             protocol.failHandshake("Sec-WebSocket-Extensions is malformed")
@@ -126,16 +129,3 @@ def _detach(request: HttpRequest) -> tuple[Any, bytes]:
     channel._dataBuffer, channel._buffer = [], b""
     del request.channel
     return transport, early
-
-
-def _accept_deflate(most: int | None, offers: list[Any]) -> Any:
-    """Accept the first offer of permessage-deflate; a message is inflated to ``most`` bytes."""
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            return PerMessageDeflateOfferAccept(
-                offer,
-                request_no_context_takeover=offer.accept_no_context_takeover,
-                no_context_takeover=True,
-                max_message_size=most,
-            )
-    return None
