@@ -25,7 +25,7 @@ from channels.interface_server.net.endpoints import (
 )
 from channels.interface_server.settings import Settings
 from channels.interface_server.timers import TimerWheel
-from channels.process_signals import Terminal, heeded, reopen_log_files
+from channels.process_signals import has_terminal, heeded, reopen_log_files
 
 if TYPE_CHECKING:
     from channels.interface_server.bridge.hub import Hub
@@ -125,10 +125,8 @@ class Server:
         self.unix_socket, self.file_descriptor = unix_socket, file_descriptor
         self.signal_handlers = signal_handlers
         self.action_logger = action_logger
-        self.force_sync = force_sync
-        self.verbosity = verbosity
-        self.on_ready = on_ready
-        self.reopen_logs = reopen_logs
+        self.force_sync, self.verbosity = force_sync, verbosity
+        self.on_ready, self.reopen_logs = on_ready, reopen_logs
         self.dedicated = dedicated
         self.settings = _make_settings(self.channel_layer, options)
         vars(self).update(vars(self.settings), ws_protocols=options.get("ws_protocols"))
@@ -151,7 +149,7 @@ class Server:
         self._stop_asked = False
         self._stopping: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        self._terminal = Terminal()
+        self._had_terminal = has_terminal()
 
     # -- running -------------------------------------------------------------------
 
@@ -265,7 +263,7 @@ class Server:
                 self._loop.call_soon_threadsafe(self._ask_stop)
 
     def _hung_up(self) -> None:
-        if self._terminal.is_gone():
+        if self._had_terminal and not has_terminal():
             log.info("The terminal was closed")
             self._ask_stop()
             return
@@ -293,11 +291,8 @@ class Server:
         except Exception:
             log.exception("could not stop in good order")
         finally:
-            self._reactor.callLater(0, self._halt)
-
-    def _halt(self) -> None:
-        if self._reactor.running:
-            self._reactor.stop()
+            reactor = self._reactor
+            reactor.callLater(0, lambda: reactor.running and reactor.stop())
 
     async def _stop_listening(self) -> None:
         from twisted.internet.defer import maybeDeferred

@@ -236,11 +236,9 @@ class ReceiptMonitor:
     def _give_up_unattended(self) -> None:
         """Refuse those who have waited for a first worker for long enough."""
         state = self._state
-        for channel in AWAITED:
-            if state.listening.given_up(channel):
-                waiting = [n for n, owner in state.in_flight.items() if owner.channel == channel]
-                for receipt in waiting:
-                    state.give_up(receipt, NO_WORKER)
+        for channel in filter(state.listening.given_up, AWAITED):
+            for receipt in [n for n, owner in state.in_flight.items() if owner.channel == channel]:
+                state.give_up(receipt, NO_WORKER)
 
     def _suspects(self, limit: int) -> dict[str, list[int]]:
         suspects: dict[str, list[int]] = {}

@@ -37,10 +37,6 @@ class Context:
     requests: set[Any] = field(default_factory=set)  # responses that are not complete
     sockets: set[Any] = field(default_factory=set)  # WebSockets, in whatever state
     draining: bool = False  # whether connections close after their response
-    health_path: bytes = field(init=False)  # as it comes from the network
-
-    def __post_init__(self) -> None:
-        self.health_path = (self.settings.health_path or "").encode()
 
     def log_action(self, protocol: str, action: str, **details: Any) -> None:
         """Tell the action logger, whose errors harm no connection."""

@@ -139,7 +139,8 @@ class HttpRequest(http.Request):
             self.context.upgrade(self)
             return
         response = self._open_response()
-        if self.context.settings.health_path and self.path == self.context.health_path:
+        health_path = self.context.settings.health_path
+        if health_path and self.path == health_path.encode():
             response.answer_health()
             return
         if not self.uri.isascii():

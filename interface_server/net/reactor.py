@@ -28,7 +28,12 @@ def install_reactor() -> tuple[AsyncioSelectorReactor, asyncio.AbstractEventLoop
     if installed is None:
         from twisted.internet.main import installReactor
 
-        loop = new_event_loop()
+        try:
+            import uvloop
+        except ImportError:
+            loop = asyncio.new_event_loop()
+        else:
+            loop = uvloop.new_event_loop()
         asyncio.set_event_loop(loop)
         reactor: Any = WriteCoalescingReactor(loop)
         installReactor(reactor)
@@ -42,16 +47,6 @@ def install_reactor() -> tuple[AsyncioSelectorReactor, asyncio.AbstractEventLoop
     loop = installed._asyncioEventloop
     asyncio.set_event_loop(loop)
     return installed, loop
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop, uvloop's if it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 def close_event_loop(loop: asyncio.AbstractEventLoop) -> None:

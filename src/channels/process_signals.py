@@ -94,18 +94,8 @@ def die_by(signo: int) -> None:
     os.kill(os.getpid(), signo)
 
 
-class Terminal:
-    """The terminal that this process was started from, if any."""
-
-    def __init__(self) -> None:
-        self._had_one = _has_terminal()
-
-    def is_gone(self) -> bool:
-        """Whether there was one that is closed now."""
-        return self._had_one and not _has_terminal()
-
-
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
+    """Whether this process belongs to a terminal, which is not closed."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
