@@ -73,11 +73,7 @@ def foreign_finder(entry: RoutingObject) -> Finder:
 
 
 def import_dotted(path: str, what: str) -> Any:
-    """Return the object that a dotted path names.
-
-    Args:
-        path: Such as ``"shop.consumers.ws_connect"``.
-        what: What it was given as, for the error message.
+    """Return the object that a dotted path names; ``what`` it was given as is for the error.
 
     Raises:
         ImproperlyConfigured: There is no such thing, or importing it failed.
@@ -102,10 +98,7 @@ def normalise_re_arg(value: Any) -> Any:
 def compile_patterns(patterns: Mapping[str, Any], owner: str) -> dict[str, re.Pattern[str]]:
     """Compile the keyword arguments of a route or an include, in their order.
 
-    Args:
-        patterns: Key of the content to a regular expression: text, ASCII bytes,
-            or already compiled from text.
-        owner: What they belong to, for the error message.
+    Each is text, ASCII bytes, or compiled from text; ``owner`` is for the error.
 
     Raises:
         ValueError: One of them is no regular expression; the text says which.

@@ -11,12 +11,8 @@ raises ``ConsumeLater``              back to its channel, until its retries are 
 raises anything else                 an error
 ===================================  ================================================
 
-With ``CHANNELS_IMPLICIT_ACCEPT`` a consumer of ``websocket.connect`` that returns without
-having accepted or closed the socket accepts it (:func:`accept_if_asked`).
-
-An error is logged and the message counts as done: its receipt is answered.  If a
-client still waits for its first answer, it gets one that ends the wait
-(:func:`rescue`, docs/channels1.md#handshakes).
+An error is logged and the message counts as done: its receipt is answered.  A client that still
+waits for its first answer gets one (:func:`rescue`, docs/channels1.md#handshakes).
 """
 
 from __future__ import annotations
@@ -126,11 +122,9 @@ def _count_retry(message: Message, retries: int, consumer: object) -> str:
 
 
 def rescue(message: Message, sends: list[Operation]) -> None:
-    """Add the answer that a waiting client would otherwise never get.
+    """Refuse a handshake that was not decided, answer a request that was not begun with a 500.
 
-    A handshake that the consumer neither accepted nor refused is refused; a
-    request that it did not begin to answer gets a 500.  Only what it queued is known
-    here: one that accepts with ``immediately=True`` and then fails is closed.
+    Only what was queued is known here: what accepts at once and then fails is closed.
     """
     reply = message.reply_channel
     if reply is None:
@@ -164,8 +158,7 @@ def last_word(
 ) -> list[Operation]:
     """Return what ends the wait of a client whose reply cannot travel, as it is too large or odd.
 
-    A full mailbox or a layer that does not answer is another matter: neither is the
-    consumer's fault, and a further message would fare no better.
+    Through a full mailbox, or while the layer is away, a further message would fare no better.
     """
     reply = content.get("reply_channel")
     spoilt = any(

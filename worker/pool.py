@@ -1,8 +1,7 @@
 """``runworker --processes N``: a parent that keeps N worker processes alive.
 
-The parent runs the same command line once for each worker process, so every one of them
-starts from scratch: a rolling restart picks up new code, and nothing that must not
-be shared, such as database connections, ever is.
+Each process is the same command line run again, so a rolling restart picks up new code, and
+nothing that must not be shared, such as database connections, ever is.
 
 =======  ====================================================================
 signal   what the parent does
@@ -14,8 +13,7 @@ SIGHUP   rolling restart: one at a time a new process is started, and once it ta
 SIGKILL  the worker processes notice (:class:`Lifeline`) and stop gracefully
 =======  ====================================================================
 
-A worker process that ends unasked is replaced: at once if it had lived for a while,
-else after a pause that doubles.
+A process that ends unasked is replaced: at once if it had lived for a while, else after a pause.
 """
 
 from __future__ import annotations

@@ -108,11 +108,9 @@ def load_backend(backend: Any, setting: str) -> type[Any]:
 # -- CONFIG of Channels 4 -----------------------------------------------------------------------
 #
 # An entry of ``hosts`` may be a dict there, ``{"address": url, …}``, ``{"host": …, "port": …, …}``
-# or ``{"sentinels": […], "master_name": …, …}``, the rest being options of the connection; and a
-# few options are about things that our layers do not have.
+# or ``{"sentinels": […], "master_name": …, …}``, the rest being options of the connection.
 
-#: Options without a counterpart: messages are always in msgpack, reply channels always have
-#: random names, and the layer connects anew by itself.
+#: Options about what our layers do not have.
 _LEFT_OUT = ("serializer_format", "random_prefix_length", "on_disconnect", "on_reconnect")
 
 

@@ -33,7 +33,7 @@ from channels.utils import import_object
 
 
 def register() -> None:
-    """Register the checks with Django; once, however often it is called."""
+    """Register the checks with Django; harmless when called again."""
     checks.register(check_layers, "channels")
 
 

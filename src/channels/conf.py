@@ -108,9 +108,8 @@ def delete_sessions() -> bool:
 def close_on_logout() -> bool:
     """Return ``CHANNELS_CLOSE_ON_LOGOUT``: whether logging out closes the session's sockets.
 
-    Unless set it depends on the project: False while any entry of ``CHANNEL_LAYERS`` has a
-    legacy ``BACKEND`` string, since such a project was written when sockets stayed; else
-    True.
+    Unless set, False while any entry of ``CHANNEL_LAYERS`` has a legacy ``BACKEND`` string: such
+    a project was written when sockets stayed.
     """
     chosen = getattr(settings, "CHANNELS_CLOSE_ON_LOGOUT", None)
     if chosen is not None:

@@ -18,15 +18,10 @@ class Message:
     Its content is read and written like a dict's.  Attributes may be added
     freely; decorators add ``channel_session``, ``http_session`` and ``user``.
 
-    Args:
-        content: Kept as it is, not copied.
-        channel_name: Channel that it was taken from.
-        channel_layer: Layer that it was taken from; ``None`` for the default one.
-
     Attributes:
-        content: The dict.
+        content: The dict that was given, not a copy.
         channel: The channel that it came from.
-        channel_layer: As given.
+        channel_layer: Layer that it was taken from; ``None`` for the default one.
         reply_channel: Where to answer; ``None`` if the sender expects no answer.
         ordered: Whether the sender keeps one frame per connection in flight.
             Then nothing else of this connection can be running, and this

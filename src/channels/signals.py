@@ -1,8 +1,7 @@
 """Signals around consumers and workers (docs/channels1.md#signals).
 
-``close_old_connections`` is connected as Django's own function object: test
-helpers disconnect and reconnect it by identity around each consumer.  It ends a
-database connection by ``CONN_MAX_AGE``, as after a request.
+``close_old_connections`` is connected as Django's own function object: test helpers disconnect
+and reconnect it by identity around each consumer.
 """
 
 from __future__ import annotations

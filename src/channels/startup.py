@@ -120,5 +120,4 @@ def _setting(alias: str) -> str:
 
 
 def _without_passwords(text: str) -> str:
-    """Return the text with ``user:password@`` of any URL in it made unreadable."""
     return re.sub(r"(\w+://)[^@/\s'\"]*@", r"\1***@", text)

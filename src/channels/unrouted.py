@@ -1,8 +1,6 @@
-"""Messages that lead nowhere: told once a minute for each channel, or each path.
+"""Messages that lead nowhere, as a name was misspelt or a process does not run.
 
-A message for a channel that nothing listens on waits until it expires.  One that no route takes,
-or only a default, is dropped.  Nothing fails then: a name that was misspelt, or a process that
-does not run, shows in nothing else than silence.
+Nothing fails then, so it is told: once a minute for each channel, or each path.
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ from channels import exceptions
 from channels.handler.replies import ClientMonitor
 from channels.message import Message
 
-#: Shortest time between two receives that find nothing, in seconds: not every
-#: layer waits by itself.
+#: Shortest time between two receives that find nothing, in seconds: some layers don't wait.
 EMPTY_PAUSE = 0.01
 
 
@@ -45,8 +44,7 @@ class AsgiRequest(HttpRequest):
     Raises:
         KeyError: The message has no ``path`` or no ``method``.
         UnicodeDecodeError: The query string is not UTF-8.
-        TooManyFieldsSent: The query string has more fields than Django's
-            settings allow.
+        TooManyFieldsSent: The query string has more fields than the settings allow.
         RequestTimeout, RequestAborted, AssertionError, LayerUnavailable: As :func:`receive_body`.
     """
 
@@ -57,8 +55,7 @@ class AsgiRequest(HttpRequest):
     _files: Any
     _stream: Any
 
-    # Django's base class sets these in a constructor that neither this class
-    # nor Django's own subclasses call.
+    # Django's own subclasses don't call the base class's constructor either.
     def __init__(self, message: Message) -> None:
         self.message = message
         self.reply_channel = message.reply_channel
@@ -68,17 +65,24 @@ class AsgiRequest(HttpRequest):
         self.script_name = script_name_of(message)
         self.path, self.path_info = _paths(message["path"], self.script_name, message)
         self.method = message["method"].upper()
+        query = message.get("query_string", "")
         self.META = {
             "REQUEST_METHOD": self.method,
-            "QUERY_STRING": _text(message.get("query_string", "")),
+            "QUERY_STRING": query.decode("utf-8") if isinstance(query, bytes) else query,
             "SCRIPT_NAME": self.script_name,
             "PATH_INFO": self.path_info,
             # What is written for WSGI expects these.
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
-            **_addresses(message.get("client"), message.get("server")),
+            "SERVER_NAME": "unknown",
+            "SERVER_PORT": "0",
             **_meta_headers(header_pairs(message)),
         }
+        if client := message.get("client"):
+            self.META["REMOTE_ADDR"] = self.META["REMOTE_HOST"] = client[0]
+            self.META["REMOTE_PORT"] = client[1]
+        if server := message.get("server"):
+            self.META["SERVER_NAME"], self.META["SERVER_PORT"] = server[0], str(server[1])
         # Django parses the query string here, so META must be complete.
         self._set_content_type_params(self.META)  # type: ignore[attr-defined]  # not in its stubs
         self._take_body()
@@ -187,10 +191,6 @@ def _paths(path: Any, script_name: str, message: Message) -> tuple[Any, str]:
     return script_name.rstrip("/") + info, info
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else value
-
-
 def _path_info(path: str | bytes, script_name: str) -> str:
     """Return the path behind the script name, which must end where a segment does.
 
@@ -202,17 +202,6 @@ def _path_info(path: str | bytes, script_name: str) -> str:
     if path == prefix or path.startswith(f"{prefix}/"):
         return path[len(prefix) :]
     return path
-
-
-def _addresses(client: Any, server: Any) -> dict[str, Any]:
-    meta: dict[str, Any] = {"SERVER_NAME": "unknown", "SERVER_PORT": "0"}
-    if client:
-        meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = client[0]
-        meta["REMOTE_PORT"] = client[1]
-    if server:
-        meta["SERVER_NAME"] = server[0]
-        meta["SERVER_PORT"] = str(server[1])
-    return meta
 
 
 def header_pairs(message: Message) -> Iterable[Any]:
@@ -280,8 +269,9 @@ def receive_body(
         return BytesIO(start), len(start)
     # A limit of 0 means "always a file" in Django's settings, "never" to tempfile.
     spool = tempfile.SpooledTemporaryFile(max_size=max(1, memory_limit))  # noqa: SIM115 (closed by the request)
-    try:
-        size = spool.write(start)
+    with contextlib.ExitStack() as at_failure:
+        at_failure.callback(spool.close)
+        spool.write(start)
         started = clock()
         more = True
         while more:
@@ -302,12 +292,11 @@ def receive_body(
                 )
             content = chunk.get("content") or b""
             _check_part(content)
-            size += spool.write(content)
+            spool.write(content)
             more = bool(chunk.get("more_content"))
+        size = spool.tell()
         spool.seek(0)
-    except BaseException:
-        spool.close()
-        raise
+        at_failure.pop_all()
     return spool, size
 
 

@@ -293,7 +293,9 @@ class Command(RunserverCommand):
                 f"HTTP {details['method']} {details['path']} {details['status']}"
                 f" [{details['time_taken']:.2f}, {details['client']}]\n"
             )
-            line += getattr(self.style, _http_style(details["status"]))(text)
+            status = details["status"]
+            style = _HTTP_STYLES.get(status) or _HTTP_STYLES.get(status // 100, "HTTP_SERVER_ERROR")
+            line += getattr(self.style, style)(text)
         elif protocol == "websocket" and action in _WEBSOCKET_ACTIONS:
             word, style = _WEBSOCKET_ACTIONS[action]
             text = f"WebSocket {word} {details['path']} [{details['client']}]\n"
@@ -310,11 +312,15 @@ _WEBSOCKET_ACTIONS = {
 }
 
 
-def _http_style(status: int) -> str:
-    """Return the name of Django's style for a status code."""
-    exact = {304: "HTTP_NOT_MODIFIED", 404: "HTTP_NOT_FOUND"}
-    by_class = {1: "HTTP_INFO", 2: "HTTP_SUCCESS", 3: "HTTP_REDIRECT", 4: "HTTP_BAD_REQUEST"}
-    return exact.get(status) or by_class.get(status // 100, "HTTP_SERVER_ERROR")
+#: Django's styles by status, and by the first digit of any other.
+_HTTP_STYLES = {
+    304: "HTTP_NOT_MODIFIED",
+    404: "HTTP_NOT_FOUND",
+    1: "HTTP_INFO",
+    2: "HTTP_SUCCESS",
+    3: "HTTP_REDIRECT",
+    4: "HTTP_BAD_REQUEST",
+}
 
 
 class WorkerThread(KeptThread):
