@@ -72,7 +72,7 @@ class ChannelLayerManager:
         entry = self.configs.get(name)
         if entry is None:
             unused = conf.unused_routing()
-            raise KeyError(f"{_setting(name)} is not configured. {unused}" if unused else name)
+            raise KeyError(f"{setting_of(name)} is not configured. {unused}" if unused else name)
         return self._build(name, entry, "CONFIG", entry.get("CONFIG", {}))
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
@@ -86,7 +86,7 @@ class ChannelLayerManager:
         entry = self.configs.get(name, {})
         if "TEST_CONFIG" not in entry:
             raise InvalidChannelLayerError(
-                f'{_setting(name)}["TEST_CONFIG"] is missing: tests with live servers need the'
+                f'{setting_of(name)}["TEST_CONFIG"] is missing: tests with live servers need the'
                 " arguments of a layer of their own there"
             )
         return self._build(name, entry, "TEST_CONFIG", entry["TEST_CONFIG"])
@@ -94,7 +94,7 @@ class ChannelLayerManager:
     def _build(
         self, name: str, entry: Mapping[str, Any], config_key: str, config: Mapping[str, Any]
     ) -> ChannelLayerWrapper:
-        setting = _setting(name)
+        setting = setting_of(name)
         if "BACKEND" not in entry:
             raise InvalidChannelLayerError(
                 f'{setting}["BACKEND"] is missing: in production it is {REDIS!r}'
@@ -202,7 +202,8 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> Any:
     return channel_layers[alias].channel_layer
 
 
-def _setting(name: str) -> str:
+def setting_of(name: str) -> str:
+    """Return the entry of a layer in the settings, for messages."""
     return f'CHANNEL_LAYERS["{name}"]'
 
 

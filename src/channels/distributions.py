@@ -27,10 +27,7 @@ def find_mixture() -> str | None:
 
 
 def warn_if_overwritten() -> None:
-    """Warn if modules of ours were replaced: an ``ImportError`` is about to come, or odder things.
-
-    If it is the other way round, everything works as long as nobody removes that distribution.
-    """
+    """Warn if modules of ours were replaced: an ``ImportError`` is about to come, or odder."""
     from channels import exceptions
 
     mixture = find_mixture()

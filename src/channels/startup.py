@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
 from channels import DEFAULT_CHANNEL_LAYER, conf
-from channels.asgi import ChannelLayerWrapper, channel_layers
+from channels.asgi import ChannelLayerWrapper, channel_layers, setting_of
 from channels.backends import IN_MEMORY
 from channels.exceptions import InvalidChannelLayerError, LayerUnavailable
 from channels.layers.base import BaseChannelLayer
@@ -76,8 +76,8 @@ def set_up(command: Any, tier: str, options: dict[str, Any]) -> None:
     command.channel_layer = layer = find_layer(options["layer"])
     if layer.local_only():
         raise CommandError(
-            f"{_setting(layer.alias)} is an in-memory layer, which no other process can reach: run"
-            " the workers inside runserver, or configure a Redis layer"
+            f"{setting_of(layer.alias)} is an in-memory layer, which no other process can reach:"
+            " run the workers inside runserver, or configure a Redis layer"
         )
     check_reachable(layer)
 
@@ -88,7 +88,7 @@ def find_layer(alias: str) -> ChannelLayerWrapper:
         return channel_layers[alias]
     except KeyError:
         raise CommandError(
-            f"{_setting(alias)} is not configured: there is no channel layer to listen on."
+            f"{setting_of(alias)} is not configured: there is no channel layer to listen on."
             f" {conf.unused_routing() or ''}".rstrip()
         ) from None
     except (InvalidChannelLayerError, ImproperlyConfigured) as error:
@@ -108,15 +108,11 @@ def check_reachable(layer: ChannelLayerWrapper) -> None:
     except LayerUnavailable as error:
         remedy = f"{error.remedy}. " if error.remedy else ""
         raise CommandError(
-            f"the channel layer of {_setting(layer.alias)},"
+            f"the channel layer of {setting_of(layer.alias)},"
             f" {_without_passwords(str(layer.channel_layer))}, can't be reached:"
             f" {_without_passwords(str(error)).rstrip('.')}. {remedy}In"
             f' development runserver goes without one, with "BACKEND": "{IN_MEMORY}"'
         ) from error
-
-
-def _setting(alias: str) -> str:
-    return f'CHANNEL_LAYERS["{alias}"]'
 
 
 def _without_passwords(text: str) -> str:

@@ -29,7 +29,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
-from channels.handler.replies import ClientMonitor, ReplySender, encode_headers, stream_parts
+from channels.handler.replies import ClientMonitor, ReplySender, encode_headers, iterate_async
 from channels.handler.request import AsgiRequest, script_name_of
 from channels.message import Message
 from channels.names import FAILED
@@ -90,7 +90,7 @@ class AsgiHandler(BaseHandler):
         response._handler_class = self.__class__  # type: ignore[attr-defined]  # sender of request_finished
         if response.streaming:
             client, leaves = ClientMonitor(message.reply_channel), message.worker_leaves
-            response._unwanted = (  # type: ignore[attr-defined]  # see stream_parts
+            response._unwanted = (  # type: ignore[attr-defined]  # see _encode_content
                 client.gone if leaves is None else lambda: client.gone() or leaves()
             )
             response._path = message.get("path")  # type: ignore[attr-defined]  # the same
@@ -155,7 +155,12 @@ class AsgiHandler(BaseHandler):
             for chunk, last in cls.chunk_bytes(response.content):
                 yield {"content": chunk, "more_content": not last}
             return
-        for part in stream_parts(response):
+        parts = response
+        if getattr(response, "is_async", False):
+            # Part by part: Django's own synchronous handler collects them in memory first.
+            unwanted, path = getattr(response, "_unwanted", None), getattr(response, "_path", "")
+            parts = iterate_async(response, unwanted, path)
+        for part in parts:
             for chunk, _ in cls.chunk_bytes(part):
                 yield {"content": chunk, "more_content": True}
         # Which part is the last was not known before.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Mapping
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -180,19 +180,6 @@ def encode_headers(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
     for cookie in response.cookies.values():
         headers.append((b"Set-Cookie", cookie.OutputString().encode("ascii")))
     return headers
-
-
-def stream_parts(response: Any) -> Iterable[bytes]:
-    """Return the parts of a streaming response, each as soon as it is there.
-
-    Django's own synchronous handler collects those of an asynchronous one in memory first.
-    """
-    if getattr(response, "is_async", False):
-        return iterate_async(
-            response, getattr(response, "_unwanted", None), getattr(response, "_path", "")
-        )
-    parts: Iterable[bytes] = response
-    return parts
 
 
 def iterate_async(
