@@ -118,13 +118,11 @@ class Spool:
         return self._end - self._start
 
     def write(self, data: bytes) -> None:
-        """Add bytes at the end."""
         self._file.seek(self._end)
         self._file.write(data)
         self._end += len(data)
 
     def read(self, size: int) -> bytes:
-        """Take up to ``size`` bytes from the front."""
         self._file.seek(self._start)
         data = self._file.read(min(size, len(self)))
         self._start += len(data)
@@ -133,6 +131,5 @@ class Spool:
         return data
 
     def close(self) -> None:
-        """Delete what is left."""
         self._file.close()
         self._start = self._end = 0

@@ -98,17 +98,14 @@ class Hub:
 
     @property
     def sockets(self) -> int:
-        """Number of WebSockets that are not gone."""
         return self._state.sockets
 
     @property
     def unfinished(self) -> int:
-        """Number of announced sockets whose disconnect has not left."""
         return self._state.unfinished
 
     @property
     def up(self) -> bool:
-        """Whether the layer answers."""
         return self._state.up
 
     @property
@@ -227,7 +224,6 @@ class Hub:
         self._state.outages += 1
 
     def layer_back(self) -> None:
-        """Let everything that waited leave."""
         log.warning("the channel layer is back")  # as loud as that it was gone
         self._state.up = True
         self._state.waitlists.resume()

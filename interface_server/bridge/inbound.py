@@ -32,7 +32,6 @@ class InboundBuffer:
 
     @property
     def waiting(self) -> int:
-        """Number of messages that wait."""
         put_back = 0 if self.busy else len(self._frame or ())
         return put_back + len(self._waiting or ())
 

@@ -98,7 +98,6 @@ class BridgeState:
         return LAST_WAIT if self.stopping else self.settings.disconnect_timeout
 
     def new_local(self) -> str:
-        """Return a local name that nobody can guess and nobody here has."""
         while True:
             local = names.random_part(LOCAL_LENGTH)
             if local not in self.recipients:
@@ -131,7 +130,6 @@ class BridgeState:
             owner.lost(receipt, cause)
 
     def finished(self) -> None:
-        """Count that the end of one announced socket was told."""
         self.unfinished -= 1
         if not self.unfinished:
             self.on_finished()

@@ -103,7 +103,6 @@ class HttpRequest(http.Request):
         response.write_page(413, "Request body too large.", finish=False)
 
     def _request_line(self) -> tuple[bytes, bytes, bytes]:
-        """Return method, target and version from what reads the request."""
         channel = self.channel
         if self.owns_connection:
             return channel._command, channel._path, channel._version

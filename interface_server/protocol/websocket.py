@@ -38,10 +38,7 @@ class SocketState(enum.Enum):
 
 
 # Module level names: an attribute of an enum class costs a lookup per frame.
-CONNECTING = SocketState.CONNECTING
-OPEN = SocketState.OPEN
-CLOSING = SocketState.CLOSING
-CLOSED = SocketState.CLOSED
+CONNECTING, OPEN, CLOSING, CLOSED = SocketState
 
 
 @dataclass(slots=True)
