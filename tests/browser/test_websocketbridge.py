@@ -2,22 +2,16 @@
 
 import contextlib
 import sys
-import textwrap
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.support.processes import free_port, running
+from tests.support.small_site import write_site
 
 pytestmark = pytest.mark.browser
 
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
-        from django.core.management import execute_from_command_line
-        execute_from_command_line(sys.argv)
-    """,
     "site_settings.py": """
         SECRET_KEY = "a secret of the test suite and of nothing else"
         DEBUG = True
@@ -113,11 +107,7 @@ FILES = {
 
 @pytest.fixture
 def site(tmp_path):
-    for name, content in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(textwrap.dedent(content).lstrip())
-    return tmp_path
+    return write_site(tmp_path, FILES)
 
 
 @contextlib.contextmanager

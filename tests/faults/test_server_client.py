@@ -11,7 +11,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Receipt, Reply, SocketEntry
 from channels.layers.redis.layer import RedisChannelLayer
-from tests.support.redis_clients import run, sent, serving, swallower
+from tests.support.redis_clients import back, run, sent, serving, swallower
 from tests.support.redis_server import Cluster, RedisServer, SentinelSet
 from tests.support.waiting import eventually, until
 
@@ -33,10 +33,6 @@ async def blocked(redis_server):
     await until(
         lambda: redis_server.client.info("clients")["blocked_clients"] == 1, "the take waits"
     )
-
-
-async def back(listener):
-    await until(lambda: listener.told and listener.told[-1] == "back", "the layer is back")
 
 
 # -- Redis dies, and comes back empty ----------------------------------------------------

@@ -12,7 +12,7 @@ from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer
 from channels.layers.redis.net import blocking
 from tests.support.proxy import Proxy
-from tests.support.redis_clients import run, sent, serving
+from tests.support.redis_clients import back, run, sent, serving
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.redis
@@ -28,10 +28,6 @@ def way(redis_server):
     proxy.close()
 
 
-async def back(listener, patience=15.0):
-    await until(lambda: listener.told[-1:] == ["back"], "the layer is back", patience)
-
-
 def test_an_interface_server_is_back_soon(redis_server, way):
     """Nothing is sent meanwhile, and what its old mailbox connection waits for never comes."""
     layer = RedisChannelLayer(hosts=[way.url], timeout=0.5)
@@ -42,7 +38,7 @@ def test_an_interface_server_is_back_soon(redis_server, way):
             there.group_add("room", BOX + "a")
             await client.mark()
             way.stall()
-            await back(listener)
+            await back(listener, 15.0)
             assert len(listener.told) == 2  # lost once, back once
             assert await sent(client, "work", {"n": 1}) is None
             there.send(BOX + "a", {"n": 2})
@@ -94,7 +90,7 @@ def test_a_mailbox_that_stayed_where_the_name_led_before_is_given_up(
                     await asyncio.sleep(0.1)
 
             talking = asyncio.create_task(chatter())
-            await back(listener)
+            await back(listener, 15.0)
             talking.cancel()
             new.send(BOX + "a", {"n": 1})
             await until(lambda: Reply("a", {"n": 1}) in listener.items, "the mailbox is read")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-import textwrap
 from collections import Counter
 
 import pytest
 from websockets.sync.client import connect
 
 from tests.support.processes import ROOT, free_port, running
+from tests.support.small_site import write_site
 from tests.support.traced import MARK
 from tests.support.waiting import wait_until
 
@@ -60,8 +60,7 @@ def hops():
 
 @pytest.mark.redis
 def test_an_echo_goes_the_way_of_the_page(redis_server, tmp_path):
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(textwrap.dedent(text.replace("%s", redis_server.url)))
+    write_site(tmp_path, FILES, redis_server.url)
     env = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     port = free_port()
     traced = (sys.executable, "-m", "tests.support.traced", tmp_path)

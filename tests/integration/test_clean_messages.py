@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import textwrap
 import urllib.request
 
 import pytest
 from websockets.sync.client import connect
 
 from tests.support.processes import BIN, free_port, running
+from tests.support.small_site import write_site
 
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
-        from django.core.management import execute_from_command_line
-        execute_from_command_line(sys.argv)
-    """,
     "site_settings.py": """
         SECRET_KEY = "a secret of the test suite and of nothing else"
         DEBUG = True
@@ -148,8 +142,7 @@ def by_a_worker_with_threads(folder, redis_server):
 
 
 def write(folder, layer):
-    for name, content in FILES.items():
-        (folder / name).write_text(textwrap.dedent(content).replace("%s", repr(layer)))
+    write_site(folder, FILES, repr(layer))
 
 
 def ask(port, path):

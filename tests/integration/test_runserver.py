@@ -15,15 +15,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.support.processes import free_port, running
+from tests.support.small_site import write_site
 from tests.support.waiting import wait_until
 
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
-        from django.core.management import execute_from_command_line
-        execute_from_command_line(sys.argv)
-    """,
     # No CHANNEL_LAYERS.
     "site_settings.py": """
         SECRET_KEY = "a secret of the test suite and of nothing else"
@@ -98,17 +93,9 @@ CONSUMERS = """
 """
 
 
-def write(root, name, content):
-    path = root / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(textwrap.dedent(content))
-
-
 @pytest.fixture
 def site(tmp_path):
-    for name, content in FILES.items():
-        write(tmp_path, name, content)
-    return tmp_path
+    return write_site(tmp_path, FILES)
 
 
 class Running:
@@ -163,7 +150,7 @@ def test_pages_static_files_and_sockets_without_any_setting(serve):
 
 
 def test_consumers_answer_sockets(serve, site):
-    write(site, "site_consumers.py", CONSUMERS)
+    write_site(site, {"site_consumers.py": CONSUMERS})
     with (site / "site_settings.py").open("a") as settings:
         settings.write(LAYERS)
     server = serve("--noreload")

@@ -8,23 +8,17 @@ import json
 import socket
 import ssl
 import sys
-import textwrap
 
 import pytest
 
 from tests.support.processes import BIN, free_port, running
+from tests.support.small_site import write_site
 from tests.support.tls import Http2, make_certificate
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
 FILES = {
-    "manage.py": """
-        import os, sys
-        os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
-        from django.core.management import execute_from_command_line
-        execute_from_command_line(sys.argv)
-    """,
     "site_settings.py": """
         SECRET_KEY = "a secret of the test suite and of nothing else"
         ALLOWED_HOSTS = ["127.0.0.1"]
@@ -93,9 +87,7 @@ def tls_port():
 @pytest.fixture
 def port(tmp_path, redis_server, tls_port, certificate):
     """The port of an interface server that one worker with one thread works for."""
-    for name, content in FILES.items():
-        text = textwrap.dedent(content)
-        (tmp_path / name).write_text(text.replace("%s", redis_server.url))
+    write_site(tmp_path, FILES, redis_server.url)
     port = free_port()
     plain = f"tcp:{port}:interface=127.0.0.1"
     keys = f"privateKey={certificate}/key.pem:certKey={certificate}/crt.pem"

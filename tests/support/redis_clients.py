@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from channels.layers.clients import GroupMessage, Joined, SendOptions
+from tests.support.waiting import until
 
 #: Longest wait for anything, in seconds.
 PATIENCE = 20.0
@@ -37,6 +38,11 @@ class Listener:
     def group_members(self):
         """The members of each group message."""
         return [list(item.members) for item in self.items if isinstance(item, GroupMessage)]
+
+
+async def back(listener, patience=PATIENCE):
+    """Wait until the last that was told is that the layer is back."""
+    await until(lambda: listener.told[-1:] == ["back"], "the layer is back", patience)
 
 
 def run(test):

@@ -1,4 +1,4 @@
-"""Makes ``http.request`` messages, and clocks that tests move."""
+"""Makes ``http.request`` messages."""
 
 from __future__ import annotations
 
@@ -6,23 +6,6 @@ from channels.layers.inmemory import InMemoryChannelLayer
 from channels.message import Message
 
 REPLY_CHANNEL = "server!client"
-
-
-class Clock:
-    """Time that passes only when somebody sleeps; each reading may take some as well."""
-
-    def __init__(self, reading: float = 0.0) -> None:
-        self.now = 1000.0
-        self.reading = reading
-        self.sleeps: list[float] = []
-
-    def __call__(self) -> float:
-        self.now += self.reading
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
 
 
 def http_request(path="/", *, layer=None, **content):

@@ -9,7 +9,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.handler.replies import SILENCE, ClientMonitor
 from channels.layers.base import Presence
-from tests.unit.handler.messages import Clock
+from tests.support.clock import Clock
 
 
 class Layer:

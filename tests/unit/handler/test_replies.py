@@ -13,7 +13,8 @@ from channels.handler.replies import MAILBOX_SHARE, ReplySender
 from channels.layers.base import Presence
 from channels.outbox import dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
-from tests.unit.handler.messages import REPLY_CHANNEL, Clock
+from tests.support.clock import Clock
+from tests.unit.handler.messages import REPLY_CHANNEL
 
 CHUNK = MAILBOX_SHARE // 2
 
@@ -180,7 +181,7 @@ class TestNoRoom:
 
         assert make_sender(layer, clock).send({"status": 200, "more_content": True})
 
-        assert clock.sleeps == pytest.approx([0.05, 0.075, 0.1125])
+        assert clock.slept == pytest.approx([0.05, 0.075, 0.1125])
         assert len(layer.sent) == 1
 
     @pytest.mark.parametrize("layer_class", [PlainLayer, BodyLayer])
@@ -195,8 +196,8 @@ class TestNoRoom:
         with caplog.at_level(logging.ERROR, "django.channels"):
             assert not sender.send({"content": b"y"})
 
-        assert sum(clock.sleeps) == pytest.approx(60)
-        assert max(clock.sleeps) == 0.5
+        assert sum(clock.slept) == pytest.approx(60)
+        assert max(clock.slept) == 0.5
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert REPLY_CHANNEL in caplog.text
         assert dropped()["full"] == before + 1
@@ -240,5 +241,5 @@ class TestTheClientIsGone:
 
         assert not make_sender(layer, clock).send({"status": 200, "more_content": True})
 
-        assert sum(clock.sleeps) < 1
+        assert sum(clock.slept) < 1
         assert not caplog.records

@@ -8,7 +8,7 @@ import pytest
 
 from channels.exceptions import LayerUnavailable, RequestAborted, RequestTimeout
 from channels.handler.request import receive_body
-from tests.unit.handler.messages import Clock
+from tests.support.clock import Clock
 
 
 class ScriptedLayer:
@@ -61,7 +61,7 @@ def test_a_layer_that_does_not_wait_is_not_asked_in_a_busy_loop():
     with pytest.raises(RequestTimeout):
         read(ScriptedLayer(clock), clock, timeout=1)
 
-    assert len(clock.sleeps) == pytest.approx(100, abs=1)
+    assert len(clock.slept) == pytest.approx(100, abs=1)
 
 
 def test_a_layer_that_waits_is_asked_again_at_once():
@@ -70,7 +70,7 @@ def test_a_layer_that_waits_is_asked_again_at_once():
     with pytest.raises(RequestTimeout):
         read(ScriptedLayer(clock, takes=0.25), clock, timeout=1)
 
-    assert sum(clock.sleeps) == 0
+    assert sum(clock.slept) == 0
 
 
 def test_a_body_that_keeps_coming_still_has_to_end_in_time():
