@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 
 from channels.porting import cli, scan, upgrade
 from channels.porting.tree import SourceFile
+from tests.support.clock import Clock
 
 OLD = "from django.core.urlresolvers import reverse\n"
 NEW = "from django.urls import reverse\n"
@@ -247,13 +248,6 @@ class Stream(io.StringIO):
     def __init__(self, terminal):
         super().__init__()
         self.isatty = lambda: terminal
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.mark.parametrize("terminal", [True, False])

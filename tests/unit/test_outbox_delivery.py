@@ -9,6 +9,7 @@ from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.layers.clients import GroupSend, Send
 from channels.outbox import PendingMessageStore, deliver, dropped, pending_message_store
 from channels.signals import consumer_finished, consumer_started
+from tests.support.clock import Clock
 from tests.support.recording import RecordingLayer
 
 
@@ -20,21 +21,6 @@ def layer():
 @pytest.fixture
 def channel(layer):
     return Channel("a.one", channel_layer=layer)
-
-
-class Clock:
-    """Seconds that pass only by sleeping."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.slept = []
-
-    def time(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-        self.slept.append(seconds)
 
 
 def sends(layer, *names):
@@ -55,7 +41,7 @@ def run(consumer):
 
 
 def test_a_full_channel_is_tried_again_and_order_is_kept(layer):
-    clock = Clock()
+    clock = Clock(0.0)
     layer.full.add("a.one")
 
     def sleep(seconds):
@@ -63,7 +49,7 @@ def test_a_full_channel_is_tried_again_and_order_is_kept(layer):
         if len(clock.slept) == 2:
             layer.full.clear()
 
-    errors = deliver(sends(layer, "a.one", "a.two", "a.one"), clock=clock.time, sleep=sleep)
+    errors = deliver(sends(layer, "a.one", "a.two", "a.one"), clock=clock, sleep=sleep)
 
     assert errors == []
     assert layer.sent == [("a.two", {"n": 1}), ("a.one", {"n": 0}), ("a.one", {"n": 2})]
@@ -71,12 +57,12 @@ def test_a_full_channel_is_tried_again_and_order_is_kept(layer):
 
 
 def test_what_stays_full_is_dropped_in_time_and_the_rest_is_sent(layer, caplog):
-    clock = Clock()
+    clock = Clock(0.0)
     before = dropped().get("full", 0)
     layer.full.update({"a.one", "a.two"})
 
     errors = deliver(
-        sends(layer, "a.one", "a.one", "a.two", "a.three"), clock=clock.time, sleep=clock.sleep
+        sends(layer, "a.one", "a.one", "a.two", "a.three"), clock=clock, sleep=clock.sleep
     )
 
     assert errors == []
@@ -88,7 +74,7 @@ def test_what_stays_full_is_dropped_in_time_and_the_rest_is_sent(layer, caplog):
 
 def test_nothing_overtakes_a_full_mailbox(layer):
     """A group may reach any process, so it waits behind a reply, and replies behind it."""
-    clock = Clock()
+    clock = Clock(0.0)
     layer.full.add("web!a")
 
     def sleep(seconds):
@@ -96,7 +82,7 @@ def test_nothing_overtakes_a_full_mailbox(layer):
         layer.full.clear()
 
     items = sends(layer, "api!c", "web!a", "web!b", "a.one", "*g", "api!c")
-    deliver(items, clock=clock.time, sleep=sleep)
+    deliver(items, clock=clock, sleep=sleep)
 
     assert layer.sent == [
         ("api!c", {"n": 0}),
@@ -110,7 +96,7 @@ def test_nothing_overtakes_a_full_mailbox(layer):
 
 def test_only_what_could_be_overtaken_waits(layer):
     """Replies of another server behind a full mailbox, and plain channels behind a group."""
-    clock = Clock()
+    clock = Clock(0.0)
     layer.full.add("web!a")
 
     def sleep(seconds):
@@ -118,7 +104,7 @@ def test_only_what_could_be_overtaken_waits(layer):
         layer.full.clear()
 
     items = sends(layer, "web!a", "api!b", "*g", "a.one", "api!b")
-    deliver(items, clock=clock.time, sleep=sleep)
+    deliver(items, clock=clock, sleep=sleep)
 
     assert [content["n"] for _, content in layer.sent] == [1, 3, 0, 2, 4]
 
@@ -167,9 +153,9 @@ def test_a_full_error_of_the_layers_own_counts_too():
         def send(self, channel, message):
             raise OwnFull(channel)
 
-    clock = Clock()
+    clock = Clock(0.0)
 
-    assert deliver(sends(Elsewhere(), "a.one"), clock=clock.time, sleep=clock.sleep) == []
+    assert deliver(sends(Elsewhere(), "a.one"), clock=clock, sleep=clock.sleep) == []
     assert clock.slept
 
 
@@ -179,9 +165,9 @@ def test_our_full_error_counts_whatever_class_the_layer_has(own):
         raise ChannelFull(channel, 1)
 
     layer = type("Odd", (), {"send": send, **own})()
-    clock = Clock()
+    clock = Clock(0.0)
 
-    assert deliver(sends(layer, "a"), clock=clock.time, sleep=clock.sleep) == []
+    assert deliver(sends(layer, "a"), clock=clock, sleep=clock.sleep) == []
     assert clock.slept
 
 
@@ -198,12 +184,12 @@ def test_a_layer_without_an_error_class_is_sent_to():
 
 def test_the_times_of_a_store_are_its_attributes(layer, channel, monkeypatch):
     """Tests of applications assign them, to the class or to the store."""
-    clock = Clock()
+    clock = Clock(0.0)
     real = deliver
     monkeypatch.setattr(
         outbox,
         "deliver",
-        lambda items, **times: real(items, clock=clock.time, sleep=clock.sleep, **times),
+        lambda items, **times: real(items, clock=clock, sleep=clock.sleep, **times),
     )
 
     class Impatient(PendingMessageStore):
