@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import socket
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.web import http
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import directlyProvides, implementer
 
+from channels.backoff import Backoff
 from channels.interface_server.net.context import Context, detect_dead_peer, unsent_bytes
 from channels.interface_server.net.http import HttpRequest
 from channels.interface_server.net.response import ClosingConnection
@@ -113,15 +115,15 @@ class HalfClosedClient:
     (RFC 9110 section 15.2).
     """
 
-    __slots__ = ("_asked", "_channel", "_delay", "wheel_slot")
+    __slots__ = ("_asked", "_channel", "_pauses", "wheel_slot")
 
     def __init__(self, wheel: TimerWheel, channel: HttpConnection) -> None:
         self.wheel_slot = 0
         self._channel = channel
         self._asked = False
-        self._delay = FIRST_QUESTION
+        self._pauses = Backoff(FIRST_QUESTION, math.inf, spread=0)
         detect_dead_peer(channel.transport)
-        wheel.add(self, self._delay)
+        wheel.add(self, self._pauses.pause())
 
     def expired(self, now: float) -> float | None:
         # It asks, and a second later looks for the answer; then again after twice the time.
@@ -134,11 +136,10 @@ class HalfClosedClient:
             if handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 channel.transport.abortConnection()
                 return None
-            self._delay *= 2
         elif request.clientproto == b"HTTP/1.1":
             channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._asked = not self._asked
-        return FIRST_QUESTION if self._asked else self._delay
+        return FIRST_QUESTION if self._asked else self._pauses.pause()
 
 
 _Generic: Any = http._GenericHTTPChannelProtocol

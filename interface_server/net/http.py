@@ -63,7 +63,7 @@ class HttpRequest(http.Request):
         if length is not None and length <= INLINE_LIMIT:
             self.content = io.BytesIO()
         else:
-            self.content = tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)  # noqa: SIM115 - closed by whoever sends it
+            self.content = tempfile.SpooledTemporaryFile(max_size=INLINE_LIMIT)  # noqa: SIM115 - closed by what sends it
         if limit and length is not None and length > limit:
             self._refuse_body()
 

@@ -6,7 +6,7 @@ or a test replaced: :class:`PlainWorkerClient` calls nothing else, and looks eac
 thread receives, one sends in order, so a slow layer never holds up the loop.
 
 Such a layer knows no receipts, so a frame counts as answered as soon as it is stored, and holds
-one message; it has no register, so nothing is judged lost; and it has no way past a capacity.
+one message; it has no process registry, so nothing is judged lost, and no way past a capacity.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The heartbeat of a process: a thread that keeps it on the register.
+"""The heartbeat of a process: a thread that keeps it in the process registry.
 
 Interface servers and workers are judged by it, so it must not depend on how busy they are.
 It survives everything that Redis can do; an outage is told once when it starts and
@@ -30,7 +30,7 @@ class _Refused(LayerUnavailable):
 
 
 class Heartbeat:
-    """Writes one process to the register, and asks each host for its time and memory.
+    """Writes one process to the process registry, and asks each host for its time and memory.
 
     Args:
         store: With connections that other threads may use meanwhile.
@@ -75,7 +75,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Stop beating and take the process off the register.
+        """Stop beating and take the process out of the registry.
 
         If Redis hangs for longer than ``timeout``, the entry expires by itself.
         """
@@ -84,7 +84,7 @@ class Heartbeat:
             self._thread.join(timeout)
 
     def run(self) -> None:
-        """Beat until told to stop, then leave the register: what the thread does."""
+        """Beat until told to stop, then leave the registry: what the thread does."""
         while True:
             self._try_to_beat()
             if self._wait(HEARTBEAT_INTERVAL):

@@ -115,7 +115,7 @@ class Session:
         self._ticking = self._loop.call_later(HEARTBEAT_INTERVAL, self._tick)
 
     async def stop(self) -> None:
-        """Send what is queued, deliver what waits, leave the register, disconnect."""
+        """Send what is queued, deliver what waits, leave the process registry, disconnect."""
         if self.up:
             with contextlib.suppress(LayerUnavailable):
                 await self.connections.settle()

@@ -16,7 +16,7 @@ prefix and ``S`` for the prefix of statistics:
 ``P{p!}:body:<local>``      LIST   response chunks; stamp and payload in turn
 ``P{p!}:gone:<local>``      STRING what the channel led to is gone
 ``P{g:<group>}``            ZSET   ``p!`` or the name of a member -> expiry
-``P{<name>}:entry``         HASH   a process on the register
+``P{<name>}:entry``         HASH   a process in the registry
 ``Pprocesses``              ZSET   process -> Redis milliseconds of its heartbeat
 ``Pepoch``                  STRING random; made anew when Redis lost its memory
 ``S{q}:<channel>``          HASH   counters of a queue; ``#global#`` for all queues

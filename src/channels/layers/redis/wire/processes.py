@@ -1,4 +1,4 @@
-"""The register of processes: what is written, and what can be read from it.  No I/O.
+"""The process registry: what is written, and what can be read from it.  No I/O.
 
 Each process has a hash that lives for one ``HEARTBEAT_TTL`` after its last heartbeat, and
 stands in an index that stays, so that the dead can be found.  Whether Redis lost its memory
