@@ -267,7 +267,11 @@ def _with_services(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def bound(*args: Any, **options: Any) -> None:
-        init(**signature.bind(*args, **options).arguments)
+        try:
+            given = signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{init.__qualname__}() {error}") from None
+        init(**given.arguments)
 
     bound.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for
     return bound

@@ -17,7 +17,7 @@ from redis.sentinel import Sentinel
 from channels.exceptions import LayerUnavailable
 from channels.layers.redis.net.address import BLOCK_TIMEOUT, Target
 from channels.layers.redis.net.blocking import Connection
-from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, code_of
+from channels.layers.redis.net.errors import RedisUnavailable, cannot_serve, code_of, unavailable
 from channels.layers.redis.net.protocol import Packable, RedisClock, pack
 from channels.layers.redis.wire.scripts import Command
 
@@ -133,6 +133,7 @@ class Sentinels:
     """The Sentinels of one installation, asked through redis-py.  Safe in threads."""
 
     def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = targets
         # It knows neither our time-outs nor that nothing is tried again.
         self._sentinel = Sentinel([])  # type: ignore[no-untyped-call]  # redis-py
         self._sentinel.sentinels = [target.client(SENTINEL_TIMEOUT) for target in targets]
@@ -157,15 +158,15 @@ class Sentinels:
     def services(self) -> list[str]:
         """Return the sorted names of all masters that the first Sentinel which answers knows."""
         reasons = []
-        for client in self._sentinel.sentinels:
+        for target, client in zip(self._targets, self._sentinel.sentinels, strict=True):
             try:
                 names = sorted(map(str, client.sentinel_masters()))
             except RedisError as error:
-                reasons.append(str(error))
+                reasons.append(str(unavailable(error, target)))
                 continue
             if names:
                 return names
-            reasons.append(f"{client} watches no master")
+            reasons.append(f"{target} watches no master")
         raise RedisUnavailable(f"no Sentinel could tell: {'; '.join(reasons)}")
 
     def close(self) -> None:

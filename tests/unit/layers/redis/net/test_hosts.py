@@ -154,8 +154,17 @@ class TestSentinel:
         layer.close()
 
     def test_no_sentinel_at_all_is_reported(self):
-        with pytest.raises(LayerUnavailable, match="Sentinel"):
-            RedisSentinelChannelLayer(hosts=[("127.0.0.1", free_port())])
+        port = free_port()
+        reported = rf"no Sentinel could tell: Redis at 127.0.0.1:{port} is not reachable"
+        with pytest.raises(LayerUnavailable, match=reported):
+            RedisSentinelChannelLayer(hosts=[("127.0.0.1", port)])
+
+    def test_an_unknown_option_is_refused_in_the_words_of_python(self):
+        refused = (
+            r"^RedisSentinelChannelLayer.__init__\(\) got an unexpected keyword argument 'nope'"
+        )
+        with pytest.raises(TypeError, match=refused):
+            RedisSentinelChannelLayer(hosts=[("127.0.0.1", 26379)], services=["one"], nope=1)
 
     def test_an_address_is_used_for_as_long_as_it_was_asked_for(self, redis_sentinel):
         layer = RedisSentinelChannelLayer(
