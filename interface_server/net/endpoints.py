@@ -131,7 +131,7 @@ def _accepts(inherited: socket.socket) -> bool:
 
 def _adopt(reactor: Any, parameters: str, factory: Any) -> Any:
     """Listen on an inherited socket: ``fileno=N`` with an optional ``domain=INET6``."""
-    given = dict(part.partition("=")[::2] for part in parameters.split(":"))
+    given = {name: value for name, _, value in (p.partition("=") for p in parameters.split(":"))}
     number = given.get("fileno", "")
     if not number.isdigit():
         raise ValueError(f"fd:{parameters} needs the number of a descriptor: fd:fileno=3")
