@@ -80,7 +80,7 @@ def function(file: str, line: int) -> Function | None:
     if (
         path.suffix != ".py"
         or not path.is_relative_to(ROOT)
-        or ".venv" in path.parts
+        or "site-packages" in path.parts
         or "tests" in path.parts
     ):
         return None

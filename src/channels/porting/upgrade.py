@@ -26,7 +26,7 @@ IGNORE = "channels-port: ignore"
 
 MISSING = (
     "django-upgrade and pyupgrade are not installed:"
-    " pip install 'django-upgrade>=1.33' 'pyupgrade>=3.22'"
+    " pip install 'django-upgrade>=1.33' 'pyupgrade>=3.21'"
 )
 
 _TARGET = ("--target-version", "5.2")
