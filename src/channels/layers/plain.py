@@ -33,7 +33,6 @@ from channels.layers.clients import (
     GroupSend,
     Item,
     MailboxHandler,
-    Message,
     Operation,
     ProcessEntry,
     Receipt,
@@ -257,7 +256,7 @@ class PlainServerClient:
     def gone(self, local: str) -> None:
         """Do nothing: such a layer has no way to ask."""
 
-    async def read_body(self, local: str, limit: int) -> list[Message]:
+    async def read_body(self, local: str, limit: int) -> list[dict[str, Any]]:
         return []
 
     async def processes(self) -> list[ProcessEntry]:
