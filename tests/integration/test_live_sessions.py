@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.legacy.stack import Stack
-from tests.legacy.test_live import closed, in_thread, live, refused
+from tests.support.live_sockets import closed, in_thread, live, refused
 from tests.support.processes import BIN, free_port
 
 pytestmark = pytest.mark.redis

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from tests.packaging.test_tree import ROOT
+from tests.support.tree import ROOT
 
 #: What the other distribution puts over ours, as far as starting Django goes.
 THEIRS = {

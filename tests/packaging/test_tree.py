@@ -9,8 +9,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LINKED = ("routing", "worker", "interface_server")
+from tests.support.tree import LINKED, ROOT
 
 
 @pytest.fixture(scope="module")

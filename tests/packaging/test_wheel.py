@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.test_tree import LINKED, ROOT
 from tests.support.processes import fetch, free_port, running
+from tests.support.tree import LINKED, ROOT
 
 pytestmark = pytest.mark.packaging
 

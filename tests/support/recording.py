@@ -30,3 +30,12 @@ class RecordingLayer:
 
     def group_discard(self, group, channel):
         self.members.append(("discard", group, channel))
+
+
+#: The path of the layer, for settings.
+RECORDING = "tests.support.recording.RecordingLayer"
+
+
+def entry(**parts):
+    """Return what ``CHANNEL_LAYERS`` says of such a layer without routes, and these parts."""
+    return {"BACKEND": RECORDING, "ROUTING": [], **parts}

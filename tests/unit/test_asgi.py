@@ -21,10 +21,9 @@ from channels.asgi import (
 )
 from channels.backends import load_backend, translate
 from channels.routing import route
-from tests.support.recording import RecordingLayer
+from tests.support.recording import RECORDING, RecordingLayer, entry
 from tests.unit.routing.handlers import consumer
 
-RECORDING = "tests.support.recording.RecordingLayer"
 BASE = "channels.layers.base.BaseChannelLayer"
 
 
@@ -44,10 +43,6 @@ def layers(settings):
         return ChannelLayerManager()
 
     return configure
-
-
-def entry(**parts):
-    return {"BACKEND": RECORDING, "ROUTING": [], **parts}
 
 
 # -- the manager -------------------------------------------------------------------------

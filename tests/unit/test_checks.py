@@ -12,7 +12,7 @@ from django.core import mail
 from channels import checks, models, package_checks
 from channels.exceptions import LayerUnavailable
 from channels.routing import include, route
-from tests.unit.test_asgi import RECORDING, entry
+from tests.support.recording import RECORDING, entry
 
 IN_MEMORY = "channels.layers.inmemory.InMemoryChannelLayer"
 

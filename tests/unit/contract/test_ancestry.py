@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.contract.test_names import find
+from tests.support.naming import find
 
 #: Dotted path of a class to what it must be a kind of (docs/channels1.md#channel-layers).
 ANCESTORS = {

@@ -10,6 +10,8 @@ import importlib
 import inspect
 import unittest
 
+from tests.support.naming import find
+
 #: Module to the names that it must have (docs/channels1.md#names-to-import).
 INVENTORY = {
     "channels": (
@@ -260,20 +262,6 @@ SIGNATURES = {
     "channels.layers.redis.RedisChannelLayer.global_statistics": "(self)",
     "channels.layers.redis.RedisChannelLayer.channel_statistics": "(self, channel)",
 }
-
-
-def find(path):
-    """Import the longest part of a dotted path that is a module; look up the rest."""
-    parts = path.split(".")
-    for length in range(len(parts), 0, -1):
-        try:
-            found = importlib.import_module(".".join(parts[:length]))
-        except ImportError:
-            continue
-        for name in parts[length:]:
-            found = getattr(found, name)
-        return found
-    raise ImportError(path)
 
 
 def parameters(function, count=None):
