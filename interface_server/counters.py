@@ -43,6 +43,7 @@ class BridgeCounters:
     unattended: int = 0  # requests and handshakes that no worker was there for
     disconnects_repeated: int = 0  # disconnects sent again after an outage of the layer
     late_receipts: int = 0  # receipts of frames that were given up before
+    fenced: int = 0  # replies of frames that were lost, from a worker that stood still
     group_malformed: int = 0  # group messages that could not be carried out
     responses_broken: int = 0  # responses cut short: layer down, or past the spool limit
 

@@ -10,9 +10,9 @@ from channels import names
 from channels.exceptions import ChannelFull, LayerUnavailable
 from channels.interface_server.bridge.bodies import RequestBody, Spool
 from channels.interface_server.bridge.interfaces import HttpPort
-from channels.interface_server.bridge.state import DROPPED, LOST, NO_WORKER, WHY, BridgeState
+from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
 from channels.interface_server.protocol.http import Fail, Response, ResponseState, Start, Write
-from channels.layers.clients import EXPIRED, Unread
+from channels.layers.clients import EXPIRED, LOST, Unread
 from channels.replies import Malformed
 
 log = logging.getLogger(__name__)

@@ -164,20 +164,24 @@ class Hub:
         state = self._state
         recipients = state.recipients
         in_flight = state.in_flight
+        lost_frames = state.lost_frames
         strangers: list[tuple[str, str]] = []
         for item in items:
             try:
                 if type(item) is Reply:
                     recipient = recipients.get(item.local)
-                    if recipient is not None:
-                        recipient.reply(item.message)
-                    else:
+                    if recipient is None:
                         self._to_nobody(item)
+                    elif lost_frames and item.receipt in lost_frames:
+                        self._fence_off()
+                    else:
+                        recipient.reply(item.message)
                 elif type(item) is Receipt:
                     owner = in_flight.pop(item.number, None)
                     if owner is not None:
                         state.listening.ran.add(owner.channel)
                     elif (owner := state.settle(item.number)) is None:
+                        state.counters.late_receipts += 1
                         continue
                     channel = owner.channel  # which may be another one afterwards
                     owner.answered(item.number)
@@ -209,6 +213,16 @@ class Hub:
         message = reply.message
         if isinstance(message, Mapping) and message.get("more_content"):
             state.layer.gone(reply.local)  # its sender has not heard, or forgotten
+
+    def _fence_off(self) -> None:
+        state = self._state
+        state.counters.fenced += 1
+        if state.seldom.due("fenced"):
+            log.warning(
+                "a worker that stood still has sent replies to messages which were given up as"
+                " lost meanwhile; they are dropped (%d so far)",
+                state.counters.fenced,
+            )
 
     def _more_body(self, local: str) -> None:
         recipient = self._state.recipients.get(local)

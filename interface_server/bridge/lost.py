@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 
 from channels.exceptions import LayerError
 from channels.interface_server.bridge.listening import AWAITED
-from channels.interface_server.bridge.state import LOST, NO_WORKER, BridgeState
+from channels.interface_server.bridge.state import NO_WORKER, BridgeState
 from channels.interface_server.bridge.websocket import DISCONNECT
-from channels.layers.clients import EXPIRED, HEARTBEAT_TTL, ProcessEntry
+from channels.layers.clients import EXPIRED, HEARTBEAT_TTL, LOST, ProcessEntry
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from channels.interface_server.bridge.waitlist import Waitlists
 from channels.interface_server.counters import BridgeCounters
 from channels.interface_server.settings import Settings
 from channels.interface_server.timers import Timed, TimerWheel
-from channels.layers.clients import EXPIRED, UNREADABLE, ServerClient
+from channels.layers.clients import EXPIRED, LOST, UNREADABLE, ServerClient
 from channels.names import CONSUMER
 from channels.seldom import Seldom
 
@@ -25,9 +25,11 @@ LOCAL_LENGTH = 16
 #: a layer that is away came back.
 LAST_WAIT = 0.1
 
-#: Cause of a frame whose worker took it and is gone; and of one that no worker is there for.
-LOST = "lost"
+#: Cause of a frame that no worker is there for.
 NO_WORKER = "no worker"
+
+#: Lost frames that are remembered, the last ones: what still comes of their runs is dropped.
+MOST_LOST = 10_000
 
 #: What happened to a frame, and what to do about it.
 WHY = {
@@ -74,6 +76,7 @@ class BridgeState:
         self.in_flight: dict[int, Owner] = {}
         self.disconnects: dict[int, Owner] = {}
         self.chunks: dict[int, Owner] = {}
+        self.lost_frames: dict[int, None] = {}  # numbers of frames that were lost, the last ones
         self.sockets = 0  # that are not gone
         self.unfinished = 0  # announced sockets whose disconnect has not left
         self.ending: dict[Timed, None] = {}  # gone, and the disconnect waits for a receipt
@@ -118,13 +121,16 @@ class BridgeState:
         for frames in (self.in_flight, self.disconnects, self.chunks):
             if receipt in frames:
                 return frames.pop(receipt)
-        self.counters.late_receipts += 1
         return None
 
     def give_up(self, receipt: int, cause: str) -> None:
         """Tell, and count, that a frame never ran; without effect if it is settled already."""
         owner = self.settle(receipt)
         if owner is not None:
+            if cause == LOST:
+                self.lost_frames[receipt] = None
+                if len(self.lost_frames) > MOST_LOST:
+                    del self.lost_frames[next(iter(self.lost_frames))]
             counter = _COUNTERS[cause]
             setattr(self.counters, counter, getattr(self.counters, counter) + 1)
             owner.lost(receipt, cause)

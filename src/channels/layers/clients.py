@@ -31,9 +31,11 @@ HEARTBEAT_TTL = 10.0
 GONE_EXPIRY = 300.0
 
 #: Why something was dropped that no one ran: nobody took it in time; or it does not decode, as
-#: when sender and reader have different keys.
+#: when sender and reader have different keys.  And of a frame that nobody will answer, as it was
+#: in the hands of a worker that is dead: some of it may have run.
 EXPIRED = "expired"
 UNREADABLE = "unreadable"
+LOST = "lost"
 
 Message = dict[str, Any]
 
@@ -62,10 +64,18 @@ class Frame:
 
 @dataclass(slots=True)
 class Send:
-    """Send a message to a channel, within its capacity."""
+    """Send a message to a channel, within its capacity.
+
+    Attributes:
+        channel: Where to.
+        message: What.
+        receipt: Receipt of the frame in whose run it was sent, for a reply to the same process:
+            the process drops it if it has given that frame up.
+    """
 
     channel: str
     message: Mapping[str, Any]
+    receipt: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -159,10 +169,15 @@ class WorkerClient(Protocol):
 
 @dataclass(slots=True)
 class Reply:
-    """A message for one channel of this process; ``local`` is the part behind the ``!``."""
+    """A message for one channel of this process; ``local`` is the part behind the ``!``.
+
+    ``receipt`` is the number of the frame of this process in whose run it was sent, if that is
+    known, else 0.
+    """
 
     local: str
     message: Message
+    receipt: int = 0
 
 
 @dataclass(slots=True)
@@ -183,7 +198,7 @@ class Receipt:
 
 @dataclass(slots=True)
 class NotRun:
-    """The frame sent with this number was dropped and never ran: it expired, or is unreadable."""
+    """The frame sent with this number gets no receipt: it expired, is unreadable, or was lost."""
 
     number: int
     cause: str

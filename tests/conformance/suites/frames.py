@@ -63,6 +63,46 @@ class FrameRules(Servers):
 
         self.run(test())
 
+    def test_a_reply_has_the_number_of_the_frame_in_whose_run_it_was_sent(
+        self, layer: Layer
+    ) -> None:
+        async def test() -> None:
+            async with (
+                self.serving(layer) as (client, listener),
+                self.serving(layer, "web.other!") as (_, other),
+            ):
+                with self.working(layer, "work") as worker:
+                    await self.sent(client, "work", {"n": 1}, receipt=7)
+                    receipt = (await self.taken(worker)).receipt
+                    await self.exchanged(
+                        worker,
+                        Send(MAILBOX + "a", {"n": 1}, receipt),
+                        Send(MAILBOX + "a", {"n": 2}),
+                        Send("web.other!b", {"n": 3}, receipt),
+                    )
+                assert await self.delivered(listener, 2) == [
+                    Reply("a", {"n": 1}, receipt=7),
+                    Reply("a", {"n": 2}),
+                ]
+                # It knows nothing of the frames of others.
+                assert await self.delivered(other, 1) == [Reply("b", {"n": 3})]
+
+        self.run(test())
+
+    def test_plain_receive_takes_a_reply_with_a_number_as_any_other(self, layer: Layer) -> None:
+        async def test() -> None:
+            async with self.serving(layer) as (client, _):
+                await self.sent(client, "work", {"n": 1}, receipt=7)
+            with self.working(layer, "work") as worker:
+                receipt = (await self.taken(worker)).receipt
+                await self.exchanged(
+                    worker, *(Send(MAILBOX + "a", {"n": n}, receipt) for n in (1, 2))
+                )
+
+        self.run(test())
+        expected = [(MAILBOX + "a", {"n": n}) for n in (1, 2)]
+        assert self.receive_all(layer, MAILBOX) == expected
+
     def test_each_receipt_goes_to_its_own_server(self, layer: Layer) -> None:
         async def test() -> None:
             async with (

@@ -112,7 +112,8 @@ class InMemoryWorkerClient:
         if isinstance(operation, Send):
             names.check_channel_name(operation.channel)
             message, size = packed_copy(operation.message, operation.channel, limit)
-            store.push(operation.channel, [message], size)
+            run = _number_for(operation.channel, operation.receipt)
+            store.push(operation.channel, [message], size, run=run)
         elif isinstance(operation, GroupSend):
             names.check_group_name(operation.group)
             message, size = packed_copy(operation.message, operation.group, limit)
@@ -131,6 +132,12 @@ def _target(operation: Operation) -> str | None:
         return names.non_local_name(operation.receipt.decode())
     # Groups skip what is full, and what is given back takes no room.
     return None
+
+
+def _number_for(channel: str, receipt: bytes | None) -> int:
+    """Return the number of a receipt that the mailbox of a channel waits for, else 0."""
+    mailbox, mark, number = (receipt or b"").decode().partition("!")
+    return int(number) if mark and channel.startswith(mailbox + mark) else 0
 
 
 def _give_back(store: MemoryStore, operation: GiveBack) -> None:

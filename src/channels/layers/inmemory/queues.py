@@ -81,13 +81,18 @@ class Entry:
         return 0 if self.is_control else 1
 
 
-def as_entries(frame: Frame, now: float, size: int) -> list[Entry]:
-    """Return what a frame is stored as: in a mailbox every message stands alone."""
+def as_entries(frame: Frame, now: float, size: int, run: int = 0) -> list[Entry]:
+    """Return what a frame is stored as: in a mailbox every message stands alone.
+
+    ``run`` is the number of the frame in whose run it was sent.
+    """
     _, mark, local = frame.channel.partition("!")
     if not mark:
         return [Entry(frame, frame.expires, now, size)]
     share = size // len(frame.messages)
-    return [Entry(Reply(local, message), frame.expires, now, share) for message in frame.messages]
+    return [
+        Entry(Reply(local, message, run), frame.expires, now, share) for message in frame.messages
+    ]
 
 
 def as_frame(name: str, entry: Entry) -> tuple[Frame | None, Entry | None]:

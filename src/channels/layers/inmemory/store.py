@@ -100,6 +100,7 @@ class MemoryStore:
         receipt: bytes | None = None,
         expiry: float | None = None,
         past_capacity: bool = False,
+        run: int = 0,
     ) -> None:
         """Store messages as one frame, ordered if it wants a receipt.
 
@@ -110,6 +111,7 @@ class MemoryStore:
             receipt: To be answered once all have run.
             expiry: Seconds that they live, ``None`` for the layer's.
             past_capacity: Whether to store them on a full channel too.
+            run: Number of the frame of the same process in whose run they were sent.
 
         Raises:
             ChannelFull: Nothing was stored.
@@ -121,7 +123,7 @@ class MemoryStore:
                 self._check_room(channel, name, size, now)
             expires = now + (self.layer.expiry if expiry is None else expiry)
             frame = Frame(channel, messages, receipt, receipt is not None, expires)
-            for entry in as_entries(frame, now, size):
+            for entry in as_entries(frame, now, size, run):
                 self._append(name, entry)
             self._statistics.count(name, now, stored=len(messages))
 

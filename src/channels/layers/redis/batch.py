@@ -87,7 +87,8 @@ class Batch:
                 payload = store.codec.payload(channel, operation.message)
                 mailbox, mark, local = channel.partition("!")
                 if mark:
-                    item = items.reply_item(local, payload)
+                    number = items.number_for(mailbox + mark, operation.receipt)
+                    item = items.reply_item(local, payload, number)
                     call = self._append(index, mailbox + mark, MESSAGE, item)
                     call.channel = call.channel or channel
                 else:

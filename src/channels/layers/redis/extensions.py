@@ -285,7 +285,7 @@ def _age_of_items(raws: list[bytes], now_ms: int, ttl_ms: int) -> int:
             item = items.read_item(raw)
         except Undecodable:
             continue
-        if item.kind in "RG":
+        if item.kind in "RFG":
             # Items carry no lifetime; messages live for the layer's expiry.
             return max(0, now_ms - (item.expiry_ms - ttl_ms)) // 1000
     return 0

@@ -37,10 +37,10 @@ FIRST_MARK = 1 << 63
 _NUMBER_AT = struct.Struct(">Q").unpack_from
 _COUNTS_AT = struct.Struct(">8xQQ").unpack_from
 
-_ANSWER, _REPLY = ord("A"), ord("R")
+_ANSWER, _REPLY, _FENCED = b"ARF"
 
 #: Kinds that count as messages of the mailbox.
-_COUNTED = (b"R", b"G")
+_COUNTED = (b"R", b"F", b"G")
 
 
 class MailboxDecoder:
@@ -126,15 +126,19 @@ class MailboxDecoder:
                         items.append(Receipt(number))
                     else:
                         self._marked(number)
-                elif kind == _REPLY:
+                elif kind == _FENCED or kind == _REPLY:
                     start = STAMP_SIZE + 2 + item[STAMP_SIZE + 1]
                     local = item[STAMP_SIZE + 2 : start].decode("ascii")
+                    number = 0
+                    if kind == _FENCED:
+                        (number,) = _NUMBER_AT(item, start)
+                        start += 8
                     if _NUMBER_AT(item)[0] <= now_ms:
                         self.expired += 1
                         items.append(Unread(local, EXPIRED))
                     else:
                         for message in self._codec.messages(item[start:], self._lifetime):
-                            items.append(Reply(local, message))
+                            items.append(Reply(local, message, number))
                 else:
                     drift = self._read_rare(item, now_ms, items)
                     if drift is not Drift.NONE:
@@ -142,7 +146,8 @@ class MailboxDecoder:
                         return items, drift
             except (Undecodable, struct.error, IndexError, UnicodeDecodeError) as error:
                 self._drop(error)
-                if item[STAMP_SIZE : STAMP_SIZE + 1] == b"R" and isinstance(error, Undecodable):
+                is_reply = item[STAMP_SIZE : STAMP_SIZE + 1] in (b"R", b"F")
+                if is_reply and isinstance(error, Undecodable):
                     items.append(Unread(local, UNREADABLE))
         return items, Drift.NONE
 

@@ -8,9 +8,10 @@ time and the counters::
     item   expiry(8) messages(8) bytes(8) number(8) | kind(1) ...
 
     R llen local payload            a message for one channel of the process
+    F llen local number(8) payload  the same, sent in the run of its frame with this number
     G glen group payload            a message for the members of a group here
     A number(8)                     a receipt
-    N number(8) cause(1)            the same for a frame that was dropped
+    N number(8) cause(1)            the same for a frame that was dropped, or is lost
     J llen local glen group expiry(8) fresh(1)    joined; fresh: was no member before
     L llen local glen group         left
     B llen local                    the body list of this channel is no longer empty
@@ -27,7 +28,7 @@ import logging
 import struct
 from dataclasses import dataclass
 
-from channels.layers.clients import EXPIRED, UNREADABLE, Frame
+from channels.layers.clients import EXPIRED, LOST, UNREADABLE, Frame
 from channels.layers.redis.wire.codec import ENCRYPTED, Codec, Undecodable
 from channels.seldom import Seldom
 
@@ -52,7 +53,7 @@ _MAX_TTL_MS = 0xFFFFFFFF
 #: Frames have room for what would trace them; nothing writes any.
 _NO_TRACE = b"\0"
 
-_CAUSES = {EXPIRED: b"e", UNREADABLE: b"u"}
+_CAUSES = {EXPIRED: b"e", UNREADABLE: b"u", LOST: b"l"}
 _CAUSE_OF = {ord(letter): cause for cause, letter in _CAUSES.items()}
 
 # -- receipts ------------------------------------------------------------------------
@@ -72,10 +73,18 @@ def read_receipt(receipt: bytes) -> tuple[str, int]:
     return receipt[1 : 1 + length].decode("ascii"), _NUMBER.unpack_from(receipt, 1 + length)[0]
 
 
+def number_for(mailbox: str, receipt: bytes | None) -> int | None:
+    """Return the number of a receipt that this mailbox waits for; ``None`` for any other."""
+    if receipt is None or receipt[1:-8] != mailbox.encode("ascii"):
+        return None
+    return int.from_bytes(receipt[-8:], "big")
+
+
 def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
     """Return the mailbox that waits for a receipt, and the item that answers it.
 
-    ``cause`` is why its frame was dropped, nothing if it has run.  ``ValueError`` if it is none.
+    ``cause`` is why nothing will answer it, ``""`` if its frame has run.  ``ValueError`` if it is
+    no receipt.
     """
     length = receipt[0] if receipt else 0
     if len(receipt) != 9 + length or receipt[length : length + 1] != b"!":
@@ -166,9 +175,15 @@ def age_of_frame(raw: bytes, now_ms: int) -> int:
 # They are without their stamps.
 
 
-def reply_item(local: str, payload: bytes) -> bytes:
-    """Return an item for one channel of the process."""
-    return b"R%c%b%b" % (len(local), local.encode("ascii"), payload)
+def reply_item(local: str, payload: bytes, number: int | None = None) -> bytes:
+    """Return an item for one channel of the process.
+
+    ``number`` is that of the frame of this process in whose run it was sent.
+    """
+    name = local.encode("ascii")
+    if number is None:
+        return b"R%c%b%b" % (len(name), name, payload)
+    return b"F%c%b%b%b" % (len(name), name, _NUMBER.pack(number), payload)
 
 
 def group_item(group: str, payload: bytes) -> bytes:
@@ -195,7 +210,8 @@ class Item:
         pushed: Messages ever pushed to the mailbox, this one included.
         pushed_bytes: The same in bytes.
         number: Membership changes of the process so far, this one included.
-        cause: Why the frame was dropped.
+        receipt: Number of the frame that is answered, or in whose run a message was sent.
+        cause: Why the frame gets no answer.
     """
 
     kind: str
@@ -217,11 +233,14 @@ def read_item(raw: bytes) -> Item:
         kind = chr(raw[STAMP_SIZE])
         item = Item(kind, *_STAMP.unpack_from(raw))
         at = STAMP_SIZE + 1
-        if kind in "RJLB":
+        if kind in "RFJLB":
             item.local, at = _read_short(raw, at)
         if kind in "GJL":
             item.group, at = _read_short(raw, at)
-        if kind in "RG":
+        if kind == "F":
+            (item.receipt,) = _NUMBER.unpack_from(raw, at)
+            at += 8
+        if kind in "RFG":
             item.payload = raw[at:]
         elif kind in "AN":
             (item.receipt,) = _NUMBER.unpack_from(raw, at)

@@ -84,6 +84,24 @@ def test_several_messages_of_one_payload_are_several_replies(decoder, codec):
     assert decoder.read(raw)[0] == [Reply("a", {"n": 1}), Reply("a", {"n": 2})]
 
 
+def test_a_reply_in_the_run_of_a_frame_has_its_number(decoder, codec):
+    payload = codec.payload("x", {"n": 1})
+    raw = [
+        stamped(items.reply_item("a", payload, 7), pushed=1),
+        stamped(items.reply_item("a", payload), pushed=2),
+        stamped(items.reply_item("b", payload, 2**40), pushed=3, expiry=NOW),
+        stamped(items.reply_item("c", b"\xc1", 7), pushed=4),
+    ]
+
+    assert decoder.read(raw)[0] == [
+        Reply("a", {"n": 1}, 7),
+        Reply("a", {"n": 1}),
+        Unread("b", "expired"),
+        Unread("c", "unreadable"),
+    ]
+    assert (decoder.taken, decoder.missed) == (4, 0)
+
+
 def test_what_has_expired_is_dropped_but_receipts_are_not(decoder, codec):
     payload = codec.payload("x", {})
     raw = [
@@ -96,14 +114,16 @@ def test_what_has_expired_is_dropped_but_receipts_are_not(decoder, codec):
 
 
 def test_what_was_dropped_unrun_is_told_with_its_cause(decoder):
-    receipts = [items.receipt_for("p!", number) for number in (4, 5)]
-    decoder.awaited |= {4, 5}
+    receipts = [items.receipt_for("p!", number) for number in (4, 5, 6)]
+    decoder.awaited |= {4, 5, 6}
     raw = [
         stamped(items.answer_for(receipts[0], "expired")[1]),
         stamped(items.answer_for(receipts[1], "unreadable")[1]),
+        stamped(items.answer_for(receipts[2], "lost")[1]),
     ]
 
-    assert decoder.read(raw)[0] == [NotRun(4, "expired"), NotRun(5, "unreadable")]
+    expected = [NotRun(4, "expired"), NotRun(5, "unreadable"), NotRun(6, "lost")]
+    assert decoder.read(raw)[0] == expected
     assert not decoder.awaited
 
 
@@ -158,6 +178,7 @@ def test_a_group_message_without_members_here_is_not_delivered(decoder, codec):
         stamped(b"R\x01a" + b"\xc1"),
         stamped(b"R\x01a" + b"\x01"),
         stamped(b"R\x01\xff\x80"),
+        stamped(b"F\x01a\x00\x00\x01\x80"),
         stamped(b"J\x01a"),
         stamped(b"L"),
         stamped(b"B\x09a"),

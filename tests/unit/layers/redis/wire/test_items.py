@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from channels.exceptions import MessageTooLarge
-from channels.layers.clients import EXPIRED, UNREADABLE, Frame
+from channels.layers.clients import EXPIRED, LOST, UNREADABLE, Frame
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec, Undecodable
 from channels.layers.redis.wire.items import Refused
@@ -231,6 +231,13 @@ class TestReceipts:
         assert items.read_receipt(receipt) == ("web.abc!", 77)
         assert items.answer_for(receipt) == ("web.abc!", items.receipt_item(77))
 
+    def test_only_the_mailbox_that_waits_for_it_is_told_the_number(self):
+        receipt = items.receipt_for("web.abc!", 77)
+
+        assert items.number_for("web.abc!", receipt) == 77
+        assert items.number_for("web.abcd!", receipt) is None
+        assert items.number_for("web.abc!", None) is None
+
     @pytest.mark.parametrize(
         "receipt", [b"", b"\0", b"\5web", b"\0" + bytes(8), b"\xf2D\xc9", b"\3web" + bytes(8)]
     )
@@ -245,8 +252,16 @@ class TestItems:
         [
             (items.reply_item("abc", b"pay"), {"kind": "R", "local": "abc", "payload": b"pay"}),
             (items.reply_item("", b"pay"), {"kind": "R", "local": "", "payload": b"pay"}),
+            (
+                items.reply_item("abc", b"pay", 2**64 - 1),
+                {"kind": "F", "local": "abc", "receipt": 2**64 - 1, "payload": b"pay"},
+            ),
             (items.group_item("room", b"pay"), {"kind": "G", "group": "room", "payload": b"pay"}),
             (items.receipt_item(2**64 - 1), {"kind": "A", "receipt": 2**64 - 1}),
+            (
+                items.answer_for(items.receipt_for("web.abc!", 9), LOST)[1],
+                {"kind": "N", "receipt": 9, "cause": LOST},
+            ),
             (items.body_item("abc"), {"kind": "B", "local": "abc"}),
             (
                 b"J\3abc\4room" + struct.pack(">QB", NOW, 1),
@@ -271,9 +286,9 @@ class TestItems:
         for _ in range(5000):
             raw = bytearray(noise.randbytes(32 + noise.randrange(30)))
             if len(raw) > 32:
-                raw[32] = noise.choice(b"RGAJLBx")
+                raw[32] = noise.choice(b"RFGANJLBx")
             try:
                 found = items.read_item(bytes(raw))
             except Undecodable:
                 continue
-            assert found.kind in "RGAJLB"
+            assert found.kind in "RFGANJLB"

@@ -2,7 +2,7 @@
 --
 -- KEYS mail, meta, what the keys of members start with, what the keys of body lists start
 -- with.  ARGV nothing, or an item that was popped already and comes first.  Returns
--- the next unexpired item of kind R, or nil.  A group item becomes one
+-- the next unexpired item of kind R or F, or nil.  A group item becomes one
 -- for each member (those added before the send and not discarded since), a body
 -- item the next chunk; what is left of it goes back to the head.  Receipts, joins
 -- and leaves are of no use to such a reader and are dropped.
@@ -38,7 +38,7 @@ while not first do
   local stamp = string.sub(raw, 1, 32)
   if struct.unpack('>I8', raw) <= now then
     redis.call('HINCRBY', meta, 'expired', 1)
-  elseif kind == 'R' then
+  elseif kind == 'R' or kind == 'F' then
     first = raw
   elseif kind == 'G' then
     local group, at = word(raw, 34)
