@@ -26,6 +26,8 @@ class Message:
         ordered: Whether the sender keeps one frame per connection in flight.
             Then nothing else of this connection can be running, and this
             message is next in turn: ``enforce_ordering`` has nothing to do.
+        redelivered: Whether it was sent before and its worker died, or stood still for so long that
+            it was given up: some or all of it may have run (docs/channels1.md#lost-messages).
         __doomed__: Set by the worker when a further :class:`ConsumeLater
             <channels.exceptions.ConsumeLater>` would drop the message.
         worker_timers: The worker's :class:`~channels.worker.dispatch.ScheduledCalls`; ``None``
@@ -35,6 +37,7 @@ class Message:
     """
 
     ordered: bool = False
+    redelivered: bool = False
     __doomed__: bool = False
     worker_timers: Any = None
     worker_leaves: Callable[[], bool] | None = None

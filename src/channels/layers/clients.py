@@ -53,6 +53,7 @@ class Frame:
         receipt: To be answered once all have run; ``None`` if no answer is wanted.
         ordered: Whether nothing else of its connection can be running.
         expires: When; given back as it is.
+        redelivered: Whether it was sent before and counts as lost: some of it may have run.
     """
 
     channel: str
@@ -60,6 +61,7 @@ class Frame:
     receipt: bytes | None = None
     ordered: bool = False
     expires: float = 0.0
+    redelivered: bool = False
 
 
 @dataclass(slots=True)
@@ -254,12 +256,15 @@ class SendOptions:
             stored) until a frame with ``closes``.
         closes: Local part of the socket to remove in the same pipeline; it stays written
             down if the frame was not stored for certain.
+        redelivered: Tell who takes it that it was sent before (:attr:`Frame.redelivered`); of
+            frames with a receipt only.
     """
 
     expiry: float | None = None
     past_capacity: bool = False
     opens: SocketEntry | None = None
     closes: str | None = None
+    redelivered: bool = False
 
 
 PLAIN = SendOptions()

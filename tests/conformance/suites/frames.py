@@ -216,6 +216,23 @@ class FrameRules(Servers):
 
         self.run(test())
 
+    def test_a_frame_that_is_sent_again_says_so_also_when_it_was_given_back(
+        self, layer: Layer
+    ) -> None:
+        async def test() -> None:
+            async with self.serving(layer) as (client, _):
+                with self.working(layer, "work") as worker:
+                    await self.sent(client, "work", {"n": 1}, receipt=8)
+                    assert (await self.taken(worker)).redelivered is False
+                    await self.sent(client, "work", {"n": 1}, receipt=9, redelivered=True)
+                    again = await self.taken(worker)
+                    await self.exchanged(worker, GiveBack(again))
+                    returned = await self.taken(worker)
+                assert (again.redelivered, again.ordered) == (True, True)
+                assert (returned.redelivered, returned.ordered) == (True, True)
+
+        self.run(test())
+
     def test_plain_receive_answers_after_the_last_message(self, layer: Layer) -> None:
         async def test() -> None:
             async with self.serving(layer) as (client, listener):

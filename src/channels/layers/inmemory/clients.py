@@ -12,6 +12,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from channels import names
@@ -144,8 +145,7 @@ def _give_back(store: MemoryStore, operation: GiveBack) -> None:
     frame = operation.frame
     # The consumer may have changed the messages and hold them still.
     messages, size = packed_copies(frame.messages, frame.channel, store.layer.max_message_size)
-    copied = Frame(frame.channel, messages, frame.receipt, frame.ordered, frame.expires)
-    store.give_back(copied, size, at_head=operation.at_head)
+    store.give_back(replace(frame, messages=messages), size, at_head=operation.at_head)
 
 
 class InMemoryServerClient:
@@ -230,6 +230,7 @@ class InMemoryServerClient:
                 receipt=self.receipt_bytes(receipt) if receipt else None,
                 expiry=options.expiry,
                 past_capacity=options.past_capacity,
+                redelivered=options.redelivered,
             )
         except Exception as caught:  # reported below
             error = caught

@@ -101,6 +101,7 @@ class MemoryStore:
         expiry: float | None = None,
         past_capacity: bool = False,
         run: int = 0,
+        redelivered: bool = False,
     ) -> None:
         """Store messages as one frame, ordered if it wants a receipt.
 
@@ -112,6 +113,7 @@ class MemoryStore:
             expiry: Seconds that they live, ``None`` for the layer's.
             past_capacity: Whether to store them on a full channel too.
             run: Number of the frame of the same process in whose run they were sent.
+            redelivered: Whether they were sent before and count as lost.
 
         Raises:
             ChannelFull: Nothing was stored.
@@ -122,7 +124,8 @@ class MemoryStore:
             if not past_capacity:
                 self._check_room(channel, name, size, now)
             expires = now + (self.layer.expiry if expiry is None else expiry)
-            frame = Frame(channel, messages, receipt, receipt is not None, expires)
+            ordered = receipt is not None
+            frame = Frame(channel, messages, receipt, ordered, expires, redelivered)
             for entry in as_entries(frame, now, size, run):
                 self._append(name, entry)
             self._statistics.count(name, now, stored=len(messages))

@@ -105,10 +105,13 @@ class RedisServerClient:
             ttl_ms = max(1, round(options.expiry * 1000))
         if receipt:
             self._awaited.add(receipt)
+            flags = codec.flags | items.ORDERED
+            if options.redelivered:
+                flags |= items.REDELIVERED
             frame = items.frame(
                 payload,
                 ttl_ms,
-                flags=codec.flags | items.ORDERED,
+                flags=flags,
                 receipt=self._receipt_head + receipt.to_bytes(8, "big"),
             )
         else:

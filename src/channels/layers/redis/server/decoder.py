@@ -38,6 +38,7 @@ _NUMBER_AT = struct.Struct(">Q").unpack_from
 _COUNTS_AT = struct.Struct(">8xQQ").unpack_from
 
 _ANSWER, _REPLY, _FENCED = b"ARF"
+_REPLIES = (_REPLY, _FENCED)
 
 #: Kinds that count as messages of the mailbox.
 _COUNTED = (b"R", b"F", b"G")
@@ -126,7 +127,7 @@ class MailboxDecoder:
                         items.append(Receipt(number))
                     else:
                         self._marked(number)
-                elif kind == _FENCED or kind == _REPLY:
+                elif kind in _REPLIES:
                     start = STAMP_SIZE + 2 + item[STAMP_SIZE + 1]
                     local = item[STAMP_SIZE + 2 : start].decode("ascii")
                     number = 0

@@ -36,7 +36,9 @@ logger = logging.getLogger("channels.layers.redis")
 
 _SELDOM = Seldom()
 
+#: Flags of a frame beside the codec's, which has 2.
 ORDERED = 1
+REDELIVERED = 4
 
 #: Bytes that scripts put in front of an item of a mailbox.
 STAMP_SIZE = 32
@@ -99,7 +101,7 @@ def answer_for(receipt: bytes, cause: str = "") -> tuple[str, bytes]:
 def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0") -> bytes:
     """Return a frame without its expiry, which the push script puts in front.
 
-    ``flags`` are ``ORDERED`` and the codec's; without a ``receipt`` no answer is wanted.
+    ``flags`` are ours and the codec's; without a ``receipt`` no answer is wanted.
     """
     return b"".join((_HEAD.pack(flags, min(ttl_ms, _MAX_TTL_MS)), receipt, _NO_TRACE, payload))
 
@@ -107,10 +109,11 @@ def frame(payload: bytes, ttl_ms: int, *, flags: int = 0, receipt: bytes = b"\0"
 def frame_with_expiry(again: Frame, codec: Codec, now_ms: int) -> bytes:
     """Return a frame as it is stored, with the expiry that it had when it was taken."""
     expiry_ms = round(again.expires * 1000)
+    ordered, redelivered = ORDERED * again.ordered, REDELIVERED * again.redelivered
     return _NUMBER.pack(expiry_ms) + frame(
         codec.payload(again.channel, *again.messages),
         max(0, expiry_ms - now_ms),
-        flags=codec.flags | (ORDERED if again.ordered else 0),
+        flags=codec.flags | ordered | redelivered,
         receipt=again.receipt or b"\0",
     )
 
@@ -147,7 +150,8 @@ def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | R
     except Undecodable as error:
         logger.warning("dropped a frame of channel %s that cannot be read: %s", channel, error)
         return Refused(UNREADABLE, receipt)
-    return Frame(channel, messages, receipt, bool(flags & ORDERED), expiry_ms / 1000)
+    ordered, redelivered = bool(flags & ORDERED), bool(flags & REDELIVERED)
+    return Frame(channel, messages, receipt, ordered, expiry_ms / 1000, redelivered)
 
 
 def _log_expired(channel: str, ttl_ms: int) -> None:

@@ -177,9 +177,11 @@ class TestFrames:
             "work", [{"n": 1}], None if receipt == b"\0" else receipt, True, (NOW + 60_000) / 1000
         )
 
-    def test_a_frame_that_is_given_back_keeps_everything(self, codec):
+    @pytest.mark.parametrize(("ordered", "redelivered"), [(True, True), (False, False)])
+    def test_a_frame_that_is_given_back_keeps_everything(self, codec, ordered, redelivered):
         receipt = items.receipt_for("web.abc!", 9)
-        frame = Frame("work", [{"n": 1}, {"n": 2}], receipt, True, (NOW + 1234) / 1000)
+        messages, expires = [{"n": 1}, {"n": 2}], (NOW + 1234) / 1000
+        frame = Frame("work", messages, receipt, ordered, expires, redelivered)
 
         raw = items.frame_with_expiry(frame, codec, NOW)
 
