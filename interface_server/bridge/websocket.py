@@ -254,6 +254,8 @@ class BridgedWebSocket:
         if error is None:
             if state.waitlists.by_channel:
                 state.waitlists.stored(RECEIVE, self)
+                if not self._buffer.busy:  # what became of the frame was known before
+                    self._advance()
             if self._paused and not self._crowded(0.5):
                 self._resume()
         elif isinstance(error, LayerUnavailable):

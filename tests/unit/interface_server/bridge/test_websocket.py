@@ -440,6 +440,19 @@ class TestFullChannel:
         bench.layer.settle()
         assert [texts(sent) for sent in bench.layer.on(RECEIVE)][-2:] == [["c"], ["b"]]
 
+    def test_news_that_a_receipt_overtook_does_not_leave_behind_what_waits(self, bench):
+        """They come over two connections; a server that stood still reads them in any order."""
+        _, end = bench.open()
+        end.received("a")
+        bench.layer.resolve(ChannelFull(RECEIVE, 1))
+        bench.clock.advance(0.1)  # tried again
+        end.received("b")
+
+        bench.layer.answer()
+        bench.layer.resolve()
+
+        assert texts(bench.layer.last) == ["b"]
+
     def test_who_comes_later_waits_behind(self, bench):
         _, one = bench.open()
         _, two = bench.open()
