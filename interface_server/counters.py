@@ -38,6 +38,7 @@ class BridgeCounters:
     undelivered: int = 0  # messages of clients dropped as they did not leave in time
     unanswered: int = 0  # disconnects sent without the receipt of the frame before
     lost: int = 0  # frames that a worker took and did not finish
+    retried: int = 0  # of these, those that were sent again
     expired: int = 0  # frames that waited for a worker until they expired
     unreadable: int = 0  # frames that the worker which took them could not read
     unattended: int = 0  # requests and handshakes that no worker was there for

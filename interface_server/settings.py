@@ -178,12 +178,14 @@ class Settings:
         "offer permessage-deflate to WebSocket clients (costs CPU and memory)",
         action="store_true",
     )
-    on_lost_message: Literal["skip", "close"] = _option(
+    on_lost_message: Literal["skip", "close", "retry"] = _option(
         "--on-lost-message",
         "skip",
         "what happens to a WebSocket whose message was lost with a worker, expired, or"
-        " could not be read: go on, or close it with 1011 (default: %(default)s)",
-        choices=("skip", "close"),
+        " could not be read: go on (skip), or close it with 1011 (close); with retry go on, but"
+        " send what a client said and a worker lost again, twice at most: some of it may then"
+        " run twice (default: %(default)s)",
+        choices=("skip", "close", "retry"),
     )
     health_path: str | None = _option(
         "--health-path",

@@ -18,12 +18,23 @@ Message = dict[str, Any]
 class InboundBuffer:
     """What one socket has said and no worker has run yet."""
 
-    __slots__ = ("_frame", "_order", "_waiting", "busy", "end", "path", "reply_channel", "size")
+    __slots__ = (
+        "_frame",
+        "_order",
+        "_waiting",
+        "busy",
+        "end",
+        "losses",
+        "path",
+        "reply_channel",
+        "size",
+    )
 
     def __init__(self, reply_channel: str, path: str) -> None:
         self.reply_channel = reply_channel
         self.path = path
         self.busy = False  # whether a frame is in flight
+        self.losses = 0  # how often the frame in flight, or put back, was lost
         self.size = 0  # bytes that wait
         self.end: int | None = None  # the close code, once the connection is gone
         self._order = 0
@@ -66,12 +77,23 @@ class InboundBuffer:
     def answered(self) -> bool:
         """The frame in flight has run, or never will; return whether there is more to tell."""
         self.busy = False
+        self.losses = 0
         self._frame = None
         return self._waiting is not None or self.end is not None
 
     def put_back(self) -> None:
         """The layer had no room for the frame in flight: it is the next to leave."""
         self.busy = False
+
+    def lost(self) -> int:
+        """The frame in flight may not have run: it is the next to leave, alone.
+
+        Returns:
+            How often in a row that has happened to it.
+        """
+        self.busy = False
+        self.losses += 1
+        return self.losses
 
     def next(self, most: int, size: int) -> list[Message] | None:
         """Return the next frame, ``None`` if nothing waits or one is in flight.
@@ -81,6 +103,9 @@ class InboundBuffer:
         if self.busy:
             return None
         frame, waiting, room = self._frame, self._waiting, size
+        if self.losses:  # some of it may have run; what follows has not
+            self.busy = True
+            return frame
         while waiting and (not frame or (len(frame) < most and _size(waiting[0]) <= room)):
             payload = waiting.popleft()
             length = _size(payload)
@@ -97,7 +122,8 @@ class InboundBuffer:
         dropped = self.waiting
         if self._frame is not None and not self.busy:
             # They had their numbers, and nobody saw them.
-            self._order -= len(self._frame)
+            self._order -= 0 if self.losses else len(self._frame)
+            self.losses = 0
             self._frame = None
         self._waiting = None
         self.size = 0

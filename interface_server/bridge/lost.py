@@ -27,9 +27,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from channels.exceptions import LayerError
+from channels.interface_server.bridge.disconnect import DISCONNECT
 from channels.interface_server.bridge.listening import AWAITED
 from channels.interface_server.bridge.state import NO_WORKER, BridgeState
-from channels.interface_server.bridge.websocket import DISCONNECT
 from channels.layers.clients import EXPIRED, HEARTBEAT_TTL, LOST, ProcessEntry
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels.interface_server.bridge.disconnect import DISCONNECT, Disconnect
 from channels.interface_server.bridge.inbound import InboundBuffer, Message
 from channels.interface_server.bridge.interfaces import WebSocketPort
 from channels.interface_server.bridge.state import DROPPED, NO_WORKER, WHY, BridgeState
@@ -27,18 +28,18 @@ from channels.interface_server.protocol.websocket import (
     SendPayload,
     Socket,
 )
-from channels.layers.clients import SendOptions, SocketEntry, Unread
+from channels.layers.clients import LOST, PLAIN, SendOptions, SocketEntry, Unread
 from channels.replies import Malformed, payload_of
 
 log = logging.getLogger(__name__)
 
 CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
-DISCONNECT = "websocket.disconnect"
 
-#: Disconnects whose receipt is awaited, at most.  Without a worker that listens they stay
-#: unanswered for as long as the server runs; they are in the layer in any case.
-MOST_DISCONNECTS = 10_000
+#: A frame that is lost so many times in a row may be what kills its workers.
+MOST_LOSSES = 3
+
+AGAIN = SendOptions(redelivered=True)
 
 #: Why a handshake timed out although its consumer has run.
 NOT_ACCEPTED = (
@@ -184,13 +185,31 @@ class BridgedWebSocket:
 
     def lost(self, receipt: int, cause: str) -> None:
         state, path = self._state, self._buffer.path
-        if state.seldom.due((self.channel, cause, path)):
-            log.warning("%s of a socket on %s given up: %s", self.channel, path, WHY[cause])
+        why = WHY[cause]
+        if cause == LOST and state.settings.on_lost_message == "retry" and self._may_run_again():
+            losses = self._buffer.lost()
+            if losses < MOST_LOSSES:
+                self._retry()
+                return
+            why = f"its workers died {losses} times in a row. It may be what kills them"
+        if state.seldom.due((self.channel, why, path)):
+            log.warning("%s of a socket on %s given up: %s", self.channel, path, why)
         if self.channel == CONNECT:
             self._reject(503)  # nobody will accept it
         if state.settings.on_lost_message == "close":
             self._act(self.machine.close(INTERNAL_ERROR, 500))
         self.answered(receipt)
+
+    def _may_run_again(self) -> bool:
+        """Whether what is in flight is a frame of a client's that the application still wants."""
+        return self.channel == RECEIVE and not self._muted
+
+    def _retry(self) -> None:
+        state, path = self._state, self._buffer.path
+        state.counters.retried += 1
+        if state.seldom.due((AGAIN, path)):
+            log.warning("%s of a socket on %s is sent again: %s", RECEIVE, path, WHY[LOST])
+        state.waitlists.enter(RECEIVE, self)
 
     def unread(self, cause: str) -> None:
         path = self._buffer.path
@@ -247,7 +266,8 @@ class BridgedWebSocket:
         state = self._state
         self.channel = RECEIVE
         self._receipt = receipt = state.new_receipt(self)
-        state.layer.send(RECEIVE, frame, receipt, self._stored)
+        options = AGAIN if self._buffer.losses else PLAIN
+        state.layer.send(RECEIVE, frame, receipt, self._stored, options)
 
     def _stored(self, error: Exception | None) -> None:
         state = self._state
@@ -367,66 +387,3 @@ class BridgedWebSocket:
         self._paused = False
         self._state.wheel.discard(self)
         self.port.resume_reading()
-
-
-class Disconnect:
-    """What is left of a socket until its ``websocket.disconnect`` has left.
-
-    That goes past the capacity of its channel and lives for ``group_expiry``.  When the layer went
-    away as it was sent, it is sent again only once it is certain that nobody has it.
-    """
-
-    __slots__ = ("_local", "_message", "_receipt", "_state", "_unsure")
-
-    channel = DISCONNECT
-
-    def __init__(self, state: BridgeState, local: str, message: dict[str, Any]) -> None:
-        self._state = state
-        self._local = local
-        self._message = message
-        self._receipt = 0
-        self._unsure = False
-
-    def attempt(self) -> None:
-        state = self._state
-        self._receipt = state.new_receipt(self, state.disconnects)
-        if len(state.disconnects) > MOST_DISCONNECTS:
-            del state.disconnects[next(iter(state.disconnects))]
-        options = SendOptions(state.settings.group_expiry, past_capacity=True, closes=self._local)
-        state.layer.send(DISCONNECT, [self._message], self._receipt, self._sent, options)
-
-    def answered(self, receipt: int) -> None:
-        if self._unsure:
-            self._unsure = False
-            self._state.finished()
-
-    def lost(self, receipt: int, cause: str) -> None:
-        if self._unsure:
-            self._unsure = False
-            self._state.counters.disconnects_repeated += 1
-            self._state.waitlists.enter(DISCONNECT, self)
-            return
-        path = self._message["path"]
-        if self._state.seldom.due((DISCONNECT, cause, path)):
-            log.warning("%s of a socket on %s given up: %s", DISCONNECT, path, WHY[cause])
-
-    def _sent(self, error: Exception | None) -> None:
-        state = self._state
-        if isinstance(error, ChannelFull):  # a layer that knows no way past the capacity
-            state.disconnects.pop(self._receipt, None)
-            state.waitlists.wait(DISCONNECT, self)
-            return
-        if error is None:
-            state.waitlists.stored(DISCONNECT, self)
-        else:
-            state.waitlists.leave(DISCONNECT, self)
-        if isinstance(error, LayerUnavailable):
-            # Answered already, or too old to be remembered: then it is settled.
-            self._unsure = self._receipt in state.disconnects
-            if self._unsure:
-                return
-        elif error is not None:
-            state.disconnects.pop(self._receipt, None)
-            path = self._message["path"]
-            log.error("the end of a socket on %s cannot be carried: %s", path, error)
-        state.finished()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from channels.interface_server.timers import TimerWheel
@@ -72,6 +72,7 @@ class Sent:
     past_capacity: bool
     opens: Any
     closes: str | None
+    redelivered: bool
 
 
 class FakeClient:
@@ -114,8 +115,8 @@ class FakeClient:
         done=None,
         options=PLAIN,
     ):
-        details = (options.expiry, options.past_capacity, options.opens, options.closes)
-        sent = Sent(channel, list(messages), receipt, done, *details)
+        details = {field.name: getattr(options, field.name) for field in fields(options)}
+        sent = Sent(channel, list(messages), receipt, done, **details)
         self.sent.append(sent)
         self.unresolved.append(sent)
 

@@ -150,7 +150,7 @@ class TestDisconnect:
         assert bench.hub._state.unfinished == 0
 
     def test_unanswered_ones_are_remembered_within_bounds(self, bench, monkeypatch):
-        monkeypatch.setattr("channels.interface_server.bridge.websocket.MOST_DISCONNECTS", 3)
+        monkeypatch.setattr("channels.interface_server.bridge.disconnect.MOST_DISCONNECTS", 3)
         for _ in range(5):
             _, end = bench.open()
             end.gone(1001)

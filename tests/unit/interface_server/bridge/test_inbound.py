@@ -128,6 +128,42 @@ def test_a_refused_frame_leaves_next_with_its_numbers(buffer):
     assert orders(again) == [1, 2, 3]
 
 
+def test_a_lost_frame_leaves_next_alone_with_its_numbers(buffer):
+    buffer.take("1")
+    buffer.hold("2")
+
+    for losses in (1, 2):
+        assert buffer.lost() == losses
+        assert buffer.waiting == 2
+        again = buffer.next(100, 10_000)
+        assert (texts(again), orders(again)) == (["1"], [1])
+
+    behind = following(buffer)
+    assert (texts(behind), orders(behind)) == (["2"], [2])
+    assert buffer.lost() == 1
+
+
+def test_a_lost_frame_that_is_refused_still_leaves_alone(buffer):
+    buffer.take("1")
+    buffer.hold("2")
+    buffer.lost()
+    buffer.next(100, 10_000)
+    buffer.put_back()
+
+    assert texts(buffer.next(100, 10_000)) == ["1"]
+    assert texts(following(buffer)) == ["2"]
+
+
+def test_discarding_a_lost_frame_keeps_its_numbers_as_it_may_have_been_seen(buffer):
+    buffer.take("1")
+    buffer.hold("2")
+    buffer.lost()
+
+    assert buffer.discard() == 2
+
+    assert orders(buffer.take("3")) == [2]
+
+
 def test_discarding_leaves_no_gap_in_the_numbers(buffer):
     buffer.take("1")
     buffer.hold("2")

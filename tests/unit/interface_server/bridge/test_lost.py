@@ -4,7 +4,7 @@ import pytest
 
 from channels.exceptions import LayerUnavailable
 from channels.interface_server.bridge.lost import LostPolicy
-from channels.layers.clients import LOST, NotRun, ProcessEntry, Reply, Unread
+from channels.layers.clients import LOST, NotRun, ProcessEntry, Unread
 from tests.unit.interface_server.conftest import Bench
 from tests.unit.interface_server.fakes import (
     local_of,
@@ -533,75 +533,3 @@ class TestLostFrames:
         assert port.calls == [("reject", 503)]
         end.gone(1006)
         assert bench.layer.last.channel == DISCONNECT
-
-
-class TestFences:
-    """What still comes of the run of a frame that was given up."""
-
-    def lose(self, bench):
-        """Return the number of the frame that was sent last, and is lost."""
-        bench.layer.resolve()
-        number = bench.layer.last.receipt
-        bench.layer.listener.deliver([NotRun(number, LOST)])
-        return number
-
-    def test_its_replies_are_dropped_and_those_of_the_next_frame_are_not(self, bench, caplog):
-        port, end = bench.open()
-        end.received("a")
-        lost = self.lose(bench)
-        end.received("b")
-        number, local = bench.layer.last.receipt, local_of(end)
-
-        bench.layer.listener.deliver(
-            [
-                Reply(local, {"text": "of a"}, lost),
-                Reply(local, {"close": True}, lost),
-                Reply(local, {"text": "of b"}, number),
-                Reply(local, {"text": "of a task"}),
-            ]
-        )
-
-        assert port.calls == [("text", "of b"), ("text", "of a task")]
-        assert bench.counters.fenced == 2
-        assert caplog.text.count("a worker that stood still") == 1
-
-    def test_they_are_dropped_for_other_sockets_of_this_server_too(self, bench):
-        _, end = bench.open()
-        port, other = bench.open()
-        end.received("a")
-        lost = self.lose(bench)
-        bench.layer.listener.deliver([Reply(local_of(other), {"text": "of a"}, lost)])
-        assert port.calls == []
-
-    def test_a_frame_that_was_given_up_in_the_same_batch_is_fenced(self, bench):
-        port, end = bench.open()
-        end.received("a")
-        bench.layer.resolve()
-        number, local = bench.layer.last.receipt, local_of(end)
-        bench.layer.listener.deliver(
-            [
-                Reply(local, {"text": "1"}, number),
-                NotRun(number, LOST),
-                Reply(local, {"text": "2"}, number),
-            ]
-        )
-        assert port.calls == [("text", "1")]
-
-    def test_who_goes_on_with_a_response_that_was_given_up_is_told_that_its_client_is_gone(
-        self, bench, end
-    ):
-        lost = self.lose(bench)
-        bench.layer.gone_locals.clear()
-        bench.layer.listener.deliver([Reply(local_of(end), {"more_content": True}, lost)])
-        assert bench.layer.gone_locals == [local_of(end)]
-
-    def test_only_the_last_are_remembered(self, bench, monkeypatch):
-        monkeypatch.setattr("channels.interface_server.bridge.state.MOST_LOST", 2)
-        port, end = bench.open()
-        numbers = []
-        for text in "abc":
-            end.received(text)
-            numbers.append(self.lose(bench))
-        local = local_of(end)
-        bench.layer.listener.deliver([Reply(local, {"text": str(n)}, n) for n in numbers])
-        assert port.calls == [("text", str(numbers[0]))]
