@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels.layers.redis import RedisChannelLayer
-from channels.layers.redis.wire.processes import read_entry
 from tests.faults.site_stack import SiteStack
+from tests.support.redis_clients import registered
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
@@ -42,11 +42,7 @@ class Stack(SiteStack):
 
     def entry(self, kind):
         """What the register shows of the one process of that kind."""
-        for key in self.redis.client.scan_iter("*:entry"):
-            entry = read_entry("", self.redis.client.hgetall(key))
-            if entry is not None and entry.kind == kind:
-                return entry.info
-        return {}
+        return registered(self.redis.client, kind)
 
     def get(self, path):
         """Return status, Retry-After and body."""

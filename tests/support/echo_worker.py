@@ -2,11 +2,12 @@
 
 Runs as a thread of a test, or as a process of its own (``python -m``) that a test can
 kill.  Text that starts with ``hold``, and a request for ``/hold``, keep the worker busy until
-its ``release`` is set.
+its ``release`` is set, which SIGUSR1 does to a process.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from typing import Any
@@ -31,12 +32,14 @@ class EchoWorker:
 
     Attributes:
         ran: Channel and message of everything that was run, in order.
+        redelivered: Messages that were sent before, as their frames say.
         release: Set it to end a ``hold``.
     """
 
     def __init__(self, layer: Any, channels: tuple[str, ...] = CHANNELS) -> None:
         self.layer = layer
         self.ran: list[tuple[str, dict[str, Any]]] = []
+        self.redelivered: list[dict[str, Any]] = []
         self.release = threading.Event()
         self._held: set[bytes] = set()
         self._stopping = False
@@ -80,9 +83,14 @@ class EchoWorker:
             taken, frames = frames, []
             for frame in taken:
                 operations: list[Operation] = []
+                if frame.redelivered:
+                    self.redelivered += frame.messages
                 for message in frame.messages:
                     self.ran.append((frame.channel, message))
                     operations.extend(self.run(frame.channel, message))
+                for operation in operations:
+                    if isinstance(operation, Send):
+                        operation.receipt = frame.receipt
                 if frame.receipt is not None:
                     operations.append(Answer(frame.receipt))
                     self._held.discard(frame.receipt)
@@ -126,7 +134,9 @@ class EchoWorker:
 
     def _hold(self) -> None:
         print("holding", flush=True)
-        self.release.wait()
+        # A signal that another thread gets does not end a wait, and its handler runs after that.
+        while not self.release.wait(0.05):
+            pass
 
     def _respond(self, reply: str, message: dict[str, Any]) -> list[Operation]:
         if message["path"] == "/hold":
@@ -155,5 +165,6 @@ if __name__ == "__main__":
     from channels.layers.redis.layer import RedisChannelLayer
 
     worker = EchoWorker(RedisChannelLayer(hosts=[sys.argv[1]]))
+    signal.signal(signal.SIGUSR1, lambda *_: worker.release.set())
     print("ready", flush=True)
     worker.loop()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from channels.layers.clients import GroupMessage, Joined, SendOptions
+from channels.layers.redis.wire.processes import read_entry
 from tests.support.waiting import until
 
 #: Longest wait for anything, in seconds.
@@ -38,6 +39,15 @@ class Listener:
     def group_members(self):
         """The members of each group message."""
         return [list(item.members) for item in self.items if isinstance(item, GroupMessage)]
+
+
+def registered(client, kind):
+    """Return what the process registry shows of the one process of that kind."""
+    for key in client.scan_iter("*:entry"):
+        entry = read_entry("", client.hgetall(key))
+        if entry is not None and entry.kind == kind:
+            return entry.info
+    return {}
 
 
 async def back(listener, patience=PATIENCE):

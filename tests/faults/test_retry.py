@@ -1,0 +1,121 @@
+"""What a killed or frozen worker held: lost, or run again, and what is still heard of it."""
+
+import asyncio
+import itertools
+import signal
+import sys
+from contextlib import ExitStack, closing
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from channels.layers.redis import RedisChannelLayer
+from tests.faults.site_stack import SiteStack
+from tests.support.echo_worker import EchoWorker
+from tests.support.processes import fetch
+from tests.support.redis_clients import registered
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.redis
+
+#: Longest that a frame may be looked for before it counts as lost: two heartbeat TTLs and some.
+FOUND_LOST = 40
+
+RETRY = ("--on-lost-message", "retry")
+SOCKETS = 20
+FRAMES = 60
+
+
+@pytest.fixture
+def start(redis_server, tmp_path):
+    """Call it with the options of an interface server on this Redis."""
+    with ExitStack() as stacks:
+
+        def make(*options):
+            env = {"REDIS_URL": redis_server.url}
+            made = SiteStack(tmp_path, env, [*options, redis_server.url])
+            stacks.callback(made.close)
+            made.server.wait_for_port(made.port)
+            return made
+
+        yield make
+
+
+async def heard(socket, last):
+    """Return the texts that come, up to the last one; how it was closed, if it was."""
+    texts = []
+    try:
+        while not texts or texts[-1] != last:
+            texts.append((await asyncio.wait_for(socket.recv(), FOUND_LOST)).partition(" ")[0])
+    except ConnectionClosed as closed:
+        texts.append(closed.rcvd.code)
+    return texts
+
+
+def test_nothing_that_clients_said_is_lost_with_two_workers_and_order_is_kept(start):
+    running = start(*RETRY)
+    workers = [running.start_worker() for _ in range(4)]
+    fetch(f"http://127.0.0.1:{running.port}/hello/")
+
+    async def send_all(socket):
+        for number in range(FRAMES):
+            await socket.send(str(number))
+
+    async def test():
+        sockets = [await connect(running.url) for _ in range(SOCKETS)]
+        sending = asyncio.gather(*[send_all(socket) for socket in sockets])
+        first = [await heard(socket, "0") for socket in sockets[:2]]  # in the middle
+        for worker in workers[:2]:
+            worker.signal(signal.SIGKILL)
+        await sending
+        rest = await asyncio.gather(*[heard(socket, str(FRAMES - 1)) for socket in sockets])
+        await asyncio.gather(*[socket.close() for socket in sockets])
+        return [a + b for a, b in zip(first, rest, strict=False)] + rest[len(first) :]
+
+    results = asyncio.run(asyncio.wait_for(test(), 2 * FOUND_LOST))
+
+    for texts in results:
+        numbers = [int(text) for text in texts]
+        assert sorted(set(numbers)) == list(range(FRAMES))
+        # One after the other, or once more from the beginning of a frame.
+        assert all(after <= before + 1 for before, after in itertools.pairwise(numbers))
+    wait_until(lambda: len(running.notes("disconnect")) == SOCKETS, "every disconnect was handled")
+
+
+def test_a_frozen_workers_replies_are_not_heard_beside_those_of_the_second_run(start, redis_server):
+    running = start(*RETRY)
+    frozen = running.start(sys.executable, "-m", "tests.support.echo_worker", redis_server.url)
+    frozen.wait_for_output("ready")
+
+    async def test():
+        async with connect(running.url) as socket:
+            await socket.send("hold")
+            await socket.send("behind")
+            await asyncio.to_thread(frozen.wait_for_output, "holding")
+            frozen.signal(signal.SIGSTOP)
+            again.release.set()
+            again.start()
+            assert await heard(socket, "behind") == ["hold", "behind"]
+            frozen.signal(signal.SIGCONT)
+            frozen.signal(signal.SIGUSR1)
+
+            def counted():
+                counters = registered(redis_server.client, "server")
+                return counters["fenced"], counters["late_receipts"]
+
+            late = asyncio.to_thread(
+                wait_until, lambda: counted() == (1, 1), "the frozen worker's reply was dropped"
+            )
+            await late
+            await socket.send("next")
+            assert await heard(socket, "next") == ["next"]
+
+    with closing(RedisChannelLayer(hosts=[redis_server.url])) as layer:
+        again = EchoWorker(layer)
+        try:
+            asyncio.run(asyncio.wait_for(test(), 2 * FOUND_LOST))
+        finally:
+            again.stop()
+    assert [message["text"] for message in again.redelivered] == ["hold"]
+    assert "a worker that stood still has sent replies" in running.server.output
