@@ -42,7 +42,8 @@ class Stack(SiteStack):
 
     def entry(self, kind):
         """What the register shows of the one process of that kind."""
-        return registered(self.redis.client, kind)
+        entry = registered(self.redis.client, kind)
+        return {} if entry is None else entry.info
 
     def get(self, path):
         """Return status, Retry-After and body."""

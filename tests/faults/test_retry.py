@@ -4,12 +4,14 @@ import asyncio
 import itertools
 import signal
 import sys
+import time
 from contextlib import ExitStack, closing
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from channels.layers.clients import LOST
 from channels.layers.redis import RedisChannelLayer
 from tests.faults.site_stack import SiteStack
 from tests.support.echo_worker import EchoWorker
@@ -21,6 +23,9 @@ pytestmark = pytest.mark.redis
 
 #: Longest that a frame may be looked for before it counts as lost: two heartbeat TTLs and some.
 FOUND_LOST = 40
+
+#: Seconds; by heartbeats alone it takes three times as long, and more.
+AT_ONCE = 3
 
 RETRY = ("--on-lost-message", "retry")
 SOCKETS = 20
@@ -83,6 +88,40 @@ def test_nothing_that_clients_said_is_lost_with_two_workers_and_order_is_kept(st
     wait_until(lambda: len(running.notes("disconnect")) == SOCKETS, "every disconnect was handled")
 
 
+@pytest.mark.parametrize(("options", "expected"), [((), ["behind"]), (RETRY, ["hold", "behind"])])
+def test_who_saw_a_worker_die_can_tell_the_server_at_once(start, redis_server, options, expected):
+    running = start(*options)
+    killed = running.start(sys.executable, "-m", "tests.support.echo_worker", redis_server.url)
+    killed.wait_for_output("ready")
+
+    def held():
+        entry = registered(redis_server.client, "worker")
+        return entry is not None and entry.unanswered
+
+    async def test():
+        async with connect(running.url) as socket:
+            await socket.send("hold")
+            await asyncio.to_thread(killed.wait_for_output, "holding")
+            await asyncio.to_thread(wait_until, held, "the heartbeat shows what it holds")
+            await socket.send("behind")
+            receipts = held()
+            killed.signal(signal.SIGKILL)
+            killed.wait()
+            again.release.set()
+            again.start()
+            started = time.monotonic()
+            await asyncio.to_thread(layer.store.answer_all, receipts, LOST)
+            assert await heard(socket, "behind") == expected
+            assert time.monotonic() - started < AT_ONCE
+
+    with closing(RedisChannelLayer(hosts=[redis_server.url])) as layer:
+        again = EchoWorker(layer)
+        try:
+            asyncio.run(asyncio.wait_for(test(), FOUND_LOST))
+        finally:
+            again.stop()
+
+
 def test_a_frozen_workers_replies_are_not_heard_beside_those_of_the_second_run(start, redis_server):
     running = start(*RETRY)
     frozen = running.start(sys.executable, "-m", "tests.support.echo_worker", redis_server.url)
@@ -101,7 +140,7 @@ def test_a_frozen_workers_replies_are_not_heard_beside_those_of_the_second_run(s
             frozen.signal(signal.SIGUSR1)
 
             def counted():
-                counters = registered(redis_server.client, "server")
+                counters = registered(redis_server.client, "server").info
                 return counters["fenced"], counters["late_receipts"]
 
             late = asyncio.to_thread(

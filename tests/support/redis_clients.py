@@ -42,12 +42,12 @@ class Listener:
 
 
 def registered(client, kind):
-    """Return what the process registry shows of the one process of that kind."""
+    """Return the entry of the one process of that kind in the process registry, if there is one."""
     for key in client.scan_iter("*:entry"):
         entry = read_entry("", client.hgetall(key))
         if entry is not None and entry.kind == kind:
-            return entry.info
-    return {}
+            return entry
+    return None
 
 
 async def back(listener, patience=PATIENCE):
