@@ -15,7 +15,7 @@ from channels.layers.clients import LOST
 from channels.layers.redis import RedisChannelLayer
 from tests.faults.site_stack import SiteStack
 from tests.support.echo_worker import EchoWorker
-from tests.support.processes import fetch
+from tests.support.processes import BIN, fetch, free_port
 from tests.support.redis_clients import registered
 from tests.support.waiting import wait_until
 
@@ -56,6 +56,45 @@ async def heard(socket, last):
     except ConnectionClosed as closed:
         texts.append(closed.rcvd.code)
     return texts
+
+
+def test_what_a_killed_worker_held_is_lost_or_ends_the_socket_or_runs_again(start):
+    """Three servers that differ in their option, and a worker for each of their sockets."""
+    running = start(*RETRY)
+    urls = [running.url]
+    for option in ("skip", "close"):
+        port = free_port()
+        command = (BIN / "interface-server", "-b", "127.0.0.1", "-p", str(port))
+        server = running.start(*command, "--on-lost-message", option, running.env["REDIS_URL"])
+        server.wait_for_port(port)
+        urls.append(f"ws://127.0.0.1:{port}/")
+    workers = [running.start_worker() for _ in urls]
+
+    async def test():
+        sockets = [await connect(url) for url in urls]
+        for socket in sockets:
+            await socket.send("before")
+            await socket.send("hold")
+        held = asyncio.to_thread(wait_until, lambda: len(running.notes("held")) == 3, "all hold")
+        await held
+        for socket in sockets:
+            await socket.send("after")
+        for worker in workers:
+            worker.signal(signal.SIGKILL)
+        await asyncio.to_thread(running.start_worker)
+        texts = await asyncio.gather(*[heard(socket, "after") for socket in sockets])
+        await asyncio.gather(*[socket.close() for socket in sockets])
+        return texts
+
+    retried, skipped, closed = asyncio.run(asyncio.wait_for(test(), 2 * FOUND_LOST))
+
+    assert retried == ["before", "hold", "after"]
+    assert skipped == ["before", "after"]
+    assert closed == ["before", 1011]
+    held = running.notes("held")
+    assert (len(held), len(set(held))) == (4, 3)
+    wait_until(lambda: len(running.notes("disconnect")) == 3, "every disconnect was handled")
+    assert "websocket.receive of a socket on / is sent again" in running.server.output
 
 
 def test_nothing_that_clients_said_is_lost_with_two_workers_and_order_is_kept(start):
