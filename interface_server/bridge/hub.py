@@ -14,7 +14,8 @@ from dataclasses import asdict, replace
 from typing import IO, Any
 
 from channels import names
-from channels.interface_server.bridge.groups import Renewal, fan_out
+from channels.interface_server.bridge.fanout import GroupDeliveries
+from channels.interface_server.bridge.groups import Renewal
 from channels.interface_server.bridge.http import NO_LAYER, REQUEST, UNATTENDED, HttpExchange
 from channels.interface_server.bridge.interfaces import HttpPort, WebSocketPort
 from channels.interface_server.bridge.listening import AWAITED, Spawn
@@ -89,6 +90,7 @@ class Hub:
         )
         self.mailbox = layer.mailbox
         self.counters = state.counters
+        self._groups = GroupDeliveries(state)
         self._renewal = Renewal(state)
         self._monitor = ReceiptMonitor(state)
         self._info = LiveInfo(
@@ -162,6 +164,7 @@ class Hub:
     def deliver(self, items: Sequence[Item]) -> None:
         """Hand each item to the socket or request it is for; what one raises stops no other."""
         state = self._state
+        groups = self._groups
         recipients = state.recipients
         in_flight = state.in_flight
         lost_frames = state.lost_frames
@@ -175,6 +178,8 @@ class Hub:
                     elif lost_frames and item.receipt in lost_frames:
                         self._fence_off()
                     else:
+                        if groups:
+                            groups.catch_up(item.local)
                         recipient.reply(item.message)
                 elif type(item) is Receipt:
                     owner = in_flight.pop(item.number, None)
@@ -188,7 +193,7 @@ class Hub:
                     if state.waitlists.by_channel:
                         state.waitlists.room(channel)
                 elif type(item) is GroupMessage:
-                    fan_out(state, item)
+                    groups.add(item)
                 elif type(item) is Joined:
                     if item.local not in recipients:
                         strangers.append((item.group, item.local))
@@ -203,6 +208,8 @@ class Hub:
             except Exception:
                 recipient = recipients.get(getattr(item, "local", ""))
                 state.broken(recipient, type(item).__name__)
+        if groups:
+            groups.run()
         if strangers:
             state.layer.forget(strangers)
 
@@ -262,7 +269,9 @@ class Hub:
 
     def _close_some(self, each: int, step: float) -> None:
         for _ in range(min(each, len(self._closing))):
-            self._closing.popleft().close(SERVICE_RESTART)
+            socket = self._closing.popleft()
+            self._groups.catch_up(socket.local)
+            socket.close(SERVICE_RESTART)
         if self._closing:
             self._state.wheel.call_later(step, lambda: self._close_some(each, step))
 

@@ -8,7 +8,7 @@ Everything happens in one thread, the event loop's; nothing here blocks.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -32,7 +32,10 @@ class WebSocketPort(Protocol):
         ...
 
     def send(self, frame: bytes) -> None:
-        """Send what :meth:`frame` returned."""
+        """Send what :meth:`frame` returned, with all else of this turn, at its end."""
+
+    def send_now(self, frames: Sequence[bytes]) -> None:
+        """Send what :meth:`frame` returned, in one write, and not only at the end of the turn."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Start the closing handshake; :meth:`.BridgedWebSocket.gone` follows."""

@@ -8,12 +8,13 @@ client that does not read or breaks the protocol is got rid of (docs/channels1.m
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autobahn.util import encode_truncate
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.tcp import Server
 
 from channels.interface_server.net.autobahn import CLOSED, CONNECTING, OPEN, CompactServerProtocol
 from channels.interface_server.net.context import Context, detect_dead_peer, unsent_bytes
@@ -218,6 +219,21 @@ class WebSocketConnection(CompactServerProtocol):
                 self.sendData(frame)
         elif self.state == OPEN:
             self.transport.write(frame)
+
+    def send_now(self, frames: Sequence[bytes]) -> None:
+        if self.state != OPEN:
+            return
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        transport = self.transport
+        if type(transport) is Server and not transport.dataBuffer and not transport._tempDataLen:
+            try:
+                sent = transport.socket.send(data)
+            except OSError:
+                sent = 0  # Twisted will see the same, and knows what to do about it
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self.send(data)
 
     def frame(self, payload: str | bytes) -> bytes:
         binary = isinstance(payload, bytes)

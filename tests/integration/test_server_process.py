@@ -120,6 +120,9 @@ def test_websockets_work_over_tls(tls_server, tls):
             for message in ("hi", b"x" * 200_000):
                 await secure.send(message)
                 assert await asyncio.wait_for(secure.recv(), PATIENCE) == message
+            await secure.send("mix 8")
+            mixed = [await asyncio.wait_for(secure.recv(), PATIENCE) for _ in range(8)]
+            assert mixed == [str(n) for n in range(8)]
         secure.transport.close()  # Python 3.10 warns of one that the server alone has closed
 
     asyncio.run(converse())

@@ -286,6 +286,13 @@ def test_a_client_that_broke_the_protocol_and_stays_is_cut_off(server, peer):
     assert server.next("gone")["code"] == 1006  # though its half is still open
 
 
+def test_what_is_sent_at_once_overtakes_nothing(peer):
+    peer.open()
+    peer.send(masked(TEXT, b"mix 400"))
+
+    assert [peer.frame()[1] for _ in range(400)] == [b"%d" % n for n in range(400)]
+
+
 def test_a_prepared_message_is_the_same_for_all(server):
     with Peer(server.port) as one, Peer(server.port) as two:
         one.open()
@@ -305,10 +312,11 @@ def test_a_paused_socket_is_not_read_until_it_is_resumed(server, peer):
     assert peer.frame() == (TEXT, b"")
 
 
-def test_a_client_that_does_not_read_is_closed_and_others_do_not_notice(server, peer):
+@pytest.mark.parametrize("flood", [b"flood 400", b"flood at once 400"])
+def test_a_client_that_does_not_read_is_closed_and_others_do_not_notice(server, peer, flood):
     peer.open("/flooded")
     for _ in range(4):
-        peer.send(masked(TEXT, b"flood 400"))  # 4 MB each, of which it reads nothing
+        peer.send(masked(TEXT, flood))  # 4 MB each, of which it reads nothing
 
     with Peer(server.port) as other:
         other.open()

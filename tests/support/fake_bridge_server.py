@@ -52,15 +52,24 @@ class SocketEnd:
             asyncio.get_running_loop().call_later(
                 float(payload.split()[1]), self.port.resume_reading
             )
+        elif payload.startswith("flood at once "):
+            for _ in range(int(payload.split()[3])):
+                self.port.send_now([self.port.frame(b"x" * 5_000)] * 2)
         elif payload.startswith("flood "):
             for _ in range(int(payload.split()[1])):
                 self.port.send(self.port.frame(b"x" * 10_000))
+        elif payload.startswith("mix "):
+            for n in range(0, int(payload.split()[1]), 4):
+                first, second, third, fourth = (self.port.frame(str(n + i)) for i in range(4))
+                self.port.send_now([first])
+                self.port.send(second)
+                self.port.send_now([third, fourth])
         elif payload.startswith("all "):
             frames = {}
             for end in list(self.bridge.ends):
                 if end.port.framing not in frames:
                     frames[end.port.framing] = end.port.frame(payload)
-                end.port.send(frames[end.port.framing])
+                end.port.send_now([frames[end.port.framing]])
         else:
             self.port.send(self.port.frame(payload))
 

@@ -227,6 +227,9 @@ class FakeSocket:
     def send(self, frame):
         self.calls.append(frame)
 
+    def send_now(self, frames):
+        self.calls.extend(frames)
+
     def close(self, code, reason=""):
         self.calls.append(("close", code))
 
