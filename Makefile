@@ -11,7 +11,7 @@ export DEMO_STATE ?= $(CURDIR)/project/run/demo-redis
 PREPARE = cd project && $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py seed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-redis demo-reload demo-shell test unit lint types format check coverage matrix bench dist services clean
+.PHONY: help demo demo-redis demo-reload demo-shell test unit lint types format check coverage matrix bench bench-short dist services clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -65,8 +65,11 @@ coverage: services $(VENV)/.dev ## run every test with coverage and show what is
 matrix: services $(VENV)/.dev ## run the tests on the oldest and newest Python and Django (needs python3.10 and python3.13)
 	$(BIN)/tox run $(ARGS)
 
-bench: services $(VENV)/.dev ## measure against Channels 4, side by side (about 15 minutes)
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: services $(VENV)/.dev ## measure side by side with the peers, and write benchmarks/README.md (about 20 minutes)
+	$(BIN)/python -m benchmarks $(or $(ARGS),--write)
+
+bench-short: services $(VENV)/.dev ## the same in short, without writing it down (under 5 minutes)
+	$(BIN)/python -m benchmarks --short $(ARGS)
 
 dist: $(VENV)/.dev ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build

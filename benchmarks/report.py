@@ -1,85 +1,155 @@
-"""From figures to a table: medians, and ratios taken round by round."""
+"""From figures to tables, and from tables to files."""
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-OURS = "channels-classic"
+from benchmarks import plot
+from benchmarks.aims import Result, Rounds, results
+
+HERE = Path(__file__).resolve().parent
 START, END = "<!-- table -->", "<!-- end of table -->"
 
-#: Row title, figure, unit, and whether more is better.
+#: Row title, figure and unit.
 ROWS = (
-    ("Echo, 100 sockets", "echo.per_second", "messages/s", True),
-    ("Echo, 100 sockets, p99", "echo.p99_ms", "ms", False),
-    ("Echo, 1 socket, p50", "echo1.p50_ms", "ms", False),
-    ("Broadcast to 100", "broadcast100.per_second", "deliveries/s", True),
-    ("Broadcast to 1,000", "broadcast1000.per_second", "deliveries/s", True),
-    ("Broadcast to 2,000", "broadcast2000.per_second", "deliveries/s", True),
-    ("Connect storm, 2,000 sockets", "storm.per_second", "sockets/s", True),
-    ("HTTP, hello view, 20 connections", "http.per_second", "requests/s", True),
-    ("Memory of an idle socket", "idle.kb_per_socket", "KB", False),
-    ("Processor, 1,000 idle sockets", "idle.cpu_percent", "% of a core", False),
-    ("Group.send, 10 members", "group_send.ms_10", "ms", False),
-    ("Group.send, 10,000 members", "group_send.ms_10000", "ms", False),
+    ("Echo, 100 sockets", "echo100.per_second", "messages/s"),
+    ("… p50", "echo100.p50_ms", "ms"),
+    ("… p99", "echo100.p99_ms", "ms"),
+    ("… processor time of one", "echo100.cpu_us", "µs"),
+    ("… of which servers use", "echo100.server_percent", "% of a core"),
+    ("… workers", "echo100.worker_percent", "% of a core"),
+    ("… Redis", "echo100.redis_percent", "% of a core"),
+    ("… load generator (not in the µs)", "echo100.generator_percent", "% of a core"),
+    ("Echo, 10 sockets", "echo10.per_second", "messages/s"),
+    ("… p50", "echo10.p50_ms", "ms"),
+    ("… p99", "echo10.p99_ms", "ms"),
+    ("Echo, 1 socket, p50", "echo1.p50_ms", "ms"),
+    ("Class consumer with session user, 100 sockets", "session.per_second", "messages/s"),
+    ("… p99", "session.p99_ms", "ms"),
+    ("50 sockets beside 5 slow ones", "slow.per_second", "messages/s"),
+    ("… p50", "slow.p50_ms", "ms"),
+    ("… p99", "slow.p99_ms", "ms"),
+    ("Broadcast to 100, one under way", "broadcast100.x1_per_second", "deliveries/s"),
+    ("… four under way", "broadcast100.x4_per_second", "deliveries/s"),
+    ("Broadcast to 1,000, one under way", "broadcast1000.x1_per_second", "deliveries/s"),
+    ("… four under way", "broadcast1000.x4_per_second", "deliveries/s"),
+    ("Connect storm", "storm.per_second", "sockets/s"),
+    ("HTTP, hello view, 20 connections", "http.per_second", "requests/s"),
+    ("… p99", "http.p99_ms", "ms"),
+    ("Memory of an idle socket", "idle.kb_per_socket", "KB"),
+    ("Processor, 1,000 idle sockets", "idle.cpu_percent_per_1000", "% of a core"),
+    ("Echo, 100 under way on 100 sockets", "open100.per_second", "messages/s"),
+    ("… processor time of one", "open100.cpu_us", "µs"),
+    ("Echo, 100 under way on 10,000 sockets", "open10000.per_second", "messages/s"),
+    ("… processor time of one", "open10000.cpu_us", "µs"),
+    ("Group.send, 10 members", "group_send.ms_10", "ms"),
+    ("Group.send, 10,000 members", "group_send.ms_10000", "ms"),
 )
 
-Rounds = Mapping[str, Sequence[Mapping[str, float]]]
+
+@dataclass
+class Report:
+    """All that a run found.
+
+    Attributes:
+        about: The machine, the date, the command, the versions.
+        rounds: Figures by stack and round.
+        failures: What does not count or did not run, in sentences.
+    """
+
+    about: dict[str, Any]
+    rounds: dict[str, list[dict[str, float]]]
+    failures: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return everything as Markdown."""
+        about = self.about
+        parts = [
+            f"Measured on {about['date']} ({about['machine']}) with `{about['command']}`. Waking"
+            f" another process and being woken takes {about['wakeup_us']:.1f} µs here.",
+            aims_table(results(self.rounds)),
+            figures_table(self.rounds),
+            ". ".join(about["versions"]) + ".",
+        ]
+        if self.failures:
+            parts.insert(2, "Not counted:\n\n" + "\n".join(f"- {line}" for line in self.failures))
+        return "\n\n".join(parts)
+
+    def save(self, name: str) -> None:
+        """Write ``results/NAME.json`` and ``.svg``."""
+        found = results(self.rounds)
+        content = {
+            **self.about,
+            "aims": [
+                {
+                    "work": result.aim.work,
+                    "against": result.aim.against,
+                    "bound": result.aim.bound,
+                    "at_most": result.aim.at_most,
+                    "ratio": result.ratio,
+                    "ratios": result.ratios,
+                    "holds": result.holds,
+                }
+                for result in found
+            ],
+            "failures": self.failures,
+            "rounds": self.rounds,
+        }
+        folder = HERE / "results"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+        (folder / f"{name}.svg").write_text(plot.svg(found))
+
+    def publish(self) -> None:
+        """Replace what is between the marks in README.md, and ``results/results.*``."""
+        readme = HERE / "README.md"
+        before, _, rest = readme.read_text().partition(START)
+        _, _, after = rest.partition(END)
+        readme.write_text(f"{before}{START}\n{self.text()}\n{END}{after}")
+        self.save("results")
 
 
-def table(rounds: Rounds) -> str:
-    """Return a Markdown table: a row a figure, a column a stack, our ratio to each peer."""
-    peers = [name for name in rounds if name != OURS]
-    lines = [
-        "| | " + " | ".join([OURS, *peers]) + " |",
-        "|---|" + "---|" * (1 + len(peers)),
-    ]
-    for title, figure, unit, more_is_better in ROWS:
-        ours = [round_.get(figure) for round_ in rounds[OURS]]
-        if not _known(ours):
-            continue
-        cells = [f"{_number(_median(ours))} {unit}"]
-        for peer in peers:
-            theirs = [round_.get(figure) for round_ in rounds[peer]]
-            cells.append(_cell(ours, theirs, more_is_better) if _known(theirs) else "")
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+def aims_table(found: Sequence[Result]) -> str:
+    """Return a row for each aim: the ratio, how it spread over the rounds, and the verdict."""
+    lines = ["| work | against | measured | aim | holds |", "|---|---|---|---|---|"]
+    verdicts = {True: "yes", False: "**no**", None: "not measured"}
+    for result in found:
+        aim = result.aim
+        measured = ""
+        if result.ratio is not None:
+            measured = f"{result.ratio:.2f} ×"
+            if len(result.ratios) > 1:
+                measured += f" ({min(result.ratios):.2f} to {max(result.ratios):.2f})"
+        bound = f"{'at most' if aim.at_most else 'at least'} {aim.bound:g} ×"
+        better = " better" if aim.inverted else ""
+        lines.append(
+            f"| {aim.work} | {aim.against} | {measured} | {bound}{better}"
+            f" | {verdicts[result.holds]} |"
+        )
     return "\n".join(lines)
 
 
-def write(folder: Path, text: str, rounds: Rounds, command: str) -> None:
-    """Put the table into README.md between its marks, and the figures into results.json."""
-    readme = folder / "README.md"
-    before, _, rest = readme.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    when = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    head = f"Measured on {when} ({machine}) with `python -m benchmarks {command}`.".strip()
-    readme.write_text(f"{before}{START}\n{head}\n\n{text}\n{END}{after}")
-    content = {"date": when, "machine": machine, "command": command, "rounds": rounds}
-    (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+def figures_table(rounds: Rounds) -> str:
+    """Return a row for each figure, a column for each stack: medians."""
+    lines = ["| | unit | " + " | ".join(rounds) + " |", "|---|---|" + "---:|" * len(rounds)]
+    for title, figure, unit in ROWS:
+        medians = [_median(turns, figure) for turns in rounds.values()]
+        if any(value is not None for value in medians):
+            lines.append(f"| {title} | {unit} | " + " | ".join(map(_number, medians)) + " |")
+    return "\n".join(lines)
 
 
-def _known(values: Sequence[float | None]) -> bool:
-    return any(value is not None for value in values)
+def _median(turns: Sequence[Mapping[str, float]], figure: str) -> float | None:
+    known = [turn[figure] for turn in turns if figure in turn]
+    return statistics.median(known) if known else None
 
 
-def _median(values: Sequence[float | None]) -> float:
-    return statistics.median(value for value in values if value is not None)
-
-
-def _cell(
-    ours: Sequence[float | None], theirs: Sequence[float | None], more_is_better: bool
-) -> str:
-    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
-    ratios = [(a / b if more_is_better else b / a) for a, b in pairs if a and b]
-    text = _number(_median(theirs))
-    return f"{text} (ours is {statistics.median(ratios):.2f} times as good)" if ratios else text
-
-
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"

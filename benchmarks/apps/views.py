@@ -4,9 +4,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 
-def hello(request: HttpRequest) -> HttpResponse:
+def hello(request: HttpRequest, name: str) -> HttpResponse:
     """Answer at once."""
-    return HttpResponse("hello, world")
+    return HttpResponse(f"hello, {name}")
 
 
-urlpatterns = [path("hello/", hello)]
+urlpatterns = [path("hello/<str:name>/", hello)]

@@ -1,14 +1,9 @@
-"""Settings of the benchmark's application."""
+"""Settings of the application as Channels 4 runs it."""
 
 import os
 
-SECRET_KEY = "benchmark"
-DEBUG = False
-ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "benchmarks.apps.views"
-INSTALLED_APPS = ["channels"]
-MIDDLEWARE: list[str] = []
-USE_TZ = True
+from benchmarks.apps.settings import *  # noqa: F403 (settings are shared this way)
+
 ASGI_APPLICATION = "benchmarks.apps.channels4.asgi.application"
 CHANNEL_LAYERS = {
     "default": {

@@ -1,14 +1,9 @@
-"""Settings of the benchmark's application."""
+"""Settings of the application as channels-classic runs it."""
 
 import os
 
-SECRET_KEY = "benchmark"
-DEBUG = False
-ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "benchmarks.apps.views"
-INSTALLED_APPS = ["channels"]
-MIDDLEWARE: list[str] = []
-USE_TZ = True
+from benchmarks.apps.settings import *  # noqa: F403 (settings are shared this way)
+
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels.layers.redis.RedisChannelLayer",
