@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from channels.interface_server.bridge.interfaces import Recipient
 from channels.interface_server.bridge.state import BridgeState
@@ -31,25 +32,23 @@ SLICE = 0.001
 #: Members that are served between two looks at the clock.
 BETWEEN_LOOKS = 16
 
-#: Group messages that may wait for members; when there is one more, the first is finished at
-#: once.  So what waits is bounded, and a process with too many broadcasts takes fewer of them.
-MOST_WAITING = 32
+#: Group messages that may wait for members: as many as a mailbox brings at once.  When there is
+#: one more, the first are finished; a process with too many broadcasts takes fewer of them.
+MOST_WAITING = 100
 
 
-class _Delivery:
-    """One group message, and the members that have not got it."""
+class _Message:
+    """One group message: what it comes to for an open socket is found out once."""
 
-    __slots__ = ("frames", "group", "malformed", "message", "missing", "payload", "problem")
+    __slots__ = ("content", "frames", "malformed", "payload", "problem")
 
-    def __init__(self, item: GroupMessage) -> None:
-        self.group, self.message = item.group, item.message
-        self.payload = payload_of(item.message)
-        self.problem = problem_when_open(item.message) if self.payload is None else None
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+        self.payload = payload_of(content)
+        self.problem = problem_when_open(content) if self.payload is None else None
         self.malformed = False
         #: The frame for each framing.
         self.frames: dict[Hashable, bytes] = {}
-        #: The next one last.
-        self.missing: dict[str, None] = dict.fromkeys(reversed(tuple(item.members)))
 
     def frame_for(self, socket: BridgedWebSocket) -> bytes | None:
         """Return what an open socket is to be sent, ``None`` for all that is not one frame."""
@@ -65,12 +64,53 @@ class _Delivery:
         """Carry out as a reply what is not one frame, or comes to a socket that is not open."""
         if self.problem is not None:
             self.malformed = True
-            socket.reply_of_group(self.message)
+            socket.reply_of_group(self.content)
         else:
-            socket.reply(self.message)
+            socket.reply(self.content)
 
 
-def _send(socket: BridgedWebSocket, due: Sequence[_Delivery]) -> None:
+class _Delivery:
+    """Messages in a row for the same members, and the members that have not got them."""
+
+    __slots__ = ("ahead", "begun", "group", "members", "messages", "missing")
+
+    def __init__(self, item: GroupMessage) -> None:
+        self.group = item.group
+        self.members = item.members
+        self.messages = [_Message(item.message)]
+        #: The next one last.
+        self.missing: dict[str, None] = dict.fromkeys(reversed(tuple(item.members)))
+        #: How many of the messages those have that were not served in their turn.
+        self.ahead: dict[str, int] = {}
+        #: Whether a member was served in its turn: then there can be no more messages.
+        self.begun = False
+
+    def catch_up(self, local: str) -> list[_Message]:
+        """Return what a member has not got, before its turn; the caller gives it."""
+        if local not in self.missing:
+            return []
+        due = self._due(local)
+        self.ahead[local] = len(self.messages)
+        return due
+
+    def serve(self, local: str) -> list[_Message]:
+        """Return what a member has not got, if it has not been served; the caller gives it."""
+        if self.missing.pop(local, True) is not None:
+            return []
+        self.begun = True
+        return self._due(local)
+
+    def serve_next(self) -> tuple[str, list[_Message]]:
+        """Return the member whose turn it is, and what it has not got; the caller gives it."""
+        self.begun = True
+        local, _ = self.missing.popitem()
+        return local, self._due(local)
+
+    def _due(self, local: str) -> list[_Message]:
+        return self.messages[self.ahead[local] :] if local in self.ahead else self.messages
+
+
+def _send(socket: BridgedWebSocket, due: Sequence[_Message]) -> None:
     """Send what is due, in order and in as few writes as there can be."""
     frames: list[bytes] = []
     for one in due:
@@ -96,22 +136,30 @@ class GroupDeliveries:
     def __init__(self, state: BridgeState) -> None:
         self._state = state
         self._waiting: deque[_Delivery] = deque()
+        self._messages = 0
         #: Whether members are being served, or will be in the next turn.
         self._running = False
 
     def __len__(self) -> int:
         """Return how many messages some member has not got."""
-        return len(self._waiting)
+        return self._messages
 
     def add(self, item: GroupMessage) -> None:
         """Take over a message; members get it by :meth:`run` and :meth:`catch_up`."""
-        while len(self._waiting) >= MOST_WAITING:
-            self._serve(self._waiting[0], len(self._waiting[0].missing))
-        self._waiting.append(_Delivery(item))
+        waiting = self._waiting
+        while self._messages >= MOST_WAITING:
+            self._serve(waiting[0], len(waiting[0].missing))
+        last = waiting[-1] if waiting else None
+        # The same object, as layers give it while nobody joins or leaves: no need to compare.
+        if last is not None and last.members is item.members and not last.begun:
+            last.messages.append(_Message(item.message))
+        else:
+            waiting.append(_Delivery(item))
+        self._messages += 1
 
     def catch_up(self, local: str) -> None:
         """Give a socket or request what waits for it; to be called before anything else is."""
-        due = [one for one in self._waiting if one.missing.pop(local, True) is None]
+        due = [message for one in self._waiting for message in one.catch_up(local)]
         recipient = self._state.recipients.get(local)
         if due and recipient is not None:
             self._give(recipient, due)
@@ -133,35 +181,36 @@ class GroupDeliveries:
         self._running = False
 
     def _serve(self, first: _Delivery, most: int) -> None:
-        """Serve some members of the first message, and drop it after the last."""
+        """Serve some members of the first messages, and drop those after the last member."""
         recipients, missing = self._state.recipients, first.missing
         later = tuple(islice(self._waiting, 1, None))
         for _ in range(min(most, len(missing))):
-            local, _ = missing.popitem()
-            recipient = recipients.get(local)
-            due = [first]
+            local, due = first.serve_next()
             if later:
-                due += [one for one in later if one.missing.pop(local, True) is None]
-            if recipient is not None:
+                due = [*due, *(message for one in later for message in one.serve(local))]
+            recipient = recipients.get(local)
+            if due and recipient is not None:
                 self._give(recipient, due)
         if not missing:
             self._waiting.popleft()
-            if first.malformed:
-                self._tell(first)
+            self._messages -= len(first.messages)
+            for message in first.messages:
+                if message.malformed:
+                    self._tell(first.group, message.problem)
 
-    def _give(self, recipient: Recipient, due: Sequence[_Delivery]) -> None:
+    def _give(self, recipient: Recipient, due: Sequence[_Message]) -> None:
         try:
             if type(recipient) is BridgedWebSocket:
                 _send(recipient, due)
             else:
                 for one in due:
-                    recipient.reply(one.message)
+                    recipient.reply(one.content)
         except Exception:
-            self._state.broken(recipient, due[0].group)
+            self._state.broken(recipient, "GroupMessage")
 
-    def _tell(self, delivery: _Delivery) -> None:
+    def _tell(self, group: str, problem: str | None) -> None:
         """Log what was malformed: once, not once for each member."""
         state = self._state
         state.counters.group_malformed += 1
-        if state.seldom.due((delivery.group, delivery.problem)):
-            log.error("malformed message to group %s: %s", delivery.group, delivery.problem)
+        if state.seldom.due((group, problem)):
+            log.error("malformed message to group %s: %s", group, problem)

@@ -84,6 +84,23 @@ def test_a_reply_does_not_overtake_a_group_message(bench, group):
     assert len(group.calls(-1)) == 3  # each of them once
 
 
+def test_messages_between_replies_come_between_them_and_once(bench, group):
+    items = [
+        (group.message(f"group {n}"), Reply(group.local(20), {"text": f"reply {n}"}))
+        for n in range(3)
+    ]
+    members = items[0][0].members
+    for message, _ in items:
+        message.members = members  # as when nobody joins or leaves
+    bench.hub.deliver([one for pair in items for one in pair])
+    group.turns(3)
+
+    both = [f"{what} {n}" for n in range(3) for what in ("group", "reply")]
+    assert [text for _, text in group.calls(20)] == both
+    assert [text for _, text in group.calls(21)] == ["group 0", "group 1", "group 2"]
+    assert [at for at, _ in group.writes].count(21) == 1
+
+
 def test_messages_to_several_groups_keep_their_order(bench, group):
     last = 3 * BETWEEN_LOOKS - 1
     bench.hub.deliver([group.message("to all")])
