@@ -1,6 +1,6 @@
 """Measure channels-classic and its peers side by side.
 
-Rounds go A B C, A B C …: for each kind of measurement every stack in turn, each on
+Rounds go A B C, B C A …: for each kind of measurement every stack in turn, each on
 processes of its own, so that a machine that gets slower slows everybody.  The tables show
 medians, and ratios that were taken round by round.  A measurement in which a message was lost,
 came twice, came late or was not what it should be does not count.
@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from benchmarks import measures, peers, stacks
 from benchmarks.processes import wakeup_us
@@ -29,6 +30,7 @@ def main() -> None:
     length, rounds = args.length, args.rounds
     chosen, missing = choose(ours_only=args.ours)
     about = describe(chosen, sys.argv[1:])
+    about["whole"] = not (args.only or args.ours)
     for line in (*about["versions"], *missing):
         print(line)
     print(f"Waking another process and being woken takes {about['wakeup_us']:.1f} µs here")
@@ -87,7 +89,7 @@ def choose(*, ours_only: bool) -> tuple[list[stacks.Stack], list[str]]:
     return chosen, missing
 
 
-def describe(chosen: Sequence[stacks.Stack], arguments: Sequence[str]) -> dict[str, object]:
+def describe(chosen: Sequence[stacks.Stack], arguments: Sequence[str]) -> dict[str, Any]:
     """Return what the figures depend on, for people and for the record."""
     redis = subprocess.check_output([stacks.redis_program(), "--version"], text=True)
     here = peers.versions(sys.executable, peers.NAMED_HERE)
@@ -109,13 +111,12 @@ def run(
 ) -> None:
     """Fill a report, which says how many rounds there are."""
     count = len(next(iter(report.rounds.values())))
-    turns = [
-        (number, kind, stack)
-        for number in range(count)
-        for kind in kinds
-        for stack in chosen
-        if kind in stack.measures
-    ]
+    turns = []
+    for number in range(count):
+        for kind in kinds:
+            order = [stack for stack in chosen if kind in stack.measures]
+            first = number % max(len(order), 1)  # nobody is always the first or the last
+            turns += [(number, kind, stack) for stack in order[first:] + order[:first]]
     progress = Progress(len(turns))
     with stacks.database() as cookie:
         for number, kind, stack in turns:

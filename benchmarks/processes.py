@@ -14,6 +14,8 @@ from pathlib import Path
 
 #: The name under which the load generator itself is counted.
 GENERATOR = "generator"
+#: The name of all that has nothing to do with a measurement, and of what the host took.
+OTHERS = "others"
 
 
 def family(pid: int) -> list[int]:
@@ -34,6 +36,13 @@ def cpu_seconds(pids: Iterable[int]) -> float:
             with contextlib.suppress(OSError):  # it has ended
                 nanoseconds += int(thread.read_text().split()[0])
     return nanoseconds / 1e9
+
+
+def machine_seconds() -> float:
+    """Return the processor time that was used or taken by the host, since the machine started."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(int, fields)
+    return (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_kb(pids: Iterable[int]) -> int:
@@ -57,19 +66,27 @@ class Processor:
 
     def begin(self) -> None:
         """Look at the clocks, also again."""
-        self._began = {name: cpu_seconds(pids) for name, pids in self._groups.items()}
+        self._began = self._used()
         self._began_at = time.perf_counter()
 
     def end(self, events: int) -> dict[str, float]:
         """Return each group's use as percent of a core, and what one of so many events cost.
 
-        The load generator's own time is not in ``cpu_us``, the microseconds of one event.
+        ``cpu_us``, the microseconds of one event, is without the load generator.
+        ``others_percent`` is of all that has no part in the measurement, or the host took.
         """
-        used = {name: cpu_seconds(pids) - self._began[name] for name, pids in self._groups.items()}
+        now = self._used()
+        used = {name: now[name] - began for name, began in self._began.items()}
         seconds = time.perf_counter() - self._began_at
+        ours = sum(used[name] for name in self._groups)
+        used[OTHERS] = max(0.0, used[OTHERS] - ours)
         figures = {f"{name}_percent": 100 * cpu / seconds for name, cpu in used.items()}
-        figures["cpu_us"] = 1e6 * (sum(used.values()) - used[GENERATOR]) / max(events, 1)
+        figures["cpu_us"] = 1e6 * (ours - used[GENERATOR]) / max(events, 1)
         return figures
+
+    def _used(self) -> dict[str, float]:
+        used = {name: cpu_seconds(pids) for name, pids in self._groups.items()}
+        return {**used, OTHERS: machine_seconds()}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

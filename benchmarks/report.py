@@ -15,6 +15,9 @@ from benchmarks.aims import Result, Rounds, results
 HERE = Path(__file__).resolve().parent
 START, END = "<!-- table -->", "<!-- end of table -->"
 
+#: From how much of a core on, used by others, a measurement is told as disturbed, in percent.
+DISTURBANCE = 20.0
+
 #: Row title, figure and unit.
 ROWS = (
     ("Echo, 100 sockets", "echo100.per_second", "messages/s"),
@@ -25,6 +28,7 @@ ROWS = (
     ("… workers", "echo100.worker_percent", "% of a core"),
     ("… Redis", "echo100.redis_percent", "% of a core"),
     ("… load generator (not in the µs)", "echo100.generator_percent", "% of a core"),
+    ("… all else on the machine", "echo100.others_percent", "% of a core"),
     ("Echo, 10 sockets", "echo10.per_second", "messages/s"),
     ("… p50", "echo10.p50_ms", "ms"),
     ("… p99", "echo10.p99_ms", "ms"),
@@ -57,7 +61,8 @@ class Report:
     """All that a run found.
 
     Attributes:
-        about: The machine, the date, the command, the versions.
+        about: The machine, the date, the command, the versions, and whether the run was ``whole``,
+            with all stacks and measurements.
         rounds: Figures by stack and round.
         failures: What does not count or did not run, in sentences.
     """
@@ -69,16 +74,33 @@ class Report:
     def text(self) -> str:
         """Return everything as Markdown."""
         about = self.about
+        found = [one for one in results(self.rounds) if about["whole"] or one.ratios]
         parts = [
             f"Measured on {about['date']} ({about['machine']}) with `{about['command']}`. Waking"
-            f" another process and being woken takes {about['wakeup_us']:.1f} µs here.",
-            aims_table(results(self.rounds)),
-            figures_table(self.rounds),
+            f" another process and being woken takes {about['wakeup_us']:.1f} µs here."
+            f" {self.disturbed()}",
+            *([aims_table(found)] if found else []),
+            figures_table({name: turns for name, turns in self.rounds.items() if any(turns)}),
             ". ".join(about["versions"]) + ".",
         ]
         if self.failures:
-            parts.insert(2, "Not counted:\n\n" + "\n".join(f"- {line}" for line in self.failures))
+            parts.insert(-2, "Not counted:\n\n" + "\n".join(f"- {line}" for line in self.failures))
         return "\n\n".join(parts)
+
+    def disturbed(self) -> str:
+        """Say how many measurements shared the machine with something else."""
+        shares = [
+            share
+            for turns in self.rounds.values()
+            for turn in turns
+            for name, share in turn.items()
+            if name.endswith("others_percent")
+        ]
+        count = sum(share > DISTURBANCE for share in shares)
+        return (
+            f"In {count} of {len(shares)} measurements, other processes or the host used more than"
+            f" {DISTURBANCE:.0f} % of a core."
+        )
 
     def save(self, name: str) -> None:
         """Write ``results/NAME.json`` and ``.svg``."""

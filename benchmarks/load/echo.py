@@ -70,6 +70,7 @@ def mixed(
     due = deque((now + pause * number / slow, client) for number, client in enumerate(sluggish))
     took: list[float] = []
     slow_ones = set(sluggish)
+    processor.begin()  # here with the warm-up
     for client in fast:
         client.ask()
     while now < end:
@@ -91,7 +92,7 @@ def mixed(
         now = time.perf_counter()
         while due and due[0][0] <= now:
             due.popleft()[1].ask()
-    return latency(took, now - begin)
+    return {**latency(took, now - begin), **processor.end(len(took))}
 
 
 def latency(took: Sequence[float], seconds: float) -> Figures:

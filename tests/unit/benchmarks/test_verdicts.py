@@ -102,17 +102,22 @@ def test_what_falls_short_is_told_in_table_and_picture():
     assert "0.50 × (aim ≥ 1.6 ×)" in svg(results)
 
 
-def test_failures_are_in_the_report():
+def test_the_report_tells_failures_and_how_much_else_went_on():
     about = {
         "date": "2026-12-01",
         "machine": "2 cores",
         "command": "python -m benchmarks",
         "versions": ["Ours: django 5.2"],
         "wakeup_us": 40.0,
+        "whole": True,
     }
-    report = Report(about, {stacks.OURS: [{}]}, ["peer, echo, round 1: does not count: 1 lost"])
+    figures = {"echo1.others_percent": 3.0, "broadcast100.x4_others_percent": 70.0}
+    report = Report(
+        about, {stacks.OURS: [figures]}, ["peer, echo, round 1: does not count: 1 lost"]
+    )
 
     assert "Not counted:\n\n- peer, echo, round 1: does not count: 1 lost" in report.text()
+    assert "In 1 of 2 measurements, other processes or the host used more" in report.text()
 
 
 class TestPages:
