@@ -46,9 +46,16 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def take(self, name: str, figures: Mapping[str, float], counts: Counts) -> None:
-        """Keep the figures of a measurement, or if any message went wrong, only that."""
-        if counts:
+    def take(
+        self, name: str, figures: Mapping[str, float], counts: Counts, stopped: str = ""
+    ) -> None:
+        """Keep the figures of a measurement, or if anything went wrong, only that.
+
+        ``stopped`` says why it ended early, if it did.
+        """
+        if stopped:
+            self.failures[name] = f"{stopped} ({counts})" if counts else stopped
+        elif counts:
             self.failures[name] = f"does not count: {counts}"
         else:
             self.figures.update({f"{name}.{key}": value for key, value in figures.items()})
@@ -83,7 +90,8 @@ class Turn:
             self.outcome.failures[name] = said[-1]
             return
         result = json.loads(done.stdout)
-        self.outcome.take(name, result["figures"], Counts(**result["counts"]))
+        counts = Counts(**result["counts"])
+        self.outcome.take(name, result["figures"], counts, result["stopped"])
 
 
 def echo(turn: Turn) -> None:

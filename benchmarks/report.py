@@ -132,7 +132,8 @@ class Report:
         readme = HERE / "README.md"
         before, _, rest = readme.read_text().partition(START)
         _, _, after = rest.partition(END)
-        readme.write_text(f"{before}{START}\n{self.text()}\n{END}{after}")
+        picture = "![How much of each aim is reached](results/results.svg)"
+        readme.write_text(f"{before}{START}\n{picture}\n\n{self.text()}\n{END}{after}")
         self.save("results")
 
 

@@ -1,6 +1,7 @@
 """Run one measurement: ``python -m benchmarks.load '{"measure": "echo", "ports": [8000], …}'``.
 
-Prints one JSON object: ``figures``, and ``counts`` of what went wrong with the messages.
+Prints one JSON object: ``figures``, ``counts`` of what went wrong with the messages, and
+``stopped``: why the measurement ended early, if it did.
 """
 
 from __future__ import annotations
@@ -39,9 +40,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()  # its pauses would be the server's
     with sockets(options.pop("ports")) as pool:
-        figures = MEASURES[name](pool, processor, **options)
-        counts = Counts() if name in UNCOUNTED else pool.settle()
-    print(json.dumps({"figures": figures, "counts": asdict(counts)}))
+        figures, counts, stopped = {}, Counts(), ""
+        try:
+            figures = MEASURES[name](pool, processor, **options)
+            if name not in UNCOUNTED:
+                counts = pool.settle()
+        except OSError as error:  # also TimeoutError and ConnectionError
+            stopped, counts = str(error), pool.counts()
+    print(json.dumps({"figures": figures, "counts": asdict(counts), "stopped": stopped}))
 
 
 if __name__ == "__main__":

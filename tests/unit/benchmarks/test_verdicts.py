@@ -39,6 +39,15 @@ def test_one_message_that_goes_wrong_is_enough_for_a_measurement_not_to_count(ki
     assert f"1 {'with wrong content' if kind == 'foreign' else kind}" in outcome.failures["echo"]
 
 
+def test_a_measurement_that_ended_early_tells_why_and_what_was_wrong_by_then():
+    outcome = Outcome()
+
+    outcome.take("echo", {}, Counts(lost=1), "nothing was answered for 10.0 s")
+
+    assert outcome.figures == {}
+    assert outcome.failures["echo"].startswith("nothing was answered for 10.0 s (1 lost,")
+
+
 def test_ratios_are_taken_round_by_round_and_their_median_decides():
     result = Result(RATE, RATE.ratios(rounds([100, 200, 300], [100, 100, 100])))
 
