@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
@@ -29,7 +30,8 @@ class Progress:
         if self._terminal:
             filled = round(WIDTH * share)
             bar = "█" * filled + "░" * (WIDTH - filled)
-            print(f"\r\x1b[K{bar} {line}", end="", file=sys.stderr, flush=True)
+            room = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{f'{bar} {line}'[:room]}", end="", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr, flush=True)
 
