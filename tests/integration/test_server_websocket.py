@@ -286,6 +286,18 @@ def test_a_client_that_broke_the_protocol_and_stays_is_cut_off(server, peer):
     assert server.next("gone")["code"] == 1006  # though its half is still open
 
 
+def test_what_is_sent_in_one_turn_of_the_loop_goes_out_in_one_piece(peer):
+    peer.upgrade("/greet")
+    peer.more()
+    assert peer.response()[0] == 101
+    assert peer.buffer == b"\x81\x05hello"
+    peer.frame()
+
+    peer.send(b"".join(masked(TEXT, b"%d" % n) for n in range(10)))
+    peer.more()
+    assert peer.buffer == b"".join(b"\x81\x01%d" % n for n in range(10))
+
+
 def test_what_is_sent_at_once_overtakes_nothing(peer):
     peer.open()
     peer.send(masked(TEXT, b"mix 400"))
