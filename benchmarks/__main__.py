@@ -135,7 +135,4 @@ def _listed(versions: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("\nStopped: nothing was written, and all processes were ended") from None
+    main()

@@ -73,7 +73,7 @@ class Turn:
     def load(self, name: str, measure: str, **options: Any) -> None:
         """Run the load generator as a process of its own, and keep what it found."""
         running = self.running
-        told = {"measure": measure, "ports": running.ports, "pids": running.pids(), **options}
+        told = {"measure": measure, "ports": running.ports, "pids": running.pids, **options}
         try:
             done = subprocess.run(
                 stacks.load_command(told),
@@ -137,15 +137,14 @@ def idle(turn: Turn) -> None:
     running, length = turn.running, turn.length
     with stacks.holding(running.ports[0], 50, "/echo/"):
         pass  # what is loaded on first use is not a socket's
-    pids = running.pids("server", "worker")
-    everybody = pids["server"] + pids["worker"]
-    before = processes.resident_kb(pids["server"])
+    before = processes.resident_kb(running.pids["server"])
     with stacks.holding(running.ports[0], length.idle, "/echo/"):
         time.sleep(1)
-        after = processes.resident_kb(pids["server"])
-        used = processes.cpu_seconds(everybody)
+        after = processes.resident_kb(running.pids["server"])
+        pids = running.pids["server"] + running.pids["worker"]
+        used = processes.cpu_seconds(pids)
         time.sleep(length.idle_seconds)
-        used = processes.cpu_seconds(everybody) - used
+        used = processes.cpu_seconds(pids) - used
     figures = {
         "kb_per_socket": (after - before) / length.idle,
         "cpu_percent_per_1000": 100 * used / length.idle_seconds * 1000 / length.idle,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 
@@ -30,8 +29,7 @@ class Progress:
         if self._terminal:
             filled = round(WIDTH * share)
             bar = "█" * filled + "░" * (WIDTH - filled)
-            room = shutil.get_terminal_size().columns - 1
-            print(f"\r\x1b[K{f'{bar} {line}'[:room]}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{bar} {line}", end="", file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr, flush=True)
 

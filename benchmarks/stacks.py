@@ -136,17 +136,10 @@ def _daphne(port: int) -> list[str]:
 
 @dataclass
 class Running:
-    """A started stack: its ports, and its processes by what they do."""
+    """A started stack: its ports, and the processes of each kind with their children."""
 
     ports: list[int]
-    roots: dict[str, list[int]]
-
-    def pids(self, *kinds: str) -> dict[str, list[int]]:
-        """Return the processes of these kinds, or of all, with the children that they have now."""
-        return {
-            kind: [pid for root in self.roots[kind] for pid in processes.family(root)]
-            for kind in kinds or self.roots
-        }
+    pids: dict[str, list[int]]
 
 
 @contextlib.contextmanager
@@ -184,8 +177,8 @@ def running(stack: Stack) -> Iterator[Running]:
         yield Running(
             ports,
             {
-                "server": [process.pid for process in servers],
-                "worker": [process.pid for process in workers],
+                "server": [pid for process in servers for pid in processes.family(process.pid)],
+                "worker": [pid for process in workers for pid in processes.family(process.pid)],
                 "redis": [redis.pid],
             },
         )

@@ -59,7 +59,8 @@ class Dispatcher:
     """Runs messages for one worker.
 
     ``sender`` is that of the signals, ``retries`` how often ``ConsumeLater`` may put one message
-    back, ``leaves`` whether the worker waits no longer for what it runs.
+    back, ``leaves`` whether the worker waits no longer for what it runs; ``begins`` is told which
+    consumer is about to run.
 
     Attributes:
         scheduled: What consumers want to be called for later; to be closed.
@@ -73,16 +74,25 @@ class Dispatcher:
         callback: Callback | None,
         retries: int,
         leaves: Callable[[], bool] | None = None,
+        begins: Callable[[object], object] = lambda consumer: None,
     ) -> None:
         self._layer = layer
         self._sender = sender
         self._callback = callback
         self._retries = retries
         self._leaves = leaves
+        self._begins = begins
         self.scheduled = ScheduledCalls(time.time)
         self.sent: list[Item] = []
 
-    def run(self, channel: str, content: dict[str, Any], ordered: bool = False) -> Ran:
+    def run(
+        self,
+        channel: str,
+        content: dict[str, Any],
+        ordered: bool = False,
+        redelivered: bool = False,
+        receipt: bytes | None = None,
+    ) -> Ran:
         """Run a message that was taken from a channel; never raises."""
         ran = Ran()
         message = None
@@ -93,6 +103,8 @@ class Dispatcher:
             message.worker_leaves = self._leaves
             if ordered:
                 message.ordered = True
+            if redelivered:
+                message.redelivered = True
             if content.get("__retries__", 0) == self._retries:
                 message.__doomed__ = True
             match = self._layer.router.match(message)
@@ -102,6 +114,7 @@ class Dispatcher:
                 ran.consumer, kwargs = match
                 if ran.consumer is connect_consumer or ran.consumer is null_consumer:
                     tell_of_default(ran.consumer, channel, content, self._layer.router)
+                self._begins(ran.consumer)
                 if self._callback is not None:
                     self._call_back(channel, message, ran)
                 verdict = self._consume(message, ran.consumer, kwargs, ran)
@@ -110,7 +123,7 @@ class Dispatcher:
         ran.later = verdict == "later"
         if message is not None:
             if self.sent:
-                self._sort_sent(ran, message)
+                self._sort_sent(ran, message, receipt)
             if verdict == "failed":
                 rescue(message, ran.sends)
         return ran
@@ -156,7 +169,7 @@ class Dispatcher:
             ran.interrupt = error
         log_error(error, ran.consumer if culprit is None else culprit)
 
-    def _sort_sent(self, ran: Ran, message: Message) -> None:
+    def _sort_sent(self, ran: Ran, message: Message, receipt: bytes | None) -> None:
         """Keep what goes to the worker's own layer apart from the rest."""
         reply = None if message.reply_channel is None else message.reply_channel.name
         own, wrapped = self._layer, self._layer.channel_layer
@@ -169,6 +182,7 @@ class Dispatcher:
                 elif payload_of(operation.message) is None:
                     # What asks for a reply on a channel receives there, route or not.
                     operation = sign_malformed(operation, message, ran.consumer)
+                operation.receipt = receipt
             if layer is own or layer is wrapped:
                 ran.sends.append(operation)
             else:

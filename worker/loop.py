@@ -21,11 +21,14 @@ from typing import Any
 from django.db import connections
 
 from channels.backoff import Backoff
+from channels.layers.clients import TakeRecord
 from channels.outbox import deliver, pending_message_store
 from channels.process_signals import SignalHandlers
 from channels.signals import worker_ready
 from channels.worker.contexts import CleanContexts, program_loop
 from channels.worker.dispatch import Callback, Dispatcher
+from channels.worker.hand import WINDOW
+from channels.worker.record import SharedRecords
 from channels.worker.source import Source
 
 logger = logging.getLogger("django.channels")
@@ -56,6 +59,8 @@ class Worker:
         in_job: Whether a message is in hand.
         drain: Longest time for which the message in hand may still stream its response once
             the worker was told to stop, in seconds; then it is cut off.
+        take_ahead: Seconds within which frames that are taken together must begin; 0 for one
+            frame at a time.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class Worker:
         self.only_channels = only_channels
         self.exclude_channels = exclude_channels
         self.drain = DEFAULT_DRAIN
+        self.take_ahead = WINDOW
+        self._record: TakeRecord | None = None
         self.termed = False
         self.in_job = False
         #: Called, if set, once the worker has reached the layer and takes messages.
@@ -118,6 +125,10 @@ class Worker:
         if (source := self._source) is not None:
             source.stop()
 
+    def record_in(self, records: SharedRecords) -> None:
+        """Keep in this memory what is in hand, for the parent of a pool to see."""
+        self._record = records.record(0)
+
     # -- what it listens on -----------------------------------------------------------
 
     def apply_channel_filters(self, channels: Collection[str]) -> Collection[str]:
@@ -156,13 +167,6 @@ class Worker:
             logger.info("Listening on channels %s", ", ".join(sorted(channels)))
         if not channels:
             logger.warning("Listening on no channel: none is routed and passes the filters")
-        dispatcher = Dispatcher(
-            self.channel_layer,
-            self.__class__,
-            self.callback,
-            self.message_retries,
-            lambda: time.monotonic() >= self._leave_at,
-        )
         source = self._source = Source(
             self.channel_layer,
             channels,
@@ -170,6 +174,16 @@ class Worker:
             backoff=Backoff(),
             pause=self.pause,
             quiet=self.told_elsewhere,
+            window=self.take_ahead,
+            record=self._record,
+        )
+        dispatcher = Dispatcher(
+            self.channel_layer,
+            self.__class__,
+            self.callback,
+            self.message_retries,
+            lambda: time.monotonic() >= self._leave_at,
+            source.begins,
         )
         contexts, scheduled = CleanContexts(), dispatcher.scheduled
         try:
@@ -183,6 +197,7 @@ class Worker:
                     self._run_next(source, contexts, dispatcher)
                     if scheduled.calls and scheduled.pending:
                         self.in_job = True
+                        source.flush()
                         scheduled.run()
         finally:
             # Not before: a first signal that comes meanwhile must not cut this short.
@@ -210,6 +225,7 @@ class Worker:
         ran = contexts.make().run(dispatcher.run, *delivery)
         try:
             if ran.others:  # first, as the receipt leaves with the rest
+                source.flush()
                 deliver(ran.others, ran.consumer)
             if ran.later:
                 source.later(ran.sends, ran.consumer, delivery.content)
@@ -312,6 +328,11 @@ class WorkerGroup(Worker):
         if source is not None and not source.interruptible and not self.in_job:
             raise _LeaveLoop
 
+    def record_in(self, records: SharedRecords) -> None:
+        super().record_in(records)
+        for slot, worker in enumerate(self.workers, 1):
+            worker._record = records.record(slot)
+
     def request_stop(self) -> None:
         super().request_stop()
         for worker in self.workers:
@@ -324,6 +345,8 @@ class WorkerGroup(Worker):
             worker.ready()
 
     def run(self) -> None:
+        for worker in self.workers:
+            worker.take_ahead = self.take_ahead
         self.threads = [KeptThread(worker) for worker in self.workers]
         self._running = True
         for thread in self.threads:

@@ -35,6 +35,8 @@ from typing import Any
 
 from channels.backoff import Backoff
 from channels.process_signals import SignalHandlers, reopen_log_files
+from channels.worker.record import ENVIRONMENT as RECORDS
+from channels.worker.record import InHand, SharedRecords
 
 logger = logging.getLogger("django.channels")
 
@@ -280,17 +282,32 @@ class Lifeline:
 
 
 class ChildProcess:
-    """A worker process, from the parent's end."""
+    """A worker process, from the parent's end.
 
-    def __init__(self, command: list[str]) -> None:
+    ``bury`` is called once it has ended, with its pid and what its ``threads`` had in hand.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        threads: int = 1,
+        bury: Callable[[int, list[InHand]], object] = lambda pid, hands: None,
+    ) -> None:
         self._sock, theirs = socket.socketpair()
+        records = SharedRecords(threads)
+        self._records: SharedRecords | None = records
+        self._bury = bury
         with theirs:
             # In a session of its own: Ctrl-C in a terminal goes to the parent alone,
             # which forwards it once.
             self._popen = subprocess.Popen(
                 command,
-                env={**os.environ, ENVIRONMENT: str(theirs.fileno())},
-                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    ENVIRONMENT: str(theirs.fileno()),
+                    RECORDS: str(records.fileno),
+                },
+                pass_fds=[theirs.fileno(), records.fileno],
                 start_new_session=True,
             )
         self._sock.setblocking(False)
@@ -304,6 +321,11 @@ class ChildProcess:
         if status is not None:
             self._settled = True
             self._sock.close()
+            if self._records is not None:
+                hands = self._records.read()
+                self._records.close()
+                self._records = None
+                self._bury(self.pid, hands)
         return status
 
     def listens(self) -> bool:

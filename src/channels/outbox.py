@@ -24,13 +24,15 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, LayerUnavailable
-from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send, WorkerClient
+from channels.layers.batches import Batches, Refused, Unbatched
+from channels.layers.clients import Answer, GiveBack, GroupSend, Operation, Send
 from channels.layers.plain import PlainWorkerClient
 from channels.signals import consumer_finished, consumer_started
 from channels.utils import name_that_thing
@@ -46,8 +48,14 @@ Sink = Callable[[list[Item]], object]
 #: How long one flush tries again for all that found its mailbox full, in seconds.
 RETRY_TIME = 2.0
 
-#: An operation that was not carried out, and why.
-Refused = tuple[Operation, Exception]
+
+class SentBy(NamedTuple):
+    """Whose run sent something, so that it is told and nobody else: consumer and message."""
+
+    consumer: object = None
+    channel: str = ""
+    content: Mapping[str, Any] = MappingProxyType({})
+
 
 _lock = threading.Lock()
 _dropped: collections.Counter[str] = collections.Counter()
@@ -66,52 +74,63 @@ def count_dropped(cause: str, messages: int = 1) -> None:
 
 
 def settle(
-    client: WorkerClient,
-    operations: Sequence[Operation],
-    outcomes: Sequence[Exception | None],
-    consumer: object,
+    batches: Batches,
+    send: Callable[[], object],
     *,
+    at_once: bool = False,
     retry_time: float = RETRY_TIME,
     backoff: Backoff | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> list[Refused]:
-    """Try again what found its mailbox full; return what was refused for good, logged and counted.
+    """Try again what found its mailbox full, in front of all that is kept.
 
-    ``outcomes`` are those of the first try; ``retry_time`` is for all tries together, in seconds.
+    ``send`` sends all that is kept; the first time after a pause unless ``at_once``.  Each that was
+    refused has an :class:`SentBy` for owner.  ``retry_time`` is for all tries together, in seconds.
 
-    Raises:
-        LayerUnavailable: It is not known which of them happened.
+    Returns:
+        What was refused for good, logged and counted.
     """
     refused: list[Refused] = []
 
-    def sort(tried: Sequence[Operation], outcomes: Sequence[Exception | None]) -> list[Operation]:
-        """Return what found its mailbox full; refuse what no second try can help."""
-        full = []
-        for operation, error in zip(tried, outcomes, strict=True):
-            if isinstance(error, ChannelFull):
-                full.append(operation)
-            elif error is not None:
-                refused.append((operation, error))
-                _report(operation, error, consumer)
+    def sort(again: bool) -> list[Refused]:
+        """Return what found its mailbox full, kept once more; refuse what no try can help."""
+        with batches.lock:  # nothing else leaves between the two
+            found = batches.refused()
+            full = [one for one in found if isinstance(one[1], ChannelFull)]
+            if again:
+                batches.keep_first([(operation, origin) for operation, _, origin in full])
+        others = [one for one in found if not isinstance(one[1], ChannelFull)]
+        _report_all(others)
+        refused.extend(others)
         return full
 
-    full = sort(operations, outcomes)
     backoff = backoff or Backoff(0.05, 0.4, growth=1.5, spread=0)
     deadline = clock() + retry_time
-    while full and (left := deadline - clock()) > 0:
-        sleep(min(backoff.pause(), left))
-        full = sort(full, client.exchange(full, take=False)[0])
+    left = retry_time
+    while full := sort(left > 0):
+        if left <= 0:
+            break
+        if not at_once:
+            sleep(min(backoff.pause(), left))
+        at_once = False
+        with contextlib.suppress(LayerUnavailable):  # told by the next exchange, too
+            send()
+        left = deadline - clock()
     # Receipts and frames leave in any case: alone, nothing that is full is in their way.
-    control: list[Operation] = [one for one in full if isinstance(one, Answer | GiveBack)]
-    messages: list[Operation] = [one for one in full if not isinstance(one, Answer | GiveBack)]
+    control = [one for one in full if isinstance(one[0], Answer | GiveBack)]
+    full = [one for one in full if not isinstance(one[0], Answer | GiveBack)]
     if control:
-        messages += sort(control, client.exchange(control, take=False)[0])
-    for operation in messages:
-        error = ChannelFull(f"{_target(operation)} was full for {retry_time:g} seconds")
-        refused.append((operation, error))
-        _report(operation, error, consumer)
-    return refused
+        batches.keep_first([(operation, origin) for operation, _, origin in control])
+        with contextlib.suppress(LayerUnavailable):
+            send()
+        full += sort(False)
+    given_up: list[Refused] = [
+        (one, ChannelFull(f"{_target(one)} was full for {retry_time:g} seconds"), origin)
+        for one, _, origin in full
+    ]
+    _report_all(given_up)
+    return refused + given_up
 
 
 def deliver(items: Iterable[Item], consumer: object = None, **options: Any) -> list[Exception]:
@@ -124,21 +143,34 @@ def deliver(items: Iterable[Item], consumer: object = None, **options: Any) -> l
         by_layer.setdefault(id(layer), (layer, []))[1].append(operation)
     errors: list[Exception] = []
     for layer, operations in by_layer.values():
-        client = PlainWorkerClient(layer)
-        try:
-            outcomes, _ = client.exchange(operations, take=False)
-            refused = settle(client, operations, outcomes, consumer, **options)
-        except LayerUnavailable as error:
-            report_unknown(operations, consumer, error)
-            errors.append(error)
-        else:
-            errors += [error for _, error in refused if not isinstance(error, ChannelFull)]
+        batches = Unbatched(PlainWorkerClient(layer))
+        batches.keep(operations, SentBy(consumer))
+        with contextlib.suppress(LayerUnavailable):  # which is among the refused then
+            batches.post()
+        refused = settle(batches, batches.post, **options)
+        found = {id(error): error for _, error, _ in refused}  # an outage is one for all
+        errors += [error for error in found.values() if not isinstance(error, ChannelFull)]
     return errors
+
+
+def _report_all(refused: Sequence[Refused]) -> None:
+    """Log and count what is lost; what may have left by one line for each consumer."""
+    unknown: dict[int, tuple[object, list[Operation], Exception]] = {}
+    for operation, error, origin in refused:
+        if isinstance(error, LayerUnavailable):
+            key = id(origin.consumer)
+            unknown.setdefault(key, (origin.consumer, [], error))[1].append(operation)
+        else:
+            _report(operation, error, origin.consumer)
+    for consumer, operations, error in unknown.values():
+        report_unknown(operations, consumer, error)
 
 
 def report_unknown(operations: Sequence[Operation], consumer: object, error: Exception) -> None:
     """Log that it is unknown what became of these; they are not repeated (at most once)."""
     sends = sum(not isinstance(operation, Answer) for operation in operations)
+    if not sends:
+        return  # receipts are answered again
     count_dropped("error", sends)
     logger.error(
         "The channel layer did not answer while %d message(s)%s were on their way: they may or may"
@@ -150,8 +182,6 @@ def report_unknown(operations: Sequence[Operation], consumer: object, error: Exc
 
 
 def _report(operation: Operation, error: Exception, consumer: object) -> None:
-    if isinstance(operation, Answer) and isinstance(error, LayerUnavailable):
-        return  # nothing is lost: it is answered again
     full = isinstance(error, ChannelFull)
     count_dropped("full" if full else "error")
     what = _target(operation)

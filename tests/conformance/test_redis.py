@@ -13,6 +13,7 @@ from channels.layers.conformance import (
 )
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from channels.layers.redis.wire import items
+from tests.conformance.suites.batches import BatchConformance
 from tests.conformance.suites.server import ServerClientConformance, UndecodableConformance
 from tests.conformance.suites.worker import WorkerClientConformance
 
@@ -126,6 +127,10 @@ class TestPlainWorkerClient(Plain, WorkerClientConformance):
     pass
 
 
+class TestPlainBatches(Plain, BatchConformance):
+    pass
+
+
 class TestPlainServerClient(Plain, ServerClientConformance):
     pass
 
@@ -139,6 +144,10 @@ class TestEncryptedLayer(Encrypted, LayerConformance):
 
 
 class TestEncryptedWorkerClient(Encrypted, WorkerClientConformance):
+    pass
+
+
+class TestEncryptedBatches(Encrypted, BatchConformance):
     pass
 
 
@@ -177,6 +186,10 @@ class TestShardedWorkerClient(Sharded, WorkerClientConformance):
         assert sorted(frame.messages[0]["n"] for frame in frames) == [1, 2]
 
 
+class TestShardedBatches(Sharded, BatchConformance):
+    pass
+
+
 class TestShardedServerClient(Sharded, ServerClientConformance):
     pass
 
@@ -189,6 +202,10 @@ class TestSentinelWorkerClient(Sentinel, WorkerClientConformance):
     pass
 
 
+class TestSentinelBatches(Sentinel, BatchConformance):
+    pass
+
+
 class TestSentinelServerClient(Sentinel, ServerClientConformance):
     pass
 
@@ -198,6 +215,10 @@ class TestClusterLayer(Cluster, LayerConformance):
 
 
 class TestClusterWorkerClient(Cluster, WorkerClientConformance):
+    pass
+
+
+class TestClusterBatches(Cluster, BatchConformance):
     pass
 
 

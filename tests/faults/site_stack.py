@@ -37,8 +37,8 @@ class SiteStack:
         self.processes.append(process)
         return process
 
-    def start_worker(self) -> Process:
-        worker = self.start(BIN / "python", "-m", "django", "runworker")
+    def start_worker(self, *options: str) -> Process:
+        worker = self.start(BIN / "python", "-m", "django", "runworker", *options)
         worker.wait_for_output("Listening on channels")
         return worker
 

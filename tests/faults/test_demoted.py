@@ -12,6 +12,7 @@ import pytest
 from channels.exceptions import LayerUnavailable
 from channels.layers.clients import Reply
 from channels.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from tests.support.frames import messages_of
 from tests.support.proxy import Proxy
 from tests.support.redis_clients import run, sent, serving
 from tests.support.redis_server import RedisServer, free_port
@@ -91,13 +92,13 @@ def test_a_worker_goes_where_the_name_leads(first, name, redis_server):
     worker = layer.open_worker(["work"], held=tuple)
     worker.start()
     layer.send("work", {"n": 1})
-    assert worker.take()[0].messages == [{"n": 1}]
+    assert messages_of(worker, worker.take()) == [{"n": 1}]
     demote(first, name, redis_server, "READONLY")
 
     there.send("work", {"n": 2})
     frames = eventually(worker.take)
 
-    assert frames[0].messages == [{"n": 2}]
+    assert messages_of(worker, frames) == [{"n": 2}]
     worker.close()
     layer.close()
     there.close()

@@ -81,7 +81,7 @@ class EchoWorker:
                 if frame.receipt is not None:
                     self._held.add(frame.receipt)
             taken, frames = frames, []
-            for frame in taken:
+            for frame in filter(None, map(self._client.open, taken)):
                 operations: list[Operation] = []
                 if frame.redelivered:
                     self.redelivered += frame.messages

@@ -44,7 +44,7 @@ class ScriptedClient:
         self.started += 1
         self._fail()
 
-    def take(self, longest: float | None = None) -> list[Frame]:
+    def take(self, longest: float | None = None, counts: Any = None) -> list[Frame]:
         self.takes += 1
         self._fail()
         if not self.frames:
@@ -52,12 +52,15 @@ class ScriptedClient:
             return []
         return [self.frames.popleft()]
 
-    def exchange(self, operations: Any, *, take: bool = True) -> Any:
+    def exchange(self, operations: Any, *, take: bool = True, counts: Any = None) -> Any:
         operations = list(operations)
         self.exchanges.append(operations)
         self._fail()
         taken = [self.frames.popleft()] if take and self.frames else []
         return [self.outcome(operation) for operation in operations], taken
+
+    def open(self, frame: Frame) -> Frame:
+        return frame
 
     def unblock(self) -> None:
         self.unblocked += 1

@@ -213,7 +213,13 @@ class Worker:
             taken = client.take(max(0.0, self._look_at - time.monotonic()))
             self._receipts += [frame.receipt for frame in taken if frame.receipt is not None]
             self._ready.extend(taken)
-        return self._ready.popleft() if self._ready else None
+        if not self._ready:
+            return None
+        frame = self._ready.popleft()
+        opened = client.open(frame)
+        if opened is None and frame.receipt is not None:
+            self._receipts.remove(frame.receipt)  # its sender has been told
+        return opened
 
     def _store(self, client: WorkerClient, frame: Frame) -> None:
         """Write the messages of a frame into the table.

@@ -45,15 +45,17 @@ Message = dict[str, Any]
 
 @dataclass(slots=True)
 class Frame:
-    """What one take gives a worker.
+    """What a take gives a worker; but for channel and receipt known once it was opened.
 
     Attributes:
         channel: That it was taken from.
-        messages: At least one.
+        messages: At least one, of an open frame.
         receipt: To be answered once all have run; ``None`` if no answer is wanted.
         ordered: Whether nothing else of its connection can be running.
         expires: When; given back as it is.
         redelivered: Whether it was sent before and counts as lost: some of it may have run.
+        stored: As the layer has it, while it is not open; given back as it is.
+        host: Which of the layer's hosts it came from; ``None`` if that is no matter.
     """
 
     channel: str
@@ -62,6 +64,8 @@ class Frame:
     ordered: bool = False
     expires: float = 0.0
     redelivered: bool = False
+    stored: bytes = field(default=b"", repr=False, compare=False)
+    host: int | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -77,7 +81,7 @@ class Send:
 
     channel: str
     message: Mapping[str, Any]
-    receipt: bytes | None = None
+    receipt: bytes | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -109,6 +113,32 @@ class GiveBack:
 Operation = Send | GroupSend | Answer | GiveBack
 
 
+#: How many frames of each channel a take may bring; one of those that are not named.
+Counts = Mapping[str, int]
+
+#: One of each.
+ONE_EACH: Counts = {}
+
+
+class TakeRecord(Protocol):
+    """Where a worker says what it has in hand, for who gives it back when the worker was killed.
+
+    A client that can has ``record_in``, which is given one before :meth:`WorkerClient.start`.
+    """
+
+    def name(self, worker: str) -> None:
+        """Begin to record, under the name in the process registry; ``""`` ends it."""
+        ...
+
+    def took(self, number: int) -> None:
+        """Note that the frames of a take have come."""
+        ...
+
+    def began(self, receipt: bytes | None) -> None:
+        """Note that the next frame of it has begun."""
+        ...
+
+
 class WorkerClient(Protocol):
     """One worker thread's connection to the layer.  Not thread-safe but for :meth:`unblock`."""
 
@@ -120,24 +150,35 @@ class WorkerClient(Protocol):
         """
         ...
 
-    def take(self, longest: float | None = None) -> list[Frame]:
+    def take(self, longest: float | None = None, counts: Counts = ONE_EACH) -> list[Frame]:
         """Wait for frames, at most a few seconds; ``[]`` if none came or on :meth:`unblock`.
 
-        Fair among the channels.  Frames that have expired or do not decode are counted,
-        logged, reported to their sender (:class:`NotRun`) and left out.
+        Fair among the channels; the frames are of one channel, in its order.
 
         Args:
             longest: Wait no longer than so many seconds, to within 0.01 s; 0 to only look.
+            counts: How many frames may come.
 
         Raises:
-            LayerUnavailable: A frame may have been lost on its way.  The caller pauses.
+            LayerUnavailable: Frames may have been lost on their way.  The caller pauses.
+        """
+        ...
+
+    def open(self, frame: Frame) -> Frame | None:
+        """Return a frame that was taken with its messages; ``None`` if it must not run.
+
+        One that has expired or does not decode is counted, logged and reported to its sender
+        (:class:`NotRun`).  An open one is returned as it is.
+
+        Raises:
+            LayerUnavailable: It must not run, and its sender may not have heard.
         """
         ...
 
     def exchange(
-        self, operations: Sequence[Operation], *, take: bool = True
+        self, operations: Sequence[Operation], *, take: bool = True, counts: Counts = ONE_EACH
     ) -> tuple[list[Exception | None], list[Frame]]:
-        """Carry out operations and take at most one frame, in one round trip.
+        """Carry out operations and take frames, in one round trip.
 
         (Two, if a group is among them: its processes are read first.)  Operations on one
         channel or mailbox keep their order: behind one that was full, all for the same
@@ -146,7 +187,8 @@ class WorkerClient(Protocol):
 
         Args:
             operations: What to do, in this order.
-            take: Whether to take a frame too, without waiting for one.
+            take: Whether to take frames too, without waiting for any.
+            counts: How many may come.
 
         Returns:
             For each operation ``None`` or why it was not carried out (``ChannelFull``,

@@ -26,7 +26,9 @@ from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels.layers.base import clients_may_replace
 from channels.layers.clients import (
+    ONE_EACH,
     PLAIN,
+    Counts,
     Done,
     Frame,
     GiveBack,
@@ -106,7 +108,7 @@ class PlainWorkerClient:
     def start(self) -> None:
         """Do nothing: such a layer connects by itself."""
 
-    def take(self, longest: float | None = None) -> list[Frame]:
+    def take(self, longest: float | None = None, counts: Counts = ONE_EACH) -> list[Frame]:
         """Receive a message; without ``longest`` wait for one as long as the layer does.
 
         Raises:
@@ -117,8 +119,11 @@ class PlainWorkerClient:
             self._sleep(EMPTY_PAUSE if longest is None else min(longest, LOOK_PAUSE))
         return frames
 
+    def open(self, frame: Frame) -> Frame | None:
+        return frame
+
     def exchange(
-        self, operations: Sequence[Operation], *, take: bool = True
+        self, operations: Sequence[Operation], *, take: bool = True, counts: Counts = ONE_EACH
     ) -> tuple[list[Exception | None], list[Frame]]:
         """Carry out operations one by one; no frame is taken along.
 

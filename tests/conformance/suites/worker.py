@@ -50,7 +50,7 @@ class WorkerClientConformance(Conformance):
         layer.send("one", {"n": 1})
 
         with self.working(layer, "one") as worker:
-            assert [frame.messages for frame in worker.take(0)] == [[{"n": 1}]]
+            assert [worker.open(frame).messages for frame in worker.take(0)] == [[{"n": 1}]]
 
     def test_frames_of_a_single_reader_channel_come_in_order(self, layer: Layer) -> None:
         for n in range(CAPACITY):
@@ -330,7 +330,7 @@ class WorkerClientConformance(Conformance):
             def take() -> None:
                 deadline = time.monotonic() + self.patience
                 while len(taken) < count and time.monotonic() < deadline:
-                    taken.extend(frame.messages[0]["n"] for frame in worker.take())
+                    taken.extend(worker.open(frame).messages[0]["n"] for frame in worker.take())
                 finished.set()
 
             def unblock() -> None:

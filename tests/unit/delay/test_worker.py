@@ -338,7 +338,7 @@ def test_a_send_whose_outcome_is_unknown_is_not_repeated(layer, log):
 
 def test_whoever_wants_to_know_is_told_once_a_message_is_stored():
     class Client(ScriptedClient):
-        def exchange(self, operations, *, take=True):
+        def exchange(self, operations, *, take=True, **options):
             stored.append(DelayedMessage.objects.count())
             return super().exchange(operations, take=take)
 
@@ -367,7 +367,7 @@ def test_a_foreign_layer_is_received_from_one_by_one(log):
 class TwoAtOnce(ScriptedClient):
     """Takes up to two frames at once."""
 
-    def take(self, longest=None):
+    def take(self, longest=None, **options):
         return [*super().take(), *super().take()]
 
 
@@ -462,7 +462,7 @@ class TestStopping:
 
     def test_a_signal_ends_the_wait_for_frames(self):
         class Client(ScriptedClient):
-            def take(self, longest=None):
+            def take(self, longest=None, **options):
                 worker.sigterm_handler(None, None)
                 return super().take()
 

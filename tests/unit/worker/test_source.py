@@ -7,6 +7,7 @@ import pytest
 from channels import Channel, Group
 from channels.backoff import Backoff
 from channels.exceptions import ChannelFull, ConsumeLater, MessageTooLarge
+from channels.layers.batches import Unbatched
 from channels.outbox import pending_message_store
 from channels.worker import Worker
 from channels.worker.source import Source
@@ -185,7 +186,7 @@ class TestHeldReceipts:
 
         assert layer.client.exchanges == [
             [echo(1), Answer(b"r1")],
-            [echo(2), Answer(b"r1"), Answer(b"r2")],
+            [Answer(b"r1"), echo(2), Answer(b"r2")],
         ]
         assert layer.client.held() == []
 
@@ -471,7 +472,7 @@ class TestFullMailboxes:
         assert last.channel == "web.a!x"
         assert end.items() <= last.message.items()
 
-    def test_a_frame_that_came_with_a_full_flush_is_run_after_it(self):
+    def test_a_frame_that_came_with_a_full_flush_waits_for_nothing_here(self):
         client = ScriptedClient(frame(1), frame(2, receipt=b"r2"))
         outcomes = iter([ChannelFull("web.a!", 1), None])
         client.outcome = lambda one: next(outcomes) if isinstance(one, Send) else None
@@ -479,5 +480,25 @@ class TestFullMailboxes:
         source.next()
         source.done([echo(1)], reply)
 
-        assert list(source.unanswered()) == [b"r2"]
-        assert source.next().content["n"] == 2
+        assert list(source.unanswered()) == []
+        assert client.exchanges[1:] == [[echo(1), GiveBack(frame(2, receipt=b"r2"))]]
+
+
+class TestStandingStill:
+    def test_what_is_in_hand_is_dropped_when_others_have_given_it_up(self, monkeypatch, caplog):
+        frozen = iter([False, True, False, False])
+
+        class Frozen(Unbatched):
+            def given_up(self):
+                return next(frozen, False)
+
+        monkeypatch.setattr("channels.worker.source.batches_of", Frozen)
+        client = ScriptedClient(frame(1, 2), frame(3, receipt=b"r2"))
+        source = TestOutages().make(client, Clock(0.0))
+        source.next()
+        source.done([echo(1)], reply)  # it stood still while the consumer ran
+
+        assert client.exchanges == []
+        assert list(source.unanswered()) == []
+        assert source.next().content["n"] == 3
+        assert "stood still for so long" in caplog.text

@@ -57,7 +57,7 @@ def test_a_layer_that_fails_is_tried_again_in_growing_pauses(caplog):
     source = source_of(layer, clock)
 
     assert [source.next(), source.next()] == [None, None]
-    assert source.next() == ("test", {"n": 1}, False)
+    assert source.next() == ("test", {"n": 1}, False, False, None)
     assert clock.slept == [1.0, 2.0]
     # An outage is no bug: its traceback would say nothing.
     assert [(one.levelname, bool(one.exc_info)) for one in caplog.records] == [

@@ -132,7 +132,7 @@ class TestGroup:
         both_take = threading.Event()  # a worker that is stopped before has no client to leave
 
         class Idle(ScriptedClient):
-            def take(self):
+            def take(self, **options):
                 if threading.current_thread() is threading.main_thread():
                     assert both_take.wait(5)
                     group.sigterm_handler(15, None)

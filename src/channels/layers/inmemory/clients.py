@@ -18,8 +18,10 @@ from typing import Any
 from channels import names
 from channels.exceptions import ChannelFull
 from channels.layers.clients import (
+    ONE_EACH,
     PLAIN,
     Answer,
+    Counts,
     Done,
     Frame,
     GiveBack,
@@ -65,13 +67,16 @@ class InMemoryWorkerClient:
             self.name, "worker", channels=self._channels, held=self._held, info={}
         )
 
-    def take(self, longest: float | None = None) -> list[Frame]:
+    def take(self, longest: float | None = None, counts: Counts = ONE_EACH) -> list[Frame]:
         patience = TAKE_TIMEOUT if longest is None else min(longest, TAKE_TIMEOUT)
         frame = self._store.waiters.wait(self._channels, self._pop, self._waiter, patience)
         return [] if frame is None else [frame]
 
+    def open(self, frame: Frame) -> Frame | None:
+        return frame
+
     def exchange(
-        self, operations: Sequence[Operation], *, take: bool = True
+        self, operations: Sequence[Operation], *, take: bool = True, counts: Counts = ONE_EACH
     ) -> tuple[list[Exception | None], list[Frame]]:
         full: dict[str, ChannelFull] = {}
         outcomes = [self._outcome(operation, full) for operation in operations]

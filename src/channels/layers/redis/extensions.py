@@ -102,11 +102,12 @@ class Extensions:
         Raises:
             MessageTooLarge: Nothing was sent.
         """
-        self._carry_out(GroupSend(group, message), group)
+        self._carry_out(GroupSend(group, message))
 
-    def _carry_out(self, operation: Send | GroupSend, *groups: str) -> None:
-        batch = Batch(self.store, groups)
+    def _carry_out(self, operation: Send | GroupSend) -> None:
+        batch = Batch(self.store)
         batch.add(operation)
+        batch.close()
         for host in batch.calls:
             batch.run(host)
         if batch.expired:

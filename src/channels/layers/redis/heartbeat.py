@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import HEARTBEAT_INTERVAL, ProcessEntry
+from channels.layers.clients import HEARTBEAT_INTERVAL, HEARTBEAT_TTL, ProcessEntry
 from channels.layers.redis.agreement import Agreement
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import processes
@@ -41,6 +42,7 @@ class Heartbeat:
         info: Asked at each beat for host, pid, version and counters.
         beaten: Called in the thread after each beat, with the memory of each host.
         wait: Waits for so many seconds and returns whether to stop.
+        clock: Our monotonic one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Heartbeat:
         info: Callable[[], Mapping[str, Any]] = dict,
         beaten: Callable[[tuple[Memory, ...]], None] = lambda memories: None,
         wait: Callable[[float], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.beat_number = 0
@@ -68,6 +71,9 @@ class Heartbeat:
         self._wait = wait or self._stopping.wait
         #: The level at which the outage was logged, while there is one.
         self._outage: int | None = None
+        self._clock = clock
+        self._moved = clock()
+        self._stood_still = False
         self._thread = threading.Thread(target=self.run, name=f"heartbeat of {name}", daemon=True)
 
     def start(self) -> None:
@@ -86,10 +92,22 @@ class Heartbeat:
     def run(self) -> None:
         """Beat until told to stop, then leave the registry: what the thread does."""
         while True:
+            self._stood_still = self.stood_still()
             self._try_to_beat()
             if self._wait(HEARTBEAT_INTERVAL):
                 break
         self._leave()
+
+    def stood_still(self) -> bool:
+        """Whether, since the last call, the process did nothing for a whole TTL.
+
+        Then others take what it held for lost: it was frozen, or something held the
+        interpreter.  That Redis does not answer is no such thing, as nobody is judged then.
+        """
+        now = self._clock()
+        stood_still = self._stood_still or now - self._moved > HEARTBEAT_TTL
+        self._moved, self._stood_still = now, False
+        return stood_still
 
     def beat(self) -> tuple[Memory, ...]:
         """Write the entry once and return the memory of each host.

@@ -249,6 +249,17 @@ class RedisChannelLayer(Extensions, BaseChannelLayer):
 
         return RedisWorkerClient(self.store, channels, held)
 
+    def settle_for(
+        self, worker: str, take: int, begun: int, receipt: bytes | None
+    ) -> tuple[int, int]:
+        """Give back what a worker that was killed had taken and not begun; report the rest lost.
+
+        For its parent; see :func:`channels.layers.redis.worker.dead.settle_for`.
+        """
+        from channels.layers.redis.worker.dead import settle_for
+
+        return settle_for(self.store, worker, take, begun, receipt)
+
     def open_server(self, mailbox: str) -> ServerClient:
         from channels.layers.redis.server.client import RedisServerClient
 

@@ -116,7 +116,8 @@ class Receiver:
         message = frame.messages.pop(0)
         if frame.messages:
             rest = items.frame_with_expiry(frame, store.codec, now_ms)
-            self._ring.run(host, [store.commands.give_back(channel, [rest], at_head=True)])
+            give_back = store.commands.give_back(channel, at_head=True)
+            self._ring.run(host, [(*give_back, rest)])
         else:
             store.answer_all([frame.receipt])
         return channel, message

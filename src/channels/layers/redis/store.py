@@ -11,13 +11,14 @@ from typing import Any
 
 from channels import names
 from channels.layers.base import BaseChannelLayer
+from channels.layers.redis.net.barrier import BARRIER
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.net.ring import Ring
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.commands import Commands
-from channels.layers.redis.wire.items import Refused
+from channels.layers.redis.wire.items import Unfit
 from channels.layers.redis.wire.keys import Keys
 from channels.layers.redis.wire.scripts import Command
 
@@ -50,11 +51,11 @@ class Store:
         self.make_hosts = make_hosts
         self.timeout = timeout
         self.commands = Commands(limits, keys)
-        self.ring = Ring(make_hosts())
+        self.ring = Ring(make_hosts(), BARRIER)
         self.known: set[str] = set()
 
     def apart(self) -> Store:
-        """Return the same store with connections of its own."""
+        """Return the same store with connections of its own, which wait for no barrier."""
         other = copy.copy(self)
         other.ring = Ring(self.make_hosts())
         return other
@@ -86,7 +87,7 @@ class Store:
             if answer is not None:
                 self.ring.ask(*answer)
 
-    def refuse(self, host: int, channel: str, frame: Refused, *then: Packable) -> list[Any]:
+    def refuse(self, host: int, channel: str, frame: Unfit, *then: Packable) -> list[Any]:
         """Count and answer a frame that must not run; return the answers to ``then``."""
         self.answer_all([frame.receipt], frame.cause)
         counting = self.commands.count(channel, frame.cause)

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -20,8 +21,10 @@ from channels.asgi import ChannelLayerWrapper
 from channels.message import Message
 from channels.signals import worker_process_ready
 from channels.worker import Worker, WorkerGroup
+from channels.worker.hand import WINDOW
 from channels.worker.loop import DEFAULT_DRAIN
 from channels.worker.pool import ENVIRONMENT, ChildProcess, Lifeline, run_processes, same_command
+from channels.worker.record import SharedRecords, settle_for
 
 __all__ = ["Command", "Worker", "WorkerGroup", "sys"]
 
@@ -76,6 +79,15 @@ class Command(BaseCommand):
             " stay (default: %(default)s)",
         )
         parser.add_argument(
+            "--take-ahead",
+            type=startup.seconds,
+            default=1000 * WINDOW,
+            metavar="MS",
+            help="take as many messages at once as are expected to run within so many"
+            " milliseconds, 64 at most; what has not begun by then goes back, for other workers. 0"
+            " takes one at a time (default: 5)",
+        )
+        parser.add_argument(
             "--drain",
             type=startup.seconds,
             default=DEFAULT_DRAIN,
@@ -117,7 +129,13 @@ class Command(BaseCommand):
                     "--processes runs this very command line again for each process, so it can't"
                     " be used through call_command()"
                 )
-            run_processes(options["processes"], lambda: ChildProcess(same_command()))
+            layer = self.channel_layer.channel_layer
+            run_processes(
+                options["processes"],
+                lambda: ChildProcess(
+                    same_command(), options["threads"], partial(settle_for, layer)
+                ),
+            )
             return
         # Django's views, and static files in development, have what no route takes.
         if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
@@ -131,6 +149,9 @@ class Command(BaseCommand):
     def _run_worker(self, options: dict[str, Any], lifeline: Lifeline | None) -> None:
         worker = self._make_worker(options)
         worker.drain = options["drain"]
+        worker.take_ahead = options["take_ahead"] / 1000
+        if (records := SharedRecords.from_environment()) is not None:
+            worker.record_in(records)
         if lifeline is not None:
             worker.listening = lifeline.tell_listening
         worker_process_ready.send(sender=worker)

@@ -10,6 +10,7 @@ from redis.exceptions import NoPermissionError
 
 from channels.exceptions import LayerUnavailable
 from channels.layers.base import BaseChannelLayer
+from channels.layers.clients import HEARTBEAT_TTL
 from channels.layers.redis import heartbeat
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.protocol import RedisClock
@@ -17,6 +18,7 @@ from channels.layers.redis.store import Store
 from channels.layers.redis.wire.codec import Codec
 from channels.layers.redis.wire.keys import TIERS, Keys
 from channels.layers.redis.wire.processes import read_entry
+from tests.support.clock import Clock
 
 KEYS = Keys()
 
@@ -192,6 +194,28 @@ def test_a_refused_write_counts_as_an_outage_and_is_logged_as_nobody_else_sees_i
 
     assert "no heartbeat of web.abc! can be written: Redis refused" in caplog.text
     assert "OOM" in caplog.text
+
+
+def test_a_process_that_did_nothing_for_a_ttl_is_told_so_once(host):
+    clock = Clock()
+    heartbeat = heart(host, clock=clock)
+    assert not heartbeat.stood_still()
+
+    clock.advance(HEARTBEAT_TTL + 1)
+    assert heartbeat.stood_still()
+    assert not heartbeat.stood_still()
+
+
+@pytest.mark.parametrize(("pause", "told"), [(2.0, False), (HEARTBEAT_TTL + 1, True)])
+def test_so_it_is_if_the_heartbeat_was_the_first_to_go_on(host, pause, told):
+    clock = Clock()
+    stops = iter([False, False, False, True])
+    pauses = iter([2.0, pause, 2.0, 2.0])
+    heartbeat = heart(host, clock=clock, wait=lambda _: clock.advance(next(pauses)) or next(stops))
+
+    heartbeat.run()
+
+    assert heartbeat.stood_still() == told
 
 
 def test_stopping_is_prompt_takes_it_off_the_register(host, monkeypatch):

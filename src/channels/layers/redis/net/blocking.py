@@ -78,8 +78,15 @@ class Connection:
         self._used = 0.0
 
     def send(self, commands: Sequence[Packable]) -> None:
-        """Send commands in one write; their answers must be fetched with :meth:`read`."""
+        """Connect if needed, and :meth:`write`."""
         self.connect()
+        self.write(commands)
+
+    def write(self, commands: Sequence[Packable]) -> None:
+        """Send commands in one write; their answers must be fetched with :meth:`read`.
+
+        For who has called :meth:`connect` just now.
+        """
         self._asked = time.monotonic()
         packed = self._protocol.request(commands)
         try:

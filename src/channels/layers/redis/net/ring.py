@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from channels import names
+from channels.layers.redis.net.barrier import Barrier
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.protocol import Packable
@@ -26,10 +27,14 @@ def ring_index(name: str, size: int) -> int:
 
 
 class Ring:
-    """The hosts of one user of the layer, in the order of its settings.  Safe in threads."""
+    """The hosts of one user of the layer, in the order of its settings.  Safe in threads.
 
-    def __init__(self, hosts: Sequence[Host]) -> None:
+    Its commands go behind what ``barrier`` has, if there is one.
+    """
+
+    def __init__(self, hosts: Sequence[Host], barrier: Barrier | None = None) -> None:
         self.hosts = list(hosts)
+        self._barrier = barrier
         # Each process begins somewhere else.
         self._turns = itertools.count(random.randrange(len(self.hosts)))
 
@@ -49,9 +54,18 @@ class Ring:
             return ring_index(names.non_local_name(channel), len(self.hosts))
         return self.next_index()
 
+    def execute(self, index: int, commands: Sequence[Packable]) -> list[Any]:
+        """Run commands on a host in order and return their answers, errors in place."""
+        barrier = self._barrier
+        if barrier is not None and barrier.waiting:
+            answers = barrier.pass_behind(self, index, commands)
+            if answers is not None:
+                return answers
+        return self.hosts[index].execute(commands)
+
     def run(self, index: int, commands: Sequence[Packable]) -> list[Any]:
         """Run commands on a host and return their answers; an error among them is raised."""
-        answers = self.hosts[index].execute(commands)
+        answers = self.execute(index, commands)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise refusal(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels.layers.clients import EXPIRED, UNREADABLE
@@ -77,10 +76,17 @@ class Commands:
         """Return what drops the expired at the head of a channel; answered like :meth:`push`."""
         return (*self._queue_head(channel, False, self.ttl_ms)[:-2], 0, self.ttl_ms)
 
-    def give_back(self, channel: str, frames: Iterable[bytes], *, at_head: bool) -> Command:
-        """Return the command that puts frames with their expiry back on a channel."""
-        end = "head" if at_head else "tail"
-        return scripts.GIVE_BACK.call((self.keys.queue(channel),), end, *frames)
+    def give_back(self, channel: str, *, at_head: bool, hand: str = "") -> Command:
+        """Return the call of ``GIVE_BACK`` for a channel, up to the frames with their expiry.
+
+        ``hand`` is the key of the list of what its taker has, if these are all of them.
+        """
+        keys = (self.keys.queue(channel), hand) if hand else (self.keys.queue(channel),)
+        return scripts.GIVE_BACK.call(keys, "head" if at_head else "tail")
+
+    def claim_hand(self, worker: str, take: int, begun: int) -> Command:
+        """Return the command that gives back what a dead worker had taken and not begun."""
+        return scripts.CLAIM_HAND.call((self.keys.hand(worker),), take, begun, scripts.GRACE_MS)
 
     def count(self, channel: str, cause: str) -> list[Command]:
         """Return the commands that count a frame that was taken and must not run."""

@@ -118,15 +118,21 @@ def frame_with_expiry(again: Frame, codec: Codec, now_ms: int) -> bytes:
     )
 
 
+def receipt_of(raw: bytes) -> bytes | None:
+    """Return the receipt of a stored frame; None if it has none, or is no frame."""
+    length = raw[RECEIPT_OFFSET] if len(raw) > RECEIPT_OFFSET else 0
+    return raw[RECEIPT_OFFSET : RECEIPT_OFFSET + length + 9] if length else None
+
+
 @dataclass(slots=True)
-class Refused:
+class Unfit:
     """A frame that was taken and must not run: why, and what its sender waits for, if anything."""
 
     cause: str
     receipt: bytes | None
 
 
-def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | Refused:
+def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | Unfit:
     """Return the frame in ``raw``, or why it must not run; says so in the log."""
     receipt = None
     try:
@@ -142,14 +148,14 @@ def open_frame(channel: str, raw: bytes, codec: Codec, now_ms: int) -> Frame | R
             raise Undecodable("too short for a frame")
         if expiry_ms <= now_ms:
             _log_expired(channel, ttl_ms)
-            return Refused(EXPIRED, receipt)
+            return Unfit(EXPIRED, receipt)
         if (flags & ENCRYPTED) != codec.flags:
             state = "encrypted" if flags & ENCRYPTED else "not encrypted"
             raise Undecodable(f"the frame is {state}, against our settings")
         messages = codec.messages(raw[start:], ttl_ms / 1000)
     except Undecodable as error:
         logger.warning("dropped a frame of channel %s that cannot be read: %s", channel, error)
-        return Refused(UNREADABLE, receipt)
+        return Unfit(UNREADABLE, receipt)
     ordered, redelivered = bool(flags & ORDERED), bool(flags & REDELIVERED)
     return Frame(channel, messages, receipt, ordered, expiry_ms / 1000, redelivered)
 

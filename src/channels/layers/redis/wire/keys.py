@@ -17,6 +17,7 @@ prefix and ``S`` for the prefix of statistics:
 ``P{p!}:gone:<local>``      STRING what the channel led to is gone
 ``P{g:<group>}``            ZSET   ``p!`` or the name of a member -> expiry
 ``P{<name>}:entry``         HASH   a process in the registry
+``P{q}:#hand#:<worker>``    LIST   number, queue and frames of the last take of a pool's worker
 ``Pprocesses``              ZSET   process -> Redis milliseconds of its heartbeat
 ``Pepoch``                  STRING random; made anew when Redis lost its memory
 ``S{q}:<channel>``          HASH   counters of a queue; ``#global#`` for all queues
@@ -56,6 +57,9 @@ class Keys:
     def channel(self, queue: str) -> str:
         """Return the channel that a queue's key belongs to."""
         return queue[len(self._queue) :]
+
+    def hand(self, worker: str) -> str:
+        return f"{self._queue}#hand#:{worker}"
 
     def statistics(self, channel: str) -> str:
         return self._statistics + channel

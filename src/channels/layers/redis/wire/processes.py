@@ -41,6 +41,19 @@ def write_entry(keys: Keys, entry: ProcessEntry) -> list[Command]:
     ]
 
 
+def write_death(keys: Keys, name: str) -> list[Command]:
+    """Return the commands that let an entry say that its process is dead, and holds nothing.
+
+    It is not removed: a process that is missing there so early has left by itself, and may have
+    handed back what it held.
+    """
+    key, nothing = keys.entry(name), _pack([])
+    return [
+        ("HSET", key, "kind", "dead", "channels", nothing, "held", nothing),
+        ("PEXPIRE", key, round(HEARTBEAT_TTL * 1000)),
+    ]
+
+
 def write_index(keys: Keys, name: str, now: float) -> list[Command]:
     """Return the commands that write the index, for the host of :attr:`Keys.processes`."""
     return [

@@ -83,7 +83,9 @@ PUSH_QUEUE = Script(
     GLOBAL_STATISTICS_EXPIRY=GLOBAL_STATISTICS_EXPIRY,
     BRIEF_STATISTICS_EXPIRY=BRIEF_STATISTICS_EXPIRY,
 )
-GIVE_BACK = Script("clock", "keep", "give_back", GRACE_MS=GRACE_MS)
+TAKE = Script("take")
+GIVE_BACK = Script("clock", "keep", "put_back", "give_back", GRACE_MS=GRACE_MS)
+CLAIM_HAND = Script("clock", "keep", "put_back", "claim_hand", GRACE_MS=GRACE_MS)
 PUSH_MAILBOX = Script("clock", "keep", "push_mailbox")
 JOIN = Script("clock", "keep", "short", "change", "join")
 LEAVE = Script("clock", "keep", "short", "change", "leave")
@@ -96,7 +98,9 @@ FIND_RECEIPTS = Script("find_receipts")
 #: All of them, to be loaded first thing on a new connection.
 ALL = (
     PUSH_QUEUE,
+    TAKE,
     GIVE_BACK,
+    CLAIM_HAND,
     PUSH_MAILBOX,
     JOIN,
     LEAVE,

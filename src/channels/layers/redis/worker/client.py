@@ -1,10 +1,10 @@
-"""A worker's side of the Redis layer: take a frame; send, answer and take the next one.
+"""A worker's side of the Redis layer: take frames; send, answer and take the next ones.
 
-One consumer run costs one round trip: the pipeline with the replies and the receipt of
-one frame also takes the next (:meth:`RedisWorkerClient.exchange`), and only an
-empty answer falls back to a take that waits inside Redis on a connection of its own
+While there is something to do, round trips are shared: the pipeline with replies and receipts
+also takes the next frames (:meth:`RedisWorkerClient.exchange`), and only an empty answer
+falls back to a take that waits inside Redis on a connection of its own
 (:meth:`RedisWorkerClient.take`).  Such a wait is never cancelled and never timed out from
-here: another connection sends ``CLIENT UNBLOCK``, and the answer, a frame or nothing,
+here: another connection sends ``CLIENT UNBLOCK``, and the answer, frames or nothing,
 is always read.
 
 With several hosts one is home, where the worker waits; before that, and every
@@ -22,27 +22,25 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from channels import __version__, names
 from channels.exceptions import LayerUnavailable
-from channels.layers.clients import EXPIRED, Frame, GroupSend, Operation
-from channels.layers.redis.batch import Batch
+from channels.layers.clients import ONE_EACH, Counts, Frame, Operation, TakeRecord
 from channels.layers.redis.heartbeat import Heartbeat
 from channels.layers.redis.net.address import BLOCK_SECONDS, BLOCK_TIMEOUT
+from channels.layers.redis.net.barrier import BARRIER
 from channels.layers.redis.net.errors import refusal
 from channels.layers.redis.net.hosts import Host
 from channels.layers.redis.net.protocol import Packable
 from channels.layers.redis.store import Store
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.commands import COUNTERS
-from channels.layers.redis.wire.keys import Keys
-from channels.layers.redis.wire.scripts import Command
+from channels.layers.redis.worker.order import FairOrder
+from channels.layers.redis.worker.outgoing import Outgoing
 
 logger = logging.getLogger("channels.layers.redis")
-
-#: Frames in a row from one channel after which it goes last.
-BURST = 50
 
 #: How long the other hosts go without a look, in seconds.
 SLICE = 0.1
@@ -60,9 +58,10 @@ UNBLOCK_PAUSE = 0.005
 
 
 class RedisWorkerClient:
-    """A worker thread's connections to Redis: a :class:`~channels.layers.clients.WorkerClient`.
+    """A worker thread's connections to Redis.
 
-    ``unanswered`` returns the receipts in hand; the heartbeat's thread calls it.
+    A :class:`~channels.layers.clients.WorkerClient` with :class:`~channels.layers.batches.Batches`
+    of its own.  ``unanswered`` returns the receipts in hand; the heartbeat's thread calls it.
 
     Attributes:
         name: What it is called in the process registry.
@@ -90,7 +89,19 @@ class RedisWorkerClient:
         self._controlling = threading.Lock()
         self._asked_to_end = False
         self._sent = False
+        self._record: TakeRecord | None = None
+        self._takes = 0
         self._taker = 0
+        self._outgoing = outgoing = Outgoing(store, self._store, self.counters, self._let_rest)
+        self.keep = outgoing.keep
+        self.keep_first = outgoing.keep_first
+        self.is_due = outgoing.is_due
+        self.receipts = outgoing.receipts
+        self.is_pending = outgoing.is_pending
+        self.post = outgoing.post
+        self.is_refused = outgoing.is_refused
+        self.refused = outgoing.refused
+        self.drop = outgoing.drop
         self._heartbeat = Heartbeat(
             self._store,
             self.name,
@@ -99,6 +110,7 @@ class RedisWorkerClient:
             unanswered=unanswered,
             info=self._info,
         )
+        self.given_up = self._heartbeat.stood_still
 
     def _make_orders(self, channels: Collection[str]) -> dict[int, FairOrder]:
         """Say for each host that has some of the channels in which order to take from them."""
@@ -114,6 +126,18 @@ class RedisWorkerClient:
             for index, channels in found.items()
         }
 
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        return self._outgoing.lock  # another one after a fork
+
+    def record_in(self, record: TakeRecord) -> None:
+        """Tell of what is in hand, there and in Redis, so that it can be given back for us."""
+        key = self._store.keys.hand(self.name)
+        self._record = record
+        self._outgoing.keep_hand(key)
+        for order in self._orders.values():
+            order.list_hand(key)
+
     # -- life ------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -121,6 +145,9 @@ class RedisWorkerClient:
         # What misses a frame asks those in the registry: be there before the first take.
         self._heartbeat.beat()
         self._heartbeat.start()
+        if self._record is not None:
+            self._record.name(self.name)
+        BARRIER.enter(self._outgoing)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -132,12 +159,15 @@ class RedisWorkerClient:
 
     def close(self) -> None:
         self._heartbeat.stop()
+        if self._record is not None:
+            self._record.name("")
         self._waiting.close()
+        self._outgoing.close()
         self._store.ring.close()
 
     # -- taking ------------------------------------------------------------------------
 
-    def take(self, longest: float | None = None) -> list[Frame]:
+    def take(self, longest: float | None = None, counts: Counts = ONE_EACH) -> list[Frame]:
         patience: float = BLOCK_SECONDS
         if longest is not None:
             # Rounded up, as packed commands are kept by their wait; never 0: for ever in Redis.
@@ -145,10 +175,10 @@ class RedisWorkerClient:
         deadline = time.monotonic() + patience
         alone = len(self._turns) == 1
         if longest == 0:
-            return self.exchange([])[1] if alone else self._look_at_all()
+            return self.exchange([], counts=counts)[1] if alone else self._look_at_all(counts)
         while not self._asked_to_end:
-            frames = [] if alone else self._look_at_all()
-            frames = frames or self._wait(patience if alone else min(patience, SLICE))
+            frames = [] if alone else self._look_at_all(counts)
+            frames = frames or self._wait(patience if alone else min(patience, SLICE), counts)
             if frames:
                 return frames
             if alone or time.monotonic() >= deadline:
@@ -157,11 +187,11 @@ class RedisWorkerClient:
         self._asked_to_end = False
         return []
 
-    def _wait(self, seconds: float) -> list[Frame]:
-        """Take a frame from home, waiting inside Redis."""
+    def _wait(self, seconds: float, counts: Counts) -> list[Frame]:
+        """Take frames from home, waiting inside Redis."""
         waiting = self._waiting
         try:
-            waiting.send([self._orders[self._home].next_take(seconds)])
+            waiting.send([self._next_take(self._home, counts, seconds)])
             self._taker = threading.get_ident()
             self._sent = True
             try:
@@ -177,7 +207,11 @@ class RedisWorkerClient:
         if isinstance(answer, Exception):
             waiting.give_up()
             raise refusal(answer)
-        return self._open(self._home, answer)
+        return self._frames_of(self._home, answer)
+
+    def _next_take(self, index: int, counts: Counts, wait: float = 0.0) -> Packable:
+        self._takes += 1
+        return self._orders[index].next_take(counts, wait, self._takes)
 
     def _in_turn(self) -> list[int]:
         """Return the hosts to look at, each the first in turn; home is always among them."""
@@ -185,19 +219,18 @@ class RedisWorkerClient:
         now = time.monotonic()
         return [index for index in self._turns if now >= self._resting.get(index, now)]
 
-    def _look_at_all(self) -> list[Frame]:
-        """Take a frame from any host without waiting."""
+    def _look_at_all(self, counts: Counts) -> list[Frame]:
+        """Take frames from any host without waiting."""
         for index in self._in_turn():
             try:
-                (answer,) = self._store.ring.run(index, [self._orders[index].next_take()])
-                frames = self._open(index, answer)
+                (answer,) = self._store.ring.run(index, [self._next_take(index, counts)])
             except LayerUnavailable as error:
                 self.counters["takes_lost"] += 1
                 self._let_rest(index, error)
                 logger.warning("cannot take from %s: %s", self._hosts[index], error)
                 continue
-            if frames:
-                return frames
+            if answer is not None:
+                return self._frames_of(index, answer)
         return []
 
     def _let_rest(self, index: int, error: LayerUnavailable) -> None:
@@ -209,18 +242,31 @@ class RedisWorkerClient:
             raise error
         self._resting[index] = time.monotonic() + REST
 
-    def _open(self, index: int, answer: Any) -> list[Frame]:
-        """Turn what a take answered to frames; what is refused makes room for the next."""
-        store, order, clock = self._store, self._orders[index], self._hosts[index].clock
-        while answer is not None:
-            channel = order.took(answer[0])
-            frame = items.open_frame(channel, answer[1][0], store.codec, clock.now_ms())
-            if isinstance(frame, Frame):
-                self.counters["taken"] += 1
-                return [frame]
-            self.counters[COUNTERS[frame.cause]] += 1
-            (answer,) = store.refuse(index, channel, frame, order.next_take())
-        return []
+    def _frames_of(self, index: int, answer: Any) -> list[Frame]:
+        """Turn what a take answered to frames."""
+        if answer is None:
+            return []
+        queue, raws = answer
+        channel = self._orders[index].took(queue, len(raws))
+        self.counters["taken"] += len(raws)
+        if self._record is not None:
+            self._record.took(self._takes)
+        return [Frame(channel, [], items.receipt_of(raw), stored=raw, host=index) for raw in raws]
+
+    def open(self, frame: Frame) -> Frame | None:
+        if frame.messages:
+            return frame
+        if self._record is not None:
+            self._record.began(frame.receipt)
+        host = frame.host or 0
+        now_ms = self._hosts[host].clock.now_ms()
+        opened = items.open_frame(frame.channel, frame.stored, self._store.codec, now_ms)
+        if isinstance(opened, Frame):
+            opened.host = frame.host
+            return opened
+        self.counters[COUNTERS[opened.cause]] += 1
+        self._store.refuse(host, frame.channel, opened)
+        return None
 
     # -- ending a take -------------------------------------------------------------------
 
@@ -261,77 +307,17 @@ class RedisWorkerClient:
     # -- sending and taking in one round trip ----------------------------------------------
 
     def exchange(
-        self, operations: Sequence[Operation], *, take: bool = True
+        self, operations: Sequence[Operation], *, take: bool = True, counts: Counts = ONE_EACH
     ) -> tuple[list[Exception | None], list[Frame]]:
-        groups = [operation.group for operation in operations if isinstance(operation, GroupSend)]
-        batch = Batch(self._store, groups)
-        for operation in operations:
-            batch.add(operation)
-        polled: int | None = None
-        if take:
-            polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
-            # Last, and even if there is nothing to send.
-            batch.calls[polled] = batch.calls.pop(polled, [])
-        found: Any = None
-        for index in batch.calls:
-            try:
-                if index == polled:
-                    (found,) = batch.run(index, self._orders[index].next_take())
-                else:
-                    batch.run(index)
-            except LayerUnavailable as error:
-                if index == polled:
-                    self.counters["takes_lost"] += 1
-                self._let_rest(index, error)
-        if batch.skipped or batch.dropped:
-            self.counters.update(skipped=batch.skipped, dropped=batch.dropped)
-        if batch.expired:
-            self._store.answer_all(batch.expired, EXPIRED)
-        if polled is None or found is None or isinstance(found, Exception):
-            # An error of the take shows again in the next one, which may raise it.
-            return batch.outcomes, []
-        return batch.outcomes, self._open(polled, found)
-
-
-class FairOrder:
-    """The channels of one host, fairly.
-
-    Redis serves the first key that holds something, so in a fixed order a quiet key behind
-    a busy one starves.  The order therefore rotates by one at each take, and a channel that
-    gave :data:`BURST` frames in a row goes last until another gives one.
-    """
-
-    def __init__(
-        self, keys: Keys, channels: Sequence[str], pack: Callable[[Command], Packable]
-    ) -> None:
-        self._queues = [keys.queue(channel) for channel in channels]
-        self._channels = {keys.queue(channel).encode(): channel for channel in channels}
-        self._pack = pack
-        self._start = 0
-        self._last = b""
-        self._streak = 0
-        self._packed: dict[tuple[int, bytes, float | None], Packable] = {}
-
-    def next_take(self, seconds: float | None = None) -> Packable:
-        """Return the command that takes a frame; the order moves on.
-
-        ``seconds`` is how long it waits inside Redis; None not at all.
-        """
-        last = self._last if self._streak >= BURST else b""
-        packed = self._packed.get((self._start, last, seconds))
-        if packed is None:
-            order = self._queues[self._start :] + self._queues[: self._start]
-            order.sort(key=lambda queue: queue.encode() == last)
-            wait: Command = ("LMPOP",) if seconds is None else ("BLMPOP", f"{seconds:g}")
-            packed = self._pack((*wait, len(order), *order, "LEFT"))
-            self._packed[self._start, last, seconds] = packed
-        self._start = (self._start + 1) % len(self._queues)
-        return packed
-
-    def took(self, queue: bytes) -> str:
-        """Note which queue gave a frame; return its channel."""
-        if queue == self._last:
-            self._streak += 1
-        else:
-            self._last, self._streak = queue, 1
-        return self._channels[queue]
+        if not take:
+            return self._outgoing.run(operations)[0], []
+        polled = self._home if len(self._turns) == 1 else self._in_turn()[0]
+        taking = [self._next_take(polled, counts)]
+        try:
+            outcomes, answers = self._outgoing.run(operations, polled, taking)
+        except LayerUnavailable:
+            self.counters["takes_lost"] += 1
+            raise
+        # An error of the take shows again in the next one, which may raise it.
+        found = answers[0] if answers and not isinstance(answers[0], Exception) else None
+        return outcomes, self._frames_of(polled, found)

@@ -91,7 +91,7 @@ class TestConnections:
         outcomes, frames = with_worker.exchange([Send("p!a", {"n": 3}), Send("other", {"n": 4})])
 
         assert outcomes == [None, None]
-        assert frames[0].messages == [{"n": 1}]
+        assert with_worker.open(frames[0]).messages == [{"n": 1}]
         assert layer.receive(["work"]) == ("work", {"n": 2})
         assert layer.receive(["p!"]) == ("p!a", {"n": 3})
         assert layer.receive(["other"]) == ("other", {"n": 4})

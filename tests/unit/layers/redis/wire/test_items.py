@@ -13,7 +13,7 @@ from channels.exceptions import MessageTooLarge
 from channels.layers.clients import EXPIRED, LOST, UNREADABLE, Frame
 from channels.layers.redis.wire import items
 from channels.layers.redis.wire.codec import Codec, Undecodable
-from channels.layers.redis.wire.items import Refused
+from channels.layers.redis.wire.items import Unfit
 from channels.layers.values import MAX_DEPTH
 
 LIMIT = 10_000
@@ -153,7 +153,7 @@ class TestEncryption:
         encrypting = Codec(LIMIT, ["key"])
         raw = stored(items.frame(codec.payload("work", {}), 1000, receipt=receipt))
 
-        assert items.open_frame("work", raw, encrypting, NOW) == Refused(UNREADABLE, receipt)
+        assert items.open_frame("work", raw, encrypting, NOW) == Unfit(UNREADABLE, receipt)
         assert "the frame is not encrypted, against our settings" in caplog.text
 
 
@@ -192,7 +192,7 @@ class TestFrames:
         receipt = items.receipt_for("web.abc!", 9)
         raw = stored(items.frame(codec.payload("work", {}), 60_000, receipt=receipt), NOW)
 
-        assert items.open_frame("work", raw, codec, NOW) == Refused(EXPIRED, receipt)
+        assert items.open_frame("work", raw, codec, NOW) == Unfit(EXPIRED, receipt)
         assert "nobody took it within 60 s" in caplog.text
         assert items.open_frame("work", raw, codec, NOW - 1).messages == [{}]
 
@@ -215,7 +215,7 @@ class TestFrames:
 
         for length in range(len(raw)):
             refused = items.open_frame("work", raw[:length], codec, NOW)
-            assert refused == Refused(UNREADABLE, receipt if length >= known else None)
+            assert refused == Unfit(UNREADABLE, receipt if length >= known else None)
 
     def test_noise_never_gets_past_the_reader(self, codec):
         noise = random.Random(1)

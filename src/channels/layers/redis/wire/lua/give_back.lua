@@ -1,15 +1,11 @@
 -- Put stored frames back, past the capacity, with the expiry that they carry.
 --
--- KEYS queue.  ARGV "head" or "tail", then the frames with their expiry, in the
--- order in which they must be read.  Returns the length of the queue.
+-- KEYS queue, then, if they are all that a taker has in hand, the list of that.  ARGV "head" or
+-- "tail", then the frames with their expiry, in the order in which they must be read.  Returns the
+-- length of the queue; -1 if somebody who saw the taker die has put them back already.
 
-local length = redis.call('LLEN', KEYS[1])
-local last = now
-local first, stop, step, push = 2, #ARGV, 1, 'RPUSH'
-if ARGV[1] == 'head' then first, stop, step, push = #ARGV, 2, -1, 'LPUSH' end
-for i = first, stop, step do
-  redis.call(push, KEYS[1], ARGV[i])
-  last = math.max(last, (struct.unpack('>I8', ARGV[i])))
+if KEYS[2] then
+  if redis.call('LINDEX', KEYS[2], 0) == 'gone' then return -1 end
+  redis.call('DEL', KEYS[2])
 end
-keep(KEYS[1], length == 0, last - now + GRACE_MS)
-return length + #ARGV - 1
+return put_back(KEYS[1], ARGV[1], ARGV, 2)
