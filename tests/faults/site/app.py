@@ -10,7 +10,7 @@ from django.urls import path
 
 from channels import Channel, Group, route
 from channels.handler import ViewConsumer
-from tests.faults.site.notes import note, noted
+from tests.faults.site.notes import note
 from tests.faults.site.streams import stream
 
 
@@ -36,11 +36,10 @@ def receive(message):
             message.reply_channel.send({"bytes": bytes(100_000)})
     elif text.startswith("large"):
         message.reply_channel.send({"text": "x" * int(text.split()[1])})
-    elif text == "hold":  # the first time that a socket says so, until the worker is killed
-        again = noted("held", message.reply_channel.name)
-        note("held", message.reply_channel.name)
-        if not again:
-            time.sleep(60)
+    elif text == "hold":
+        note("held", "again" if message.redelivered else "first")
+        if not message.redelivered:
+            time.sleep(60)  # until it is killed
         message.reply_channel.send({"text": text})
     elif text.startswith("reply "):
         message.reply_channel.send(ast.literal_eval(text[6:]))
