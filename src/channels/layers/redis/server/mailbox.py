@@ -38,8 +38,9 @@ UNREPORTED = 16
 
 #: A process that waits for so many receipts lets the mailbox fill for so many seconds before
 #: it takes again: each take costs a wake-up here and in Redis.  100 echoing sockets cost half
-#: the processor time for it, and get their answers sooner.  One socket alone never waits.
-BUSY = 8
+#: the processor time for it, and get their answers sooner; 10, whose worker then has nothing
+#: to do meanwhile, would get theirs in twice the time.
+BUSY = 32
 GATHER = 0.001
 
 #: Seconds between tries to end a blocking take that had not begun when it was told to end.
