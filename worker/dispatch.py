@@ -142,10 +142,11 @@ class Dispatcher:
             # As before a request: what DEBUG keeps of queries is forgotten, but not while a test
             # counts those of several messages; and what idled since the last consumer may
             # have been closed by the database's end.
+            # One walk for both: finding the connections costs more than looking at them.
             for connection in connections.all(initialized_only=True):
                 if not connection.force_debug_cursor:
                     connection.queries_log.clear()
-            close_old_connections()
+                connection.close_if_unusable_or_obsolete()
             consumer_started.send(sender=self._sender, environ={})
             if connects:
                 check_origin(message)

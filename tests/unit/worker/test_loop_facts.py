@@ -9,13 +9,13 @@ import threading
 from unittest import mock
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from channels import route
 from channels.exceptions import ConsumeLater, DenyConnection
 from channels.message import Message
 from channels.signals import consumer_finished, consumer_started, worker_ready
-from channels.worker import Worker, WorkerGroup, dispatch
+from channels.worker import Worker, WorkerGroup
 from tests.support.scripted import (
     Answer,
     CountedWorker,
@@ -468,20 +468,23 @@ class TestNothingEndsTheLoop:
 
 
 class TestTheDatabase:
-    def test_connections_that_idled_too_long_are_closed_before_each_consumer(self, monkeypatch):
+    @pytest.mark.django_db
+    def test_connections_that_idled_too_long_are_closed_round_each_consumer(self, monkeypatch):
         order = []
+        connection.ensure_connection()
+        one = connections["default"]
+        monkeypatch.setattr(one, "close_if_unusable_or_obsolete", lambda: order.append("closed"))
 
         def started(**kwargs):
             order.append("started")
 
-        monkeypatch.setattr(dispatch, "close_old_connections", lambda: order.append("closed"))
         consumer_started.connect(started)
         try:
             run(PlainLayer(("test", {})), 1, ("test", lambda message: order.append("ran")))
         finally:
             consumer_started.disconnect(started)
 
-        assert order == ["closed", "started", "ran"]
+        assert order == ["closed", "started", "ran", "closed"]
 
     @pytest.mark.django_db
     def test_the_queries_that_debug_keeps_are_those_of_one_message(self, settings):
