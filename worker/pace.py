@@ -7,6 +7,9 @@ from typing import Any
 #: Most frames of one take.
 MOST_FRAMES = 64
 
+#: Consumers that are remembered: a router of an application's own may make one for each message.
+MOST_CONSUMERS = 1000
+
 #: What one run adds to what is known of a channel or a consumer.
 _SHARE = 0.1
 
@@ -32,7 +35,9 @@ class Pace:
 
     def ran(self, consumer: object, seconds: float) -> None:
         """Note how long a message took, with all that is done around its consumer."""
-        _average(self._consumers, consumer, min(seconds, self._window))
+        if len(self._consumers) > MOST_CONSUMERS:
+            self._consumers.clear()
+        _average(self._consumers, _key_of(consumer), min(seconds, self._window))
 
     def ended(self, channel: str, seconds: float) -> None:
         """Note how long a frame of a channel took."""
@@ -46,7 +51,16 @@ class Pace:
 
     def is_slow(self, consumer: object) -> bool:
         """Whether a consumer, as far as is known, takes most of the window for itself."""
-        return self._consumers.get(consumer, 0.0) > self._window / 2
+        return self._consumers.get(_key_of(consumer), 0.0) > self._window / 2
+
+
+def _key_of(consumer: object) -> object:
+    """Return what stands for a consumer; for one that can't be a key its class."""
+    try:
+        hash(consumer)
+    except TypeError:
+        return type(consumer)
+    return consumer
 
 
 def _average(known: dict[Any, float], key: object, seconds: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channels.worker.pace import Pace
+from channels.worker.pace import MOST_CONSUMERS, Pace
 
 WINDOW = 0.005
 
@@ -51,6 +51,24 @@ def test_a_consumer_that_takes_most_of_the_window_is_slow_from_its_second_run_on
 
     pace.ran("consumer", 0.003)
     assert pace.is_slow("consumer")
+
+
+def test_a_consumer_that_cannot_be_a_key_is_known_by_its_class():
+    class Consumer:
+        __hash__ = None
+
+    pace = Pace(WINDOW)
+    pace.ran(Consumer(), 0.004)
+
+    assert pace.is_slow(Consumer())
+
+
+def test_consumers_that_are_made_for_each_message_do_not_pile_up():
+    pace = Pace(WINDOW)
+    for _ in range(3 * MOST_CONSUMERS):
+        pace.ran(object(), 0.001)
+
+    assert len(pace._consumers) <= MOST_CONSUMERS + 1
 
 
 def test_without_a_window_everything_comes_one_by_one():

@@ -96,4 +96,5 @@ class Barrier:
 #: Of this process, whatever its layers.
 BARRIER = Barrier()
 
-os.register_at_fork(after_in_child=BARRIER._after_fork)
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(after_in_child=BARRIER._after_fork)
